@@ -1,0 +1,146 @@
+//! Where rows land: managed tables, and tables of the host.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Duplicates, EntityType, Field, mapping::Authority};
+
+/// A table of the host that rows are written into.
+///
+/// ```
+/// # use sync_core::HostTable;
+/// let partners = HostTable::new("partners").key("email").workspace_column("tenant");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HostTable {
+    /// Its name in the database.
+    pub name: Box<str>,
+    /// The columns that make a row's key, without the workspace column.
+    pub key: Vec<Box<str>>,
+    /// The column that holds the workspace; `None` when the table belongs to one workspace alone.
+    pub workspace_column: Option<Box<str>>,
+    /// The column the host raises on each change of its own, for finding what to push.
+    pub version_column: Option<Box<str>>,
+    /// Whether a record that is gone at the source deletes its row; by default the row stays.
+    pub delete_rows: bool,
+}
+
+impl HostTable {
+    /// A table by its name.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), key: Vec::new(), workspace_column: None, version_column: None, delete_rows: false }
+    }
+
+    /// Adds a key column.
+    #[must_use]
+    pub fn key(mut self, column: impl Into<Box<str>>) -> Self {
+        self.key.push(column.into());
+        self
+    }
+
+    /// Sets the workspace column.
+    #[must_use]
+    pub fn workspace_column(mut self, column: impl Into<Box<str>>) -> Self {
+        self.workspace_column = Some(column.into());
+        self
+    }
+
+    /// Sets the version column.
+    #[must_use]
+    pub fn version_column(mut self, column: impl Into<Box<str>>) -> Self {
+        self.version_column = Some(column.into());
+        self
+    }
+
+    /// Lets records that are gone at the source delete their rows.
+    #[must_use]
+    pub fn delete_rows(mut self) -> Self {
+        self.delete_rows = true;
+        self
+    }
+
+    /// The entity type rows of this table have in lineage: its name.
+    #[must_use]
+    pub fn entity_type(&self) -> EntityType {
+        EntityType::from(&*self.name)
+    }
+}
+
+/// What kind of table a feed writes into, and what makes a row's key there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A managed table fed by one stream alone: the key is connection and record id, everything is source of truth.
+    Stream,
+    /// A managed table fed through mappings: the key is made of these fields.
+    Managed {
+        /// The key fields, in their order.
+        key: Arc<[Box<str>]>,
+    },
+    /// A table of the host.
+    Host(Arc<HostTable>),
+}
+
+/// How one field behaves when a source writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldRule {
+    /// Whether the source may write it.
+    pub authority: Authority,
+    /// Among several sources the higher one wins, whatever the order of arrival.
+    pub priority: i32,
+}
+
+impl Default for FieldRule {
+    fn default() -> Self {
+        Self { authority: Authority::SourceOfTruth, priority: 0 }
+    }
+}
+
+/// The origin of a feed's values, in words, for lineage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// `google_sheet`, `api` or `app`.
+    pub kind: Box<str>,
+    /// The source's own id: spreadsheet and tab, account and stream.
+    pub id: Box<str>,
+    /// Per field, where a person finds it: `Movies → Column B`.
+    pub refs: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Everything a storage has to know to write a feed's rows. Built once per run, shared by its commits.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The entity type.
+    pub entity: EntityType,
+    /// The table and what makes a key.
+    pub place: Place,
+    /// The fields known before reading; more may appear in the batches.
+    pub fields: Arc<[Field]>,
+    /// Per field; one that is missing here is source of truth with priority 0.
+    pub rules: Arc<BTreeMap<Box<str>, FieldRule>>,
+    /// Which of two records with one key counts.
+    pub duplicates: Duplicates,
+    /// Whether changes are written down field by field.
+    pub lineage: bool,
+    /// Where the values come from.
+    pub source: Arc<Source>,
+}
+
+/// A key made of several texts: joined by `/`, with `/` and `\` inside a part escaped, so that no two keys collide.
+#[must_use]
+pub fn join_key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut key = String::new();
+    for (n, part) in parts.into_iter().enumerate() {
+        if n > 0 {
+            key.push('/');
+        }
+        for c in part.chars() {
+            if c == '/' || c == '\\' {
+                key.push('\\');
+            }
+            key.push(c);
+        }
+    }
+    key
+}

@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod campaign;
+mod entity;
+mod error;
+mod id;
+pub mod mapping;
+mod oauth;
+pub mod policy;
+mod provider;
+mod pull;
+mod push;
+mod record;
+mod registry;
+mod result;
+mod services;
+pub mod store;
+mod stream;
+
+/// Marks the traits of this crate whose methods are asynchronous; re-exported so that authors need no second dependency.
+pub use async_trait::async_trait;
+/// Secrets: `Debug` shows `[REDACTED]`, memory is zeroed on drop.
+pub use secrecy::{ExposeSecret, SecretString};
+
+pub use self::{
+    campaign::{CampaignPlatformAdapter, Draft, Level, PlatformObject, PlatformPage, TargetStatus},
+    entity::{FieldRule, HostTable, Place, Source, Target, join_key},
+    error::{Delivery, Error, ErrorKind, Result, Retry},
+    id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
+    oauth::{OAuthCall, OAuthProvider, TokenSet},
+    provider::IntegrationSync,
+    pull::{Cursor, Next, PullPage, PullRequest, RecordFailure, Severity},
+    push::{Earlier, PushBatch, PushItem, PushMode, PushOutcome},
+    record::{Operation, Record, RecordBatch, RecordDraft, key_text},
+    registry::Registry,
+    result::{Counts, Direction, Outcome, RunError, SyncResult},
+    services::{AccessToken, CallOutcome, CallSite, Health, Permit, Services, SyncContext},
+    stream::{
+        Account, AuthScheme, Capabilities, Descriptor, Duplicates, Field, FieldKind, Keywords, Partition, Partitions, Quota, Stream,
+        StreamMode, TokenLife,
+    },
+};

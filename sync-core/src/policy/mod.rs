@@ -1,0 +1,1 @@
+//! Policies as values and pure functions: time and randomness are handed in.

@@ -79,7 +79,7 @@ pub enum Begin {
     /// It started; its writes carry this fence.
     Started(Fence),
     /// Another run of the same connection and stream is under way, in this process or another.
-    Busy(Run),
+    Busy(Box<Run>),
 }
 
 /// A run as it is stored.

@@ -47,6 +47,8 @@ pub struct Descriptor {
     pub name: &'static str,
     /// As people write it: `Slack`.
     pub title: &'static str,
+    /// What lineage calls values from it: `google_sheet`, `api` or `app`.
+    pub source_type: &'static str,
     /// What it can do.
     pub capabilities: Capabilities,
     /// How it proves who it is.

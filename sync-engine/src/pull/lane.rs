@@ -4,10 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sync_core::{
-    Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure,
-    Result, Severity, StreamName, SyncContext, TokenLife,
-    mapping::CompiledMapping,
-    policy::LoopGuard,
+    Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure, Result,
+    Severity, StreamName, SyncContext, TokenLife, mapping::CompiledMapping, policy::LoopGuard,
 };
 use tokio::sync::mpsc;
 
@@ -149,15 +147,6 @@ impl Fetch {
             }
             _ => None,
         };
-        Ok(Fetched {
-            lane,
-            scan: plan.scan,
-            batch,
-            failures,
-            before,
-            cursor: page.cursor,
-            page: token,
-            moves: self.limit.is_none(),
-        })
+        Ok(Fetched { lane, scan: plan.scan, batch, failures, before, cursor: page.cursor, page: token, moves: self.limit.is_none() })
     }
 }

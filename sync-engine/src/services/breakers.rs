@@ -12,10 +12,12 @@ use sync_core::{
 
 use crate::Clock;
 
+type ProviderHost = (Box<str>, Box<str>);
+
 #[derive(Debug, Default)]
 pub(crate) struct Breakers {
     policy: CircuitPolicy,
-    circuits: Mutex<HashMap<(Box<str>, Box<str>), Arc<Breaker>>>,
+    circuits: Mutex<HashMap<ProviderHost, Arc<Breaker>>>,
 }
 
 impl Breakers {

@@ -111,7 +111,8 @@ impl Bucket {
 fn rate(units: u32, per: Duration) -> Option<Rate> {
     let burst = NonZeroU32::new(units.div_ceil(10))?;
     let spread = units - burst.get() + 1;
-    Some(Rate::with_period(per / spread)?.allow_burst(burst))
+    // Rounded up: a nanosecond less would let one call more into the window.
+    Some(Rate::with_period(per / spread + Duration::from_nanos(1))?.allow_burst(burst))
 }
 
 #[cfg(test)]

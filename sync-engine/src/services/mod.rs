@@ -67,7 +67,7 @@ impl ConnectionServices {
         Self { tokens: Tokens::Given(Box::new(given)), ..Self::new(shared, store, workspace, descriptor) }
     }
 
-    async fn from_vault(&self, connection: &ConnectionId) -> Result<AccessToken> {
+    async fn open_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let sealed = self.store.credentials(connection).await?.ok_or_else(|| {
             Error::new(ErrorKind::Auth, "token", "no access token found: the connection was never authorised, or was disconnected")
                 .at("connection", connection.as_str())
@@ -98,7 +98,7 @@ impl Services for ConnectionServices {
         {
             return Ok(token.clone());
         }
-        let token = self.from_vault(connection).await?;
+        let token = self.open_token(connection).await?;
         // A newer version than the refused one is another caller's fresh token; the same one cannot be renewed here.
         if rejected.is_some_and(|version| token.version <= version) {
             return Err(refused(connection));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sync_core::{
-    Counts, Error, ErrorKind, PartitionId, RecordFailure, Result, Target,
+    Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Severity, Target,
     store::{CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
 };
 use tokio::sync::mpsc;
@@ -124,6 +124,8 @@ impl Committer<'_> {
         group.rows += page.batch.len();
         group.bytes += page.batch.weight();
         group.before.add(&page.before);
+        let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error);
+        let present: Vec<RecordId> = failed.filter_map(|failure| failure.record.as_deref().map(RecordId::from)).collect();
         group.failures.extend(page.failures);
         let partition = &self.partitions[page.lane];
         if page.moves {
@@ -133,8 +135,8 @@ impl Committer<'_> {
                 None => group.cursors.push(position),
             }
         }
-        if !page.batch.is_empty() {
-            group.batches.push(PartitionBatch { partition: partition.clone(), batch: page.batch });
+        if !page.batch.is_empty() || !present.is_empty() {
+            group.batches.push(PartitionBatch { partition: partition.clone(), batch: page.batch, present });
         }
     }
 

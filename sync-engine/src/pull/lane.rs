@@ -102,8 +102,9 @@ impl Fetch {
             let next = page.next.clone();
             let read = page.read();
             let fetched = self.prepare(lane, plan, page)?;
-            // What could not be mapped is still there: its absence from the batch proves nothing.
-            sure &= fetched.before.failed == 0;
+            // A record that failed without a key may be one we know: its absence from the batch proves nothing.
+            let nameless = |failure: &RecordFailure| failure.severity == Severity::Error && failure.record.is_none();
+            sure &= !fetched.failures.iter().any(nameless);
             if out.send(Arrival::Page(Box::new(fetched))).await.is_err() {
                 return Ok(None);
             }

@@ -1,1 +1,10 @@
 //! Policies as values and pure functions: time and randomness are handed in.
+
+mod circuit;
+mod scan;
+mod window;
+
+pub use self::{
+    circuit::{Circuit, CircuitPermit, CircuitPolicy, CircuitState},
+    scan::LoopGuard,
+};

@@ -83,14 +83,8 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 /// transforms.register("reversed", |_options| Ok(Arc::new(Reversed)))?;
 /// # Ok::<(), sync_core::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Transforms(BTreeMap<Box<str>, Factory>);
-
-impl Default for Transforms {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
 
 impl Transforms {
     /// Adds a transform. `factory` makes one from the options its step has in a mapping, null when it has none.

@@ -156,7 +156,10 @@ mod tests {
                 Merge::TakeRemote => remote,
                 Merge::Unchanged | Merge::Conflict => return,
             };
-            assert_eq!(merge(agreed, agreed, agreed, owner), Merge::Unchanged);
+            // Also when the write was remembered on both sides and the agreement was not.
+            for base in CELLS {
+                assert_eq!(merge(base, agreed, agreed, owner), Merge::Unchanged);
+            }
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sync_core::{Error, ErrorKind, Result, SyncContext};
@@ -102,8 +103,11 @@ struct ValueRange<'a> {
     values: Vec<Vec<&'a RawValue>>,
 }
 
-/// The rows of each range that was asked for, in that order. They lie in the answer's body.
-pub(crate) fn rows_of(answer: &Answer, asked: usize) -> Result<Vec<Vec<Vec<&RawValue>>>> {
+/// Rows of cells that lie in the answer's body.
+pub(crate) type Rows<'a> = Vec<Vec<&'a RawValue>>;
+
+/// The rows of each range that was asked for, in that order.
+fn rows_of(answer: &Answer, asked: usize) -> Result<Vec<Rows<'_>>> {
     let ranges: ValueRanges<'_> = answer.json(BATCH_GET)?;
     if ranges.value_ranges.len() != asked {
         let got = ranges.value_ranges.len();
@@ -179,28 +183,36 @@ impl SheetsApi {
     /// Title, time zone and tabs.
     pub(crate) async fn spreadsheet(&self, cx: &SyncContext, id: &str) -> Result<Spreadsheet> {
         let request = read(GET, format!("v4/spreadsheets/{id}")).query("fields", METADATA);
-        self.0.send(cx, request).await?.json(GET)
+        self.0.fetch(cx, request, |answer| answer.json(GET)).await
     }
 
-    /// The cells of some ranges, at one unit of quota; see [`rows_of`].
-    pub(crate) async fn values(&self, cx: &SyncContext, id: &str, ranges: &[String]) -> Result<Answer> {
+    /// The cells of some ranges, at one unit of quota. `take` gets the body and the rows of each range, which lie in it.
+    pub(crate) async fn values<T, F>(&self, cx: &SyncContext, id: &str, ranges: &[String], mut take: F) -> Result<T>
+    where
+        T: Send,
+        F: FnMut(&Bytes, Vec<Rows<'_>>) -> Result<T> + Send,
+    {
         let request = read(BATCH_GET, format!("v4/spreadsheets/{id}/values:batchGet"))
             .query("majorDimension", "ROWS")
             .query("valueRenderOption", "UNFORMATTED_VALUE")
             .query("dateTimeRenderOption", "SERIAL_NUMBER")
             .query("prettyPrint", "false");
         let request = ranges.iter().fold(request, |request, range| request.query("ranges", range));
-        self.0.send(cx, request).await
+        self.0.fetch(cx, request, |answer| take(&answer.body, rows_of(&answer, ranges.len())?)).await
     }
 
     /// The number formats of a range's cells, row by row.
     pub(crate) async fn formats(&self, cx: &SyncContext, id: &str, range: &str) -> Result<Vec<Vec<FormattedCell>>> {
         let request = read(GET, format!("v4/spreadsheets/{id}")).query("ranges", range).query("fields", FORMATS);
-        let answer: Formatted = self.0.send(cx, request).await?.json(GET)?;
-        let data = answer.sheets.into_iter().next().and_then(|sheet| sheet.data.into_iter().next());
-        let data = data.ok_or_else(|| Error::new(ErrorKind::Decode, GET, "the answer holds no cells of the range that was asked for"))?;
-        Ok(data.row_data.into_iter().map(|row| row.values).collect())
+        self.0.fetch(cx, request, |answer| cells_of(answer.json(GET)?)).await
     }
+}
+
+/// The cells of the one range that was asked for. Their absence is no sign that nothing is formatted: dates would turn into numbers.
+fn cells_of(answer: Formatted) -> Result<Vec<Vec<FormattedCell>>> {
+    let data = answer.sheets.into_iter().next().and_then(|sheet| sheet.data.into_iter().next());
+    let data = data.ok_or_else(|| Error::new(ErrorKind::Decode, GET, "the answer holds no cells of the range that was asked for"))?;
+    Ok(data.row_data.into_iter().map(|row| row.values).collect())
 }
 
 fn read(operation: &'static str, path: String) -> Request {
@@ -233,7 +245,8 @@ mod tests {
     #[test]
     fn a_blank_range_has_no_values_and_anything_else_is_no_range() {
         let blank = answer(r#"{"spreadsheetId":"s","valueRanges":[{"range":"M!A2:B9","majorDimension":"ROWS"}]}"#);
-        assert_eq!(rows_of(&blank, 1).expect("a blank range"), [Vec::<Vec<&RawValue>>::new()]);
+        let rows = rows_of(&blank, 1).expect("a blank range");
+        assert!(rows.len() == 1 && rows[0].is_empty(), "{rows:?}");
         let cases = [
             ("{}", 1, "valueRanges"),
             (r#"{"error":{"code":500}}"#, 1, "valueRanges"),

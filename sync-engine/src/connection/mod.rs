@@ -1,0 +1,231 @@
+//! One authorised account.
+
+mod connect;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, value::RawValue};
+use sync_core::{
+    Account, ConnectionId, Direction, Error, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
+    store::{self, ConnectionPatch, ConnectionStatus, NewActivity},
+};
+
+pub use self::connect::Connect;
+use crate::{Pull, Workspace, services::ConnectionServices, workspace::unknown};
+
+/// How long one page, or one call outside of a run, may take with all its attempts and waits.
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The handle of one connection. A cheap clone that holds no credential.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub(crate) workspace: Workspace,
+    pub(crate) id: ConnectionId,
+    pub(crate) provider: Arc<dyn IntegrationSync>,
+    pub(crate) services: Arc<ConnectionServices>,
+}
+
+impl Connection {
+    pub(crate) fn new(workspace: Workspace, row: &store::Connection) -> Result<Self> {
+        let provider = workspace.engine.registry.provider(&row.provider)?;
+        let services = Arc::new(ConnectionServices::new(
+            Arc::clone(&workspace.engine.shared),
+            Arc::clone(&workspace.store) as _,
+            workspace.id.clone(),
+            provider.descriptor(),
+        ));
+        Ok(Self { workspace, id: row.id.clone(), provider, services })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    /// The provider's name.
+    #[must_use]
+    pub fn integration_name(&self) -> &'static str {
+        self.provider.descriptor().name
+    }
+
+    /// The connection as it is stored: settings, status, error count, last sync.
+    ///
+    /// # Errors
+    /// [`NotFound`](sync_core::ErrorKind::NotFound) when it is gone.
+    pub async fn load_config(&self) -> Result<store::Connection> {
+        self.workspace.store.connection(&self.id).await?.ok_or_else(|| unknown(&self.id))
+    }
+
+    /// Changes settings, schedule or name; logged.
+    pub async fn save_config(&self, patch: ConnectionPatch) -> Result<store::Connection> {
+        let row = self.workspace.store.update_connection(&self.id, patch, self.services.now()).await?;
+        self.log(&row, "config_saved", true, None).await?;
+        Ok(row)
+    }
+
+    /// Replaces the provider's settings, after the provider has accepted them in one cheap call.
+    pub async fn save_settings(&self, settings: Value) -> Result<store::Connection> {
+        let cx = self.context_with(&settings)?;
+        self.provider.validate_credentials(&cx).await?;
+        self.save_config(ConnectionPatch { settings: Some(settings), ..ConnectionPatch::default() }).await
+    }
+
+    /// Checks that everything a run needs is in place: the stored row, the provider, a credential that opens.
+    pub async fn initialize(&self) -> Result<()> {
+        self.usable().await?;
+        self.services.token(&self.id, None).await?;
+        Ok(())
+    }
+
+    /// One cheap call that proves the stored credentials and says whose they are.
+    pub async fn validate_credentials(&self) -> Result<Account> {
+        let cx = self.context().await?;
+        self.provider.validate_credentials(&cx).await
+    }
+
+    /// Whether [`validate_credentials`](Self::validate_credentials) succeeds; never an error.
+    pub async fn is_valid(&self) -> bool {
+        self.validate_credentials().await.is_ok()
+    }
+
+    /// The streams this account offers.
+    pub async fn streams(&self) -> Result<Vec<Stream>> {
+        let cx = self.context().await?;
+        self.provider.streams(&cx).await
+    }
+
+    /// Where the connection stands.
+    pub async fn status(&self) -> Result<ConnectionStatus> {
+        Ok(self.load_config().await?.status)
+    }
+
+    /// Whether it is active and schedules may run it.
+    pub async fn is_enabled(&self) -> Result<bool> {
+        let row = self.load_config().await?;
+        Ok(row.sync_enabled && row.status == ConnectionStatus::Active)
+    }
+
+    /// The end of the last run that succeeded.
+    pub async fn last_sync_at(&self) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.load_config().await?.last_sync_at)
+    }
+
+    /// Switches it on; clears errors.
+    pub async fn enable(&self) -> Result<()> {
+        let patch = ConnectionPatch {
+            status: Some(ConnectionStatus::Active),
+            sync_enabled: Some(true),
+            clear_errors: true,
+            ..ConnectionPatch::default()
+        };
+        self.switch(patch, "enabled").await
+    }
+
+    /// Switches it off: no run starts until [`enable`](Self::enable).
+    pub async fn disable(&self) -> Result<()> {
+        let patch = ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
+        self.switch(patch, "disabled").await
+    }
+
+    async fn switch(&self, patch: ConnectionPatch, action: &str) -> Result<()> {
+        let row = self.workspace.store.update_connection(&self.id, patch, self.services.now()).await?;
+        self.log(&row, action, true, None).await
+    }
+
+    /// Reads a stream into its table: what changed since the last time, or everything.
+    ///
+    /// A run that began always answers a [`SyncResult`]; one that stopped has `success() == false`, its rows up to the last commit
+    /// stay, and the next pull goes on from there.
+    ///
+    /// # Errors
+    /// When no run could begin: the connection is switched off ([`Config`](sync_core::ErrorKind::Config)), another run of the same
+    /// stream is under way ([`Conflict`](sync_core::ErrorKind::Conflict)), the database refuses.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the run as `cancelled`; a commit that has begun ends by itself.
+    pub async fn sync_from_external(&self, pull: Pull) -> Result<SyncResult> {
+        let started = self.services.now();
+        if !self.provider.descriptor().capabilities.pull {
+            let error = Error::unsupported("pull").at("provider", self.integration_name());
+            return Ok(SyncResult::failed(Direction::FromExternal, &error, started, started));
+        }
+        crate::pull::run(self, pull).await
+    }
+
+    /// Adds the result of a sync the host made by itself to the activity log.
+    pub async fn log_sync_activity(&self, result: &SyncResult) -> Result<()> {
+        let error = result.errors.first().map(|error| error.message.clone());
+        let metadata = serde_json::json!({ "direction": result.direction, "run": result.run, "counts": result.counts });
+        self.log_activity(NewActivity {
+            integration: self.integration_name().into(),
+            connection: Some(self.id.clone()),
+            action: if result.success() { "sync_completed" } else { "sync_failed" }.into(),
+            success: result.success(),
+            records_affected: result.counts.synced() + result.counts.deleted + result.counts.swept,
+            error,
+            metadata,
+            at: result.completed_at,
+        })
+        .await
+    }
+
+    /// Adds a row to the activity log.
+    pub async fn log_activity(&self, activity: NewActivity) -> Result<()> {
+        self.workspace.store.log_activity(activity).await
+    }
+
+    pub(crate) async fn log(&self, row: &store::Connection, action: &str, success: bool, error: Option<Box<str>>) -> Result<()> {
+        self.log_activity(NewActivity {
+            integration: row.provider.clone(),
+            connection: Some(self.id.clone()),
+            action: action.into(),
+            success,
+            records_affected: 0,
+            error,
+            metadata: serde_json::json!({ "status": row.status, "account": row.account_name }),
+            at: row.updated_at,
+        })
+        .await
+    }
+
+    /// The stored row, if runs may start.
+    pub(crate) async fn usable(&self) -> Result<store::Connection> {
+        let row = self.load_config().await?;
+        match row.status {
+            ConnectionStatus::Active | ConnectionStatus::Error => Ok(row),
+            ConnectionStatus::Paused => {
+                Err(Error::config("pull", "the connection is switched off; enable it first").at("connection", self.id.as_str()))
+            }
+            ConnectionStatus::Disconnected => {
+                Err(Error::config("pull", "the account was disconnected; connect it again").at("connection", self.id.as_str()))
+            }
+        }
+    }
+
+    async fn context(&self) -> Result<SyncContext> {
+        let row = self.load_config().await?;
+        self.context_with(&row.settings)
+    }
+
+    pub(crate) fn context_with(&self, settings: &Value) -> Result<SyncContext> {
+        let services: Arc<dyn Services> = Arc::clone(&self.services) as _;
+        Ok(SyncContext {
+            workspace: self.workspace.id.clone(),
+            connection: self.id.clone(),
+            settings: raw(settings)?,
+            deadline: services.now() + CALL_DEADLINE,
+            services,
+        })
+    }
+}
+
+/// Settings as providers read them.
+pub(crate) fn raw(settings: &Value) -> Result<Arc<RawValue>> {
+    if !settings.is_object() {
+        return Err(Error::config("settings", "the settings of a connection are a JSON object"));
+    }
+    let raw = serde_json::value::to_raw_value(settings).map_err(|e| Error::config("settings", "the settings are not JSON").because(e))?;
+    Ok(raw.into())
+}

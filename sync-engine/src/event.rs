@@ -1,0 +1,100 @@
+//! Live progress.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sync_core::{ConnectionId, Counts, EntityType, Outcome, PartitionId, RunId, StreamName, WorkspaceId, store::RunStatus};
+use tokio::sync::broadcast;
+
+/// Something that happened in a run. Serialises with a `type`, as it is stored and streamed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SyncEvent {
+    /// A run began.
+    SyncStarted {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The run.
+        run: RunId,
+        /// The account.
+        connection: ConnectionId,
+        /// What is read.
+        stream: StreamName,
+        /// Where it goes.
+        entity: EntityType,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The parts of the stream are known.
+    SyncPlanned {
+        /// The run.
+        run: RunId,
+        /// How many partitions it reads.
+        partitions: u64,
+    },
+    /// Records were committed.
+    SyncProgress {
+        /// The run.
+        run: RunId,
+        /// All counts of the run so far.
+        counts: Counts,
+        /// Partitions read to their end so far.
+        partitions_done: u64,
+        /// Partitions in all.
+        partitions: u64,
+    },
+    /// One partition could not be read; the others go on.
+    PartitionFailed {
+        /// The run.
+        run: RunId,
+        /// Which.
+        partition: PartitionId,
+        /// Why.
+        error: Box<str>,
+    },
+    /// A run ended.
+    SyncComplete {
+        /// The run.
+        run: RunId,
+        /// Where it stands.
+        status: RunStatus,
+        /// How it went.
+        outcome: Outcome,
+        /// What became of the records.
+        counts: Counts,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+impl SyncEvent {
+    /// The run it belongs to.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        match self {
+            Self::SyncStarted { run, .. }
+            | Self::SyncPlanned { run, .. }
+            | Self::SyncProgress { run, .. }
+            | Self::PartitionFailed { run, .. }
+            | Self::SyncComplete { run, .. } => *run,
+        }
+    }
+}
+
+/// Events of this process as they happen. Nobody waits for a slow reader: what it misses is gone from here, though stored progress
+/// stays in the database.
+#[derive(Debug)]
+pub struct Events(pub(crate) broadcast::Receiver<SyncEvent>);
+
+impl Events {
+    /// The next event; `None` when the engine is gone.
+    pub async fn next(&mut self) -> Option<SyncEvent> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a reader of events was too slow"),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}

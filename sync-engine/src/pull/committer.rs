@@ -1,0 +1,197 @@
+//! Groups what the lanes bring, over pages and partitions, and commits it with its cursors.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use sync_core::{
+    Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Severity, Target,
+    store::{CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    Group,
+    lane::{Arrival, Fetched},
+};
+use crate::{SyncEvent, syncline::Engine};
+
+/// Writes one run's pages.
+#[derive(Debug)]
+pub(crate) struct Committer<'a> {
+    pub(crate) store: &'a dyn WorkspaceStore,
+    pub(crate) engine: &'a Engine,
+    pub(crate) fence: Fence,
+    pub(crate) feed: Feed,
+    pub(crate) target: Arc<Target>,
+    /// The lanes' partitions, in their order.
+    pub(crate) partitions: Vec<PartitionId>,
+    pub(crate) group: Group,
+}
+
+/// How the lanes ended.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    pub(crate) counts: Counts,
+    /// Lanes whose scan showed everything there is, with its number.
+    pub(crate) complete: Vec<(PartitionId, u64)>,
+    /// Lanes that could not be read to their end.
+    pub(crate) failed: Vec<Error>,
+    pub(crate) done: u64,
+}
+
+/// Pages that are committed together. Incremental pages and those of one scan are never mixed: a commit belongs to one scan at most.
+#[derive(Debug, Default)]
+struct Pending {
+    batches: Vec<PartitionBatch>,
+    failures: Vec<RecordFailure>,
+    before: Counts,
+    cursors: Vec<CursorMove>,
+    rows: usize,
+    bytes: usize,
+    since: Option<DateTime<Utc>>,
+}
+
+impl Committer<'_> {
+    /// Commits until all lanes are closed, or one of them fails in a way that stops the run. What arrived before is committed even then.
+    pub(crate) async fn run(&self, mut arrivals: mpsc::Receiver<Arrival>) -> Result<Lanes> {
+        let mut lanes = Lanes::default();
+        let mut pending: BTreeMap<Option<u64>, Pending> = BTreeMap::new();
+        let mut scans: Vec<Option<u64>> = vec![None; self.partitions.len()];
+        let mut fatal = None;
+        loop {
+            let oldest = pending.values().filter_map(|group| group.since).min();
+            let arrival = match oldest {
+                None => arrivals.recv().await,
+                Some(since) => {
+                    let age = (self.engine.shared.clock.now() - since).to_std().unwrap_or_default();
+                    let due = self.engine.shared.clock.sleep(self.group.age.saturating_sub(age)).fuse();
+                    tokio::select! {
+                        biased;
+                        arrival = arrivals.recv() => arrival,
+                        () = due => {
+                            for (scan, group) in std::mem::take(&mut pending) {
+                                self.commit(scan, group, &mut lanes).await?;
+                            }
+                            continue;
+                        }
+                    }
+                }
+            };
+            match arrival {
+                None => break,
+                Some(Arrival::Page(page)) => {
+                    let scan = page.scan;
+                    scans[page.lane] = scan;
+                    let group = pending.entry(scan).or_default();
+                    self.add(group, *page);
+                    if group.rows >= self.group.rows || group.bytes >= self.group.bytes {
+                        let group = std::mem::take(group);
+                        self.commit(scan, group, &mut lanes).await?;
+                    }
+                }
+                Some(Arrival::Done { lane, complete }) => {
+                    lanes.done += 1;
+                    if let (true, Some(scan)) = (complete, scans[lane]) {
+                        lanes.complete.push((self.partitions[lane].clone(), scan));
+                    }
+                }
+                Some(Arrival::Failed { lane, error }) => {
+                    let event = SyncEvent::PartitionFailed {
+                        run: self.fence.run,
+                        partition: self.partitions[lane].clone(),
+                        error: error.to_string().into(),
+                    };
+                    self.engine.emit(event);
+                    if stops_run(error.kind()) {
+                        fatal = Some(error);
+                        break;
+                    }
+                    tracing::warn!(partition = %self.partitions[lane], %error, "a partition could not be read; the others go on");
+                    lanes.failed.push(error);
+                }
+            }
+        }
+        drop(arrivals);
+        for (scan, group) in pending {
+            self.commit(scan, group, &mut lanes).await?;
+        }
+        fatal.map_or(Ok(lanes), Err)
+    }
+
+    fn add(&self, group: &mut Pending, page: Fetched) {
+        group.since.get_or_insert_with(|| self.engine.shared.clock.now());
+        group.rows += page.batch.len();
+        group.bytes += page.batch.weight();
+        group.before.add(&page.before);
+        let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error);
+        let present: Vec<RecordId> = failed.filter_map(|failure| failure.record.as_deref().map(RecordId::from)).collect();
+        group.failures.extend(page.failures);
+        let partition = &self.partitions[page.lane];
+        if page.moves {
+            let position = CursorMove { partition: partition.clone(), cursor: page.cursor, page: page.page, scan: page.scan.unwrap_or(0) };
+            match group.cursors.iter_mut().find(|known| known.partition == *partition) {
+                Some(known) => *known = CursorMove { cursor: position.cursor.clone().or(known.cursor.take()), ..position },
+                None => group.cursors.push(position),
+            }
+        }
+        if !page.batch.is_empty() || !present.is_empty() {
+            group.batches.push(PartitionBatch { partition: partition.clone(), batch: page.batch, present });
+        }
+    }
+
+    async fn commit(&self, scan: Option<u64>, group: Pending, lanes: &mut Lanes) -> Result<()> {
+        let Some(_) = group.since else { return Ok(()) };
+        let handed: u64 = group.rows as u64 + group.before.read;
+        let total = self.partitions.len() as u64;
+        let event = serde_json::json!({
+            "type": "sync-progress", "run": self.fence.run, "records": handed, "partitions_done": lanes.done, "partitions": total,
+        });
+        let started = self.engine.shared.clock.now();
+        let report = self
+            .store
+            .commit(PageCommit {
+                fence: self.fence,
+                feed: self.feed.clone(),
+                target: Arc::clone(&self.target),
+                batches: group.batches,
+                failures: group.failures,
+                before: group.before,
+                scan,
+                cursors: group.cursors,
+                events: vec![event.to_string().into()],
+                at: started,
+            })
+            .await?;
+        if report.counts.read != handed || !report.counts.balanced() {
+            let text = format!("the storage was handed {handed} records and accounts for {:?}", report.counts);
+            return Err(Error::new(ErrorKind::Internal, "commit", text));
+        }
+        lanes.counts.add(&report.counts);
+        let took = (self.engine.shared.clock.now() - started).to_std().unwrap_or_default();
+        metrics::histogram!("syncline_commit_seconds").record(took.as_secs_f64());
+        tracing::debug!(run = %self.fence.run, rows = handed, took_ms = took.as_millis() as u64, "committed");
+        self.engine.emit(SyncEvent::SyncProgress {
+            run: self.fence.run,
+            counts: lanes.counts,
+            partitions_done: lanes.done,
+            partitions: total,
+        });
+        self.engine.crash_points.at("p12");
+        Ok(())
+    }
+}
+
+/// Whether an error of one partition would meet all others too.
+fn stops_run(kind: ErrorKind) -> bool {
+    !matches!(
+        kind,
+        ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Invalid
+            | ErrorKind::Decode
+            | ErrorKind::Transport
+            | ErrorKind::Unsupported
+            | ErrorKind::CursorExpired
+    )
+}

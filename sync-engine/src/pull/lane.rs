@@ -1,0 +1,153 @@
+//! One partition, page by page.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sync_core::{
+    Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure, Result,
+    Severity, StreamName, SyncContext, TokenLife, mapping::CompiledMapping, policy::LoopGuard,
+};
+use tokio::sync::mpsc;
+
+use super::plan::LanePlan;
+use crate::{connection::CALL_DEADLINE, crash::CrashPoints};
+
+/// What lanes need to know, the same for all.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub(crate) provider: Arc<dyn IntegrationSync>,
+    pub(crate) cx: SyncContext,
+    pub(crate) stream: StreamName,
+    pub(crate) key: Arc<[Box<str>]>,
+    pub(crate) until: DateTime<Utc>,
+    pub(crate) look_back: Duration,
+    pub(crate) limit: Option<u64>,
+    pub(crate) mapping: Option<Arc<CompiledMapping>>,
+    pub(crate) fields: Arc<[Field]>,
+    pub(crate) scan: u64,
+    pub(crate) crash_points: CrashPoints,
+}
+
+/// What a lane tells the committer.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A page, ready to be written.
+    Page(Box<Fetched>),
+    /// The partition is read to its end.
+    Done { lane: usize, complete: bool },
+    /// The partition cannot be read.
+    Failed { lane: usize, error: Error },
+}
+
+/// A page on its way to the committer.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) lane: usize,
+    pub(crate) scan: Option<u64>,
+    pub(crate) batch: RecordBatch,
+    pub(crate) failures: Vec<RecordFailure>,
+    /// What never reached the batch.
+    pub(crate) before: Counts,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) page: Option<(PageToken, DateTime<Utc>)>,
+    /// Whether positions may be stored.
+    pub(crate) moves: bool,
+}
+
+impl Fetch {
+    /// Reads one partition to its end. Errors travel as arrivals; the lane ends when nobody listens.
+    pub(crate) async fn run(&self, lane: usize, plan: LanePlan, out: &mpsc::Sender<Arrival>) {
+        let mut plan = plan;
+        let mut restarted = false;
+        loop {
+            match self.scan(lane, &plan, out).await {
+                Ok(Some(complete)) => {
+                    let _ = out.send(Arrival::Done { lane, complete }).await;
+                    return;
+                }
+                Ok(None) => return,
+                // The stored position is no longer accepted: everything is read once more, under a new scan.
+                Err(error) if error.kind() == ErrorKind::CursorExpired && !restarted && self.limit.is_none() => {
+                    tracing::warn!(partition = %plan.partition.id, "the stored position has expired; reading everything again");
+                    restarted = true;
+                    plan = LanePlan { cursor: None, after: None, scan: Some(self.scan), ..plan };
+                }
+                Err(error) => {
+                    let error = error.at("partition", plan.partition.id.as_str());
+                    let _ = out.send(Arrival::Failed { lane, error }).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One scan; answers whether it was complete, or `None` when nobody listens any more.
+    async fn scan(&self, lane: usize, plan: &LanePlan, out: &mpsc::Sender<Arrival>) -> Result<Option<bool>> {
+        let mut request = PullRequest::new(self.stream.clone(), plan.partition.clone(), self.until);
+        request.cursor = plan.cursor.clone();
+        request.after = plan.after.clone();
+        request.key = Arc::clone(&self.key);
+        request.look_back = self.look_back;
+        let mut guard = LoopGuard::default();
+        let mut left = self.limit;
+        let mut sure = true;
+        loop {
+            request.limit = left;
+            self.crash_points.at("p6");
+            let cx = SyncContext { deadline: self.cx.services.now() + CALL_DEADLINE, ..self.cx.clone() };
+            let page = self.provider.pull(&cx, &request).await?;
+            self.crash_points.at("p7");
+            guard.check(&page.next, page.batch.len())?;
+            sure &= !page.unseen;
+            let next = page.next.clone();
+            let read = page.read();
+            let fetched = self.prepare(lane, plan, page)?;
+            // A record that failed without a key may be one we know: its absence from the batch proves nothing.
+            let nameless = |failure: &RecordFailure| failure.severity == Severity::Error && failure.record.is_none();
+            sure &= !fetched.failures.iter().any(nameless);
+            if out.send(Arrival::Page(Box::new(fetched))).await.is_err() {
+                return Ok(None);
+            }
+            left = left.map(|left| left.saturating_sub(read));
+            if left == Some(0) {
+                return Ok(Some(false));
+            }
+            match next {
+                Next::End { complete } => return Ok(Some(complete && sure)),
+                Next::Page(token) => request.after = Some(token),
+                Next::NotReady { after, token } => {
+                    request.after = Some(token);
+                    self.cx.services.sleep(after).await;
+                }
+            }
+        }
+    }
+
+    /// Maps a page and works out which position it reaches.
+    fn prepare(&self, lane: usize, plan: &LanePlan, page: PullPage) -> Result<Fetched> {
+        let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error).count() as u64;
+        let mut before = Counts { read: failed + page.skipped, failed, skipped: page.skipped, ..Counts::default() };
+        let mut failures = page.failures;
+        let batch = match &self.mapping {
+            None => page.batch,
+            Some(mapping) => {
+                let read = page.batch.len() as u64;
+                let mapped = mapping.apply(&page.batch, page.fields.as_deref().unwrap_or(&self.fields));
+                let lost = mapped.skipped + mapped.failed;
+                if mapped.batch.len() as u64 + lost != read {
+                    return Err(Error::new(ErrorKind::Internal, "map", "the mapping lost records"));
+                }
+                before.add(&Counts { read: lost, skipped: mapped.skipped, failed: mapped.failed, ..Counts::default() });
+                failures.extend(mapped.failures);
+                mapped.batch
+            }
+        };
+        let token = match (&page.next, self.provider.descriptor().page_tokens) {
+            (Next::Page(token) | Next::NotReady { token, .. }, TokenLife::Durable(life)) => {
+                Some((token.clone(), self.cx.services.now() + life))
+            }
+            _ => None,
+        };
+        Ok(Fetched { lane, scan: plan.scan, batch, failures, before, cursor: page.cursor, page: token, moves: self.limit.is_none() })
+    }
+}

@@ -1,0 +1,138 @@
+//! The keys credentials are sealed with.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use sync_core::{Error, Result};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Seals by one key before a warning is logged, and before the key is refused: random 96-bit nonces repeat with
+/// a chance of 2^-32 after 2^32 messages (NIST SP 800-38D, section 8.3).
+const WARN_AT: u64 = 1 << 28;
+const REFUSE_AT: u64 = 1 << 32;
+
+/// AES-256 keys by id. New envelopes use the first one, old ones name theirs.
+#[derive(Clone)]
+pub struct Keyring(Arc<Vec<Key>>);
+
+struct Key {
+    id: Box<str>,
+    bytes: Zeroizing<[u8; 32]>,
+    seals: AtomicU64,
+}
+
+impl Keyring {
+    /// Reads keys from an environment variable, in the form of [`parse`](Self::parse).
+    ///
+    /// # Errors
+    /// [`Config`](sync_core::ErrorKind::Config) naming the variable when it is missing or malformed.
+    pub fn from_env(variable: &str) -> Result<Self> {
+        let text = std::env::var(variable).map(Zeroizing::new).map_err(|_| {
+            Error::config("keyring", format!("the environment variable {variable} is not set; it holds keys as id:base64 of 32 bytes"))
+        })?;
+        Self::parse(&text).map_err(|e| e.at("variable", variable))
+    }
+
+    /// Reads keys as `id:base64`, separated by commas or line ends, the active one first.
+    ///
+    /// # Errors
+    /// [`Config`](sync_core::ErrorKind::Config) saying which entry is wrong and how; never a key.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (n, entry) in text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
+            let wrong = |what: &str| Error::config("keyring", format!("entry {} of the keyring {what}", n + 1));
+            let (id, key) = entry.split_once(':').ok_or_else(|| wrong("is not of the form id:base64"))?;
+            if id.is_empty() || id.len() > usize::from(u8::MAX) {
+                return Err(wrong("has an id that is empty or longer than 255 bytes"));
+            }
+            if keys.iter().any(|known| &*known.id == id) {
+                return Err(wrong("repeats an id"));
+            }
+            let decoded = Zeroizing::new(BASE64_STANDARD.decode(key.trim()).map_err(|_| wrong("is not base64"))?);
+            let mut bytes: [u8; 32] =
+                decoded.as_slice().try_into().map_err(|_| wrong(&format!("is {} bytes long, not 32", decoded.len())))?;
+            keys.push(Key { id: id.into(), bytes: Zeroizing::new(bytes), seals: AtomicU64::new(0) });
+            bytes.zeroize();
+        }
+        if keys.is_empty() {
+            return Err(Error::config("keyring", "the keyring is empty; it needs at least one key as id:base64"));
+        }
+        Ok(Self(Arc::new(keys)))
+    }
+
+    /// A new random key under `id`, in the form of [`parse`](Self::parse): keep it where the host keeps its secrets.
+    #[must_use]
+    pub fn generate(id: &str) -> Zeroizing<String> {
+        let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+        Zeroizing::new(format!("{id}:{}", BASE64_STANDARD.encode(*bytes)))
+    }
+
+    /// The key new envelopes are sealed with, counted as used once more.
+    pub(super) fn active(&self) -> Result<(&str, &[u8; 32])> {
+        let key = &self.0[0];
+        match key.seals.fetch_add(1, Ordering::Relaxed) {
+            REFUSE_AT.. => {
+                return Err(Error::new(
+                    sync_core::ErrorKind::Key,
+                    "seal",
+                    format!("key {:?} has sealed 2^32 values; add a new key in front of it", key.id),
+                ));
+            }
+            WARN_AT => tracing::warn!(key = %key.id, "this key has sealed 2^28 values; plan its rotation"),
+            _ => {}
+        }
+        Ok((&key.id, &key.bytes))
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&[u8; 32]> {
+        self.0.iter().find(|key| &*key.id == id).map(|key| &*key.bytes)
+    }
+
+    /// The ids, the active one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| &*key.id)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ids()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_keyrings_are_refused_without_showing_a_key() {
+        let short = format!("k1:{}", BASE64_STANDARD.encode([7; 16]));
+        for (text, says) in [
+            ("", "empty"),
+            ("no-colon", "form id:base64"),
+            (":AAAA", "id that is empty"),
+            ("k1:!!!", "not base64"),
+            (short.as_str(), "16 bytes long, not 32"),
+        ] {
+            let error = Keyring::parse(text).expect_err("refused").to_string();
+            assert!(error.contains(says), "{error}");
+            assert!(!error.contains("BwcH"), "{error}");
+        }
+        let twice = format!("{},{}", &*Keyring::generate("a"), &*Keyring::generate("a"));
+        assert!(Keyring::parse(&twice).expect_err("refused").to_string().contains("repeats an id"));
+    }
+
+    #[test]
+    fn a_generated_key_reads_back_and_debug_hides_it() {
+        let text = Keyring::generate("2026-11");
+        let ring = Keyring::parse(&text).expect("well formed");
+        assert_eq!(ring.ids().collect::<Vec<_>>(), ["2026-11"]);
+        assert_eq!(format!("{ring:?}"), r#"["2026-11"]"#);
+    }
+}

@@ -1,0 +1,111 @@
+//! One tenant.
+
+use std::sync::Arc;
+
+use sync_core::{
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
+    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, WorkspaceStore},
+};
+
+use crate::{Connect, Connection, Credentials, syncline::Engine};
+
+/// The handle of one tenant: its connections, runs, rows and history. A cheap clone.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) id: WorkspaceId,
+    pub(crate) store: Arc<dyn WorkspaceStore>,
+}
+
+impl Workspace {
+    pub(crate) fn new(engine: Arc<Engine>, id: WorkspaceId) -> Self {
+        let store = engine.storage.workspace(&id);
+        Self { engine, id, store }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &WorkspaceId {
+        &self.id
+    }
+
+    /// Connects an account: proves the credentials with one cheap call, then stores them sealed. An account that is connected
+    /// already is healed: it keeps its id and history. Await the answer, or set more first.
+    pub fn connect(&self, provider: &str, credentials: Credentials) -> Connect {
+        Connect::new(self.clone(), provider, credentials)
+    }
+
+    /// A connection by its id.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), for the ids of other workspaces too;
+    /// [`Config`](ErrorKind::Config) when its provider is not registered.
+    pub async fn connection(&self, id: impl Into<ConnectionId>) -> Result<Connection> {
+        let id = id.into();
+        let row = self.store.connection(&id).await?.ok_or_else(|| unknown(&id))?;
+        Connection::new(self.clone(), &row)
+    }
+
+    /// The connections, the oldest first.
+    pub async fn connections(&self) -> Result<Vec<store::Connection>> {
+        self.store.connections().await
+    }
+
+    /// The newest runs first.
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>> {
+        self.store.runs(filter).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound).
+    pub async fn run(&self, id: RunId) -> Result<Run> {
+        let run = self.store.run(id).await?;
+        run.ok_or_else(|| Error::new(ErrorKind::NotFound, "run", format!("there is no run {id} in this workspace")))
+    }
+
+    /// Record failures and warnings of a run, at most `limit`.
+    pub async fn failures(&self, run: RunId, limit: u32) -> Result<Vec<RecordFailure>> {
+        self.store.failures(run, limit).await
+    }
+
+    /// Stored events after `seq`, for readers that come back.
+    pub async fn events_after(&self, seq: i64, limit: u32) -> Result<Vec<Event>> {
+        self.store.events(seq, limit).await
+    }
+
+    /// The activity log, the newest first.
+    pub async fn activities(&self, limit: u32) -> Result<Vec<Activity>> {
+        self.store.activities(limit).await
+    }
+
+    /// The entity types this workspace has rows of.
+    pub async fn entity_types(&self) -> Result<Vec<EntityType>> {
+        self.store.entity_types().await
+    }
+
+    /// How many rows of an entity type it has.
+    pub async fn count(&self, entity: impl Into<EntityType>) -> Result<u64> {
+        self.store.count_entities(&entity.into()).await
+    }
+
+    /// Rows of an entity type, in key order.
+    pub async fn entities(&self, entity: impl Into<EntityType>, query: EntityQuery) -> Result<Vec<Entity>> {
+        self.store.entities(&entity.into(), query).await
+    }
+
+    /// What changed a row, or one of its fields, the oldest first: from what to what, by which run, out of which place.
+    pub async fn lineage(&self, entity: impl Into<EntityType>, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
+        self.store.lineage(&entity.into(), key, field).await
+    }
+
+    /// Checks that a table of the host has these columns and lets mappings write into it.
+    pub async fn register_table(&self, table: HostTable, fields: &[Box<str>]) -> Result<()> {
+        self.store.register_table(Arc::new(table), fields).await
+    }
+}
+
+pub(crate) fn unknown(id: &ConnectionId) -> Error {
+    Error::new(ErrorKind::NotFound, "connection", format!("there is no connection {id} in this workspace"))
+}

@@ -83,6 +83,22 @@ fn row_without_a_key_is_skipped_with_a_warning_that_names_the_column() {
 }
 
 #[test]
+fn page_in_which_no_record_has_the_key_column_is_refused() {
+    let mapping = compile(&movies().column(Column::constant("x").to("origin").key()).column(Column::new("v")));
+    for fine in ["[]", r#"[{"Title":"a"}]"#, r#"[{"v":1},{"Title":null}]"#] {
+        mapping.check_batch(&batch(fine)).expect("the column is there");
+    }
+    let error = mapping.check_batch(&batch(r#"[{"titel":"a"},{"v":1}]"#)).expect_err("nobody has a title");
+    assert_eq!(error.kind(), sync_core::ErrorKind::Config);
+    assert!(error.text().contains("key column \"Title\" is missing; did you mean \"titel\"?"), "{error}");
+    assert!(error.text().ends_with("columns seen: \"titel\", \"v\""), "{error}");
+
+    let mut deletes = RecordBatch::default();
+    deletes.record().finish("r1", Operation::Delete, None);
+    mapping.check_batch(&deletes).expect("deletes need no cells");
+}
+
+#[test]
 fn every_part_of_a_key_is_needed_and_constants_count() {
     let mapping = movies().column(Column::constant("imdb").to("origin").key()).column(Column::new("Year").to("year").key());
     let mapped = apply(&mapping, r#"[{"Title":"a","Year":1999},{"Title":"a"},{"Year":1999}]"#);

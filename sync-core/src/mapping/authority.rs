@@ -62,7 +62,8 @@ impl Decision {
 }
 
 /// Decides one field: `stored` is `None` when the row is new or the field was never set; `theirs` is the source's JSON text, `None`
-/// when the record does not have the field, which never changes anything.
+/// when the record does not have the field, which never changes anything. What is stored as priority afterwards says
+/// [`Decision::priority`].
 #[must_use]
 pub fn decide(rule: FieldRule, stored: Option<Stored<'_>>, theirs: Option<&str>) -> Decision {
     let Some(theirs) = theirs else { return Decision::Keep("absent") };

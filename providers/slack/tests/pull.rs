@@ -25,7 +25,7 @@ impl World {
         sim.without_limits();
         let ada = sim.add_user("ada", "Ada Lovelace");
         let general = sim.add_channel("general");
-        let simulation = Simulation::with_clock(sim, services.clock().clone());
+        let simulation = Simulation::new(sim).with_clock(services.clock().clone());
         let slack = Slack::builder().transport(simulation.transport()).build().expect("well formed");
         Self { simulation, slack, services, general, ada }
     }

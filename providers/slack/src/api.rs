@@ -74,7 +74,10 @@ impl User {
     /// The name people see: the chosen one, else the full one, else the handle.
     pub(crate) fn shown(&self) -> &str {
         let full = self.real_name.as_deref().unwrap_or_default();
-        [&self.profile.display_name, &self.profile.real_name, full, &self.name].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.id)
+        [&self.profile.display_name, &self.profile.real_name, full, &self.name]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or(&self.id)
     }
 }
 

@@ -49,8 +49,16 @@ fn kind_of(code: &str) -> ErrorKind {
     match code {
         "invalid_auth" | "not_authed" | "token_expired" => ErrorKind::Auth,
         "token_revoked" | "account_inactive" => ErrorKind::AuthRevoked,
-        "missing_scope" | "no_permission" | "not_allowed_token_type" | "org_login_required" | "ekm_access_denied" | "access_denied"
-        | "accesslimited" | "two_factor_setup_required" | "not_in_channel" | "channel_is_limited_access" => ErrorKind::Forbidden,
+        "missing_scope"
+        | "no_permission"
+        | "not_allowed_token_type"
+        | "org_login_required"
+        | "ekm_access_denied"
+        | "access_denied"
+        | "accesslimited"
+        | "two_factor_setup_required"
+        | "not_in_channel"
+        | "channel_is_limited_access" => ErrorKind::Forbidden,
         "channel_not_found" | "thread_not_found" | "user_not_found" | "message_not_found" => ErrorKind::NotFound,
         "ratelimited" | "rate_limited" => ErrorKind::RateLimited,
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => ErrorKind::Transport,

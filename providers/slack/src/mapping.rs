@@ -27,7 +27,5 @@ pub fn communication() -> Mapping {
         .column(Column::new("sender_name"))
         .column(Column::new("text").to("content"))
         .column(Column::new("ts").to("timestamp").then_with("date", serde_json::json!({ "format": "epoch" })))
-        .column(
-            Column::object([("channel_id", "channel_id"), ("reactions", "reactions"), ("attachments", "attachments")]).to("metadata"),
-        )
+        .column(Column::object([("channel_id", "channel_id"), ("reactions", "reactions"), ("attachments", "attachments")]).to("metadata"))
 }

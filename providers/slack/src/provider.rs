@@ -162,7 +162,9 @@ impl Slack {
             let page: Listing<'_> = answer.json("slack.conversations.list")?;
             for raw in &page.records {
                 let channel = serde_json::from_str::<Channel>(raw.get());
-                channels.push(channel.map_err(|e| Error::new(sync_core::ErrorKind::Decode, "slack.conversations.list", "a channel without id").because(e))?);
+                channels.push(channel.map_err(|e| {
+                    Error::new(sync_core::ErrorKind::Decode, "slack.conversations.list", "a channel without id").because(e)
+                })?);
             }
             let next = page.next().map(str::to_owned);
             if next.is_none() {
@@ -179,9 +181,7 @@ impl Slack {
 /// The channels to read, among all there are. A channel that is not read may still be there: only when every one is, a missing one is
 /// gone.
 fn choose(all: Vec<Channel>, settings: &Settings) -> Result<Partitions> {
-    let matches = |channel: &Channel, wanted: &str| {
-        channel.id == wanted || channel.name.as_deref() == Some(wanted.trim_start_matches('#'))
-    };
+    let matches = |channel: &Channel, wanted: &str| channel.id == wanted || channel.name.as_deref() == Some(wanted.trim_start_matches('#'));
     if let Some(missing) = settings.channels.iter().find(|wanted| !all.iter().any(|channel| matches(channel, wanted))) {
         let known = all.iter().map(|channel| channel.name.as_deref().unwrap_or(&channel.id)).collect::<Vec<_>>().join(", ");
         return Err(Error::config("slack.messages", format!("there is no channel {missing:?} this app can see; it sees: {known}")));

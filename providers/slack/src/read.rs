@@ -47,7 +47,8 @@ pub(crate) async fn messages(api: &SlackApi, people: &People, cx: &SyncContext, 
     let page: Listing<'_> = answer.json(operation)?;
     let next = page.next().map(str::to_owned);
     let names = people.names(api, cx, &map::senders(&page.records)).await?;
-    let found = Found { channel, channel_name: request.partition.title.as_deref().map(|title| title.trim_start_matches('#')), names: &names };
+    let found =
+        Found { channel, channel_name: request.partition.title.as_deref().map(|title| title.trim_start_matches('#')), names: &names };
     let mut out = PullPage::new(RecordBatch::over(answer.body.clone())?);
     let since = oldest.as_deref().and_then(Ts::parse);
     for raw in &page.records {

@@ -273,7 +273,14 @@ impl Source {
 
     fn answer(&self, request: &PullRequest) -> Result<PullPage> {
         let content = self.edit();
-        let cursor = request.cursor.as_ref().map(|cursor| cursor.state.to_string());
+        // A token says which scan it goes on with: the stored position may have moved on since that began.
+        let (start, cursor) = match &request.after {
+            Some(token) => {
+                let (start, cursor) = token.as_str().split_once('|').expect("a token of this source");
+                (start.parse().expect("a number"), (!cursor.is_empty()).then(|| cursor.to_owned()))
+            }
+            None => (0, request.cursor.as_ref().map(|cursor| cursor.state.to_string())),
+        };
         if let (Some(cursor), Some(oldest)) = (&cursor, &content.forgets_before)
             && cursor < oldest
         {
@@ -282,14 +289,14 @@ impl Source {
         let mut items: Vec<&Item> = content.partitions.get(request.partition.id.as_str()).into_iter().flatten().collect();
         items.retain(|item| item.at <= request.until && cursor.as_ref().is_none_or(|cursor| Self::position(item) >= *cursor));
         items.sort_by_key(|item| Self::position(item));
-        let start: usize = request.after.as_ref().map_or(Ok(0), |token| token.as_str().parse()).map_err(|e| {
-            Error::new(ErrorKind::Invalid, "pull", "that is no page token").because(e)
-        })?;
         let end = (start + content.page_size.max(1)).min(items.len());
         let start = start.min(end);
         let mut answer = page(items[start..end].iter().map(|item| (item.id.as_str(), item.fields.clone())));
         answer.cursor = items[start..end].last().map(|item| Cursor::new(1, Self::position(item)));
-        answer.next = if end < items.len() { Next::Page(end.to_string().into()) } else { Next::End { complete: cursor.is_none() } };
+        answer.next = match &cursor {
+            _ if end < items.len() => Next::Page(format!("{end}|{}", cursor.unwrap_or_default()).into()),
+            cursor => Next::End { complete: cursor.is_none() },
+        };
         Ok(answer)
     }
 }

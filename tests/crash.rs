@@ -15,10 +15,18 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use support::{TestClock, World, clean, dump::Dump, start};
+use support::{
+    TestClock, World, clean,
+    dump::Dump,
+    services::{Chat, ts},
+    start,
+};
 use syncline::{
-    Credentials, Keyring, Pull, Sheets, SqliteStorage, Syncline,
-    providers::sheets::simulator::{SheetsSim, SimCell},
+    Credentials, Keyring, Pull, Sheets, Slack, SqliteStorage, Syncline,
+    providers::{
+        sheets::simulator::{SheetsSim, SimCell},
+        slack::communication,
+    },
     testkit::{Simulation, VirtualClock},
 };
 
@@ -32,6 +40,8 @@ struct Order {
     keys: String,
     service: Service,
     url: String,
+    /// Whether everything is read, with deletes.
+    full: bool,
     /// Where to stand still, and at which time of coming by.
     stop: Option<(String, usize)>,
 }
@@ -39,6 +49,7 @@ struct Order {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 enum Service {
     Sheets,
+    Slack,
 }
 
 impl Order {
@@ -48,6 +59,9 @@ impl Order {
         // Nothing is waited for: the engine's own quotas are not what is tested here.
         let clock = VirtualClock::new(start() + Duration::from_secs(86_400));
         builder = builder.clock(TestClock(clock)).quota("sheets", "read", 1_000_000, Duration::from_secs(1));
+        for bucket in ["conversations.list", "conversations.history", "conversations.replies", "users.list"] {
+            builder = builder.quota("slack", bucket, 1_000_000, Duration::from_secs(1));
+        }
         if let Some((point, hit)) = self.stop.clone() {
             let (here, there) = (point.clone(), point);
             storage.on_crash_point(move |at| stand_still(at, &here, hit));
@@ -55,6 +69,7 @@ impl Order {
         }
         let builder = match self.service {
             Service::Sheets => builder.provider(Sheets::builder().base_url(&self.url).build().expect("a provider")),
+            Service::Slack => builder.provider(Slack::builder().base_url(&self.url).build().expect("a provider")),
         };
         builder.storage(storage).build().await.expect("an engine")
     }
@@ -66,12 +81,21 @@ impl Order {
                 let settings = json!({ "spreadsheet_id": "1AbC", "rows_per_page": 20 });
                 acme.connect("sheets", Credentials::token("ya29.good")).settings(settings).await.expect("it connects")
             }
+            Service::Slack => {
+                let settings = json!({ "page_size": 10 });
+                acme.connect("slack", Credentials::token("xoxb-good")).settings(settings).await.expect("it connects")
+            }
         }
     }
 
     fn pulls(&self) -> Vec<Pull> {
         match self.service {
             Service::Sheets => vec![Pull::stream("Movies").key(["Title"]).commit_rows(1)],
+            Service::Slack => {
+                let raw = Pull::stream("messages").commit_rows(1);
+                let mapped = Pull::mapped(communication()).commit_rows(1);
+                if self.full { vec![raw.full(), mapped.full()] } else { vec![raw, mapped] }
+            }
         }
     }
 
@@ -158,6 +182,13 @@ fn kill_everywhere(order: &Order, template: &Path, points: &[(&str, usize)]) {
     }
 }
 
+/// Children are waited for on a thread of its own, while this one serves them.
+async fn aside(work: impl FnOnce() + Send + 'static) {
+    if let Err(failed) = tokio::task::spawn_blocking(work).await {
+        std::panic::resume_unwind(failed.into_panic());
+    }
+}
+
 /// Points of a run that has something to write, and those of a sweep; each with the time of coming by at which it is killed.
 const WRITING: &[(&str, usize)] =
     &[("p2", 1), ("p6", 3), ("p7", 2), ("p8", 2), ("p9", 2), ("p10", 2), ("p11", 2), ("p12", 2), ("p15", 1)];
@@ -173,14 +204,14 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
     sim.set_reads_per_minute(u32::MAX);
     let simulation = Simulation::new(sim).with_clock(world.clock.clone());
     let served = simulation.serve().await.expect("a port");
-    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), stop: None };
+    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), full: true, stop: None };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;
     drop((connection, syncline));
     let first = order.clone();
     let template = world.path();
-    tokio::task::spawn_blocking(move || kill_everywhere(&first, &template, WRITING)).await.expect("the first pull");
+    aside(move || kill_everywhere(&first, &template, WRITING)).await;
 
     // The same with rows that are known, some of them changed, some gone.
     order.work().await;
@@ -192,6 +223,48 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
     }
     simulation.sim().append_row("Movies", ["Film 900", "2026", "new"].map(SimCell::imported));
     let template = world.path();
-    tokio::task::spawn_blocking(move || kill_everywhere(&order, &template, &[WRITING, SWEEPING].concat())).await.expect("the second pull");
+    aside(move || kill_everywhere(&order, &template, &[WRITING, SWEEPING].concat())).await;
+    drop(served);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened() {
+    let world = World::new();
+    let chat = Chat::new(&world);
+    let (sim, general, random) = (chat.sim(), &chat.general, &chat.random);
+    sim.without_limits();
+    for n in 0..60 {
+        sim.post(if n % 3 == 0 { random } else { general }, &chat.bob, &ts(-90_000 + n * 60, 10), &format!("remark {n}"));
+    }
+    let served = chat.simulation.serve().await.expect("a port");
+    let url = format!("{}/api/", served.url);
+    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Slack, url, full: false, stop: None };
+
+    let syncline = order.open().await;
+    let connection = order.connect(&syncline).await;
+    drop((connection, syncline));
+    let first = order.clone();
+    let template = world.path();
+    aside(move || kill_everywhere(&first, &template, WRITING)).await;
+
+    // The same from cursors on: new messages, a late reply, an edit.
+    order.work().await;
+    for n in 0..25 {
+        sim.post(general, &chat.ada, &ts(3_600 + n * 60, 20), &format!("later {n}"));
+        sim.post(random, &chat.bob, &ts(3_600 + n * 60, 30), &format!("elsewhere {n}"));
+    }
+    sim.reply(general, &chat.question, &chat.bob, &ts(4_000, 1), "Late");
+    sim.edit(general, &chat.question, "Anyone there?", &ts(4_100, 0));
+    let (second, template) = (order.clone(), world.path());
+    aside(move || kill_everywhere(&second, &template, WRITING)).await;
+
+    // And everything once more, with messages that are gone.
+    order.work().await;
+    for n in [3, 9, 12] {
+        sim.delete(random, &ts(-90_000 + n * 60, 10));
+    }
+    sim.edit(random, &chat.news, "All loud", &ts(5_000, 0));
+    let (full, template) = (Order { full: true, ..order }, world.path());
+    aside(move || kill_everywhere(&full, &template, &[WRITING, SWEEPING].concat())).await;
     drop(served);
 }

@@ -160,7 +160,10 @@ fn rows(conn: &Connection, sql: &str, names: &[(String, String)], sorted: bool) 
         .query_map([], |row| {
             let cells = columns.iter().enumerate().filter(|(_, name)| !VOLATILE.contains(&name.as_str()));
             let cells: rusqlite::Result<Vec<String>> = cells.map(|(at, name)| Ok(format!("{name}={}", show(row.get_ref(at)?)))).collect();
-            Ok(names.iter().fold(cells?.join(" | "), |text, (id, name)| text.replace(id, name)))
+            let mut cells = cells?;
+            // Columns stand in the order their fields were first met.
+            cells.sort_unstable();
+            Ok(names.iter().fold(cells.join(" | "), |text, (id, name)| text.replace(id, name)))
         })
         .expect(sql)
         .collect::<rusqlite::Result<_>>()

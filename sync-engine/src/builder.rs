@@ -9,7 +9,7 @@ use crate::{
     Clock, Keyring, Syncline, SystemClock,
     crash::CrashPoints,
     services::{Breakers, Limits, Overrides, Shared},
-    syncline::Engine,
+    syncline::{Engine, Unended},
 };
 
 /// Events kept for a reader that is behind.
@@ -111,6 +111,7 @@ impl Builder {
             transforms: self.transforms,
             events: broadcast::Sender::new(EVENTS_KEPT),
             crash_points: self.crash_points,
+            unended: Unended::default(),
         })))
     }
 }

@@ -80,6 +80,7 @@ async fn owned(job: Job, dropped: oneshot::Receiver<()>) -> Result<SyncResult> {
 async fn begin(job: &Job) -> Result<Fence> {
     let Job { connection, pull, feed, entity, .. } = job;
     let engine = &connection.workspace.engine;
+    engine.unended.write(&connection.workspace.id, &*connection.workspace.store).await?;
     let at = engine.shared.clock.now();
     let new = NewRun {
         feed: feed.clone(),
@@ -138,7 +139,15 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
         },
     };
     engine.crash_points.at("p15");
-    let run = store.end_run(fence, end).await?;
+    let run = match store.end_run(fence, end.clone()).await {
+        Ok(run) => run,
+        Err(error) => {
+            if error.kind() != ErrorKind::LeaseLost {
+                engine.unended.keep(&connection.workspace.id, fence, end);
+            }
+            return Err(error);
+        }
+    };
     let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
     connection.log_sync_activity(&result).await?;
     match &ended {

@@ -33,4 +33,6 @@ pub use sync_core::{
     mapping,
     store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, LineageEntry, Run, RunFilter, RunStatus},
 };
-pub use sync_engine::{Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, SyncEvent, Syncline, SystemClock, Workspace};
+pub use sync_engine::{
+    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, SyncEvent, Syncline, SystemClock, Workspace,
+};

@@ -13,17 +13,22 @@ use crate::{Duplicates, EntityType, Field, mapping::Authority};
 /// let partners = HostTable::new("partners").key("email").workspace_column("tenant");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HostTable {
     /// Its name in the database.
     pub name: Box<str>,
     /// The columns that make a row's key, without the workspace column.
+    #[serde(default)]
     pub key: Vec<Box<str>>,
     /// The column that holds the workspace; `None` when the table belongs to one workspace alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_column: Option<Box<str>>,
     /// The column the host raises on each change of its own, for finding what to push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_column: Option<Box<str>>,
     /// Whether a record that is gone at the source deletes its row; by default the row stays.
+    #[serde(default)]
     pub delete_rows: bool,
 }
 

@@ -167,7 +167,7 @@ pub struct PullPage {
     pub failures: Vec<RecordFailure>,
     /// Records left out on purpose, each with a warning in `failures`: a row without a key.
     pub skipped: u64,
-    /// Whether an unreadable record may have been one we know, so that its absence proves nothing.
+    /// Whether records may be missing that are there, so that absence proves nothing. A failure without a record's key says so too.
     pub unseen: bool,
     /// The fields, when they are known better than at discovery.
     pub fields: Option<Arc<[Field]>>,

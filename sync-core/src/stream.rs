@@ -151,7 +151,8 @@ pub enum StreamMode {
 }
 
 /// Which of two records with one key counts inside a scan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// The later one: overlapping pages bring the newer version.
     #[default]

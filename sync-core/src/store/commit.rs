@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Feed;
-use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RunId, Target};
+use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target};
 
 /// Proof that a run is still its owner's; checked inside every transaction it writes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct PartitionBatch {
     pub partition: PartitionId,
     /// The records; names are fields of the target.
     pub batch: RecordBatch,
+    /// Records that are there but could not be taken; a scan counts them as seen, so that a bad row never deletes a good one.
+    pub present: Vec<RecordId>,
 }
 
 /// A partition's position as it shall be after the commit.

@@ -12,11 +12,7 @@ use sync_core::{
 };
 
 pub use self::connect::Connect;
-use crate::{
-    Pull, Workspace,
-    services::ConnectionServices,
-    workspace::unknown,
-};
+use crate::{Pull, Workspace, services::ConnectionServices, workspace::unknown};
 
 /// How long one page, or one call outside of a run, may take with all its attempts and waits.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(300);
@@ -129,8 +125,7 @@ impl Connection {
 
     /// Switches it off: no run starts until [`enable`](Self::enable).
     pub async fn disable(&self) -> Result<()> {
-        let patch =
-            ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
+        let patch = ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
         self.switch(patch, "disabled").await
     }
 
@@ -200,7 +195,9 @@ impl Connection {
         let row = self.load_config().await?;
         match row.status {
             ConnectionStatus::Active | ConnectionStatus::Error => Ok(row),
-            ConnectionStatus::Paused => Err(Error::config("pull", "the connection is switched off; enable it first").at("connection", self.id.as_str())),
+            ConnectionStatus::Paused => {
+                Err(Error::config("pull", "the connection is switched off; enable it first").at("connection", self.id.as_str()))
+            }
             ConnectionStatus::Disconnected => {
                 Err(Error::config("pull", "the account was disconnected; connect it again").at("connection", self.id.as_str()))
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sync_core::{
-    Counts, Error, ErrorKind, PartitionId, RecordFailure, Result, Target,
+    Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Severity, Target,
     store::{CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
 };
 use tokio::sync::mpsc;
@@ -14,21 +14,19 @@ use super::{
     Group,
     lane::{Arrival, Fetched},
 };
-use crate::{Clock, SyncEvent, crash::CrashPoints};
+use crate::{SyncEvent, syncline::Engine};
 
 /// Writes one run's pages.
 #[derive(Debug)]
 pub(crate) struct Committer<'a> {
     pub(crate) store: &'a dyn WorkspaceStore,
-    pub(crate) clock: &'a dyn Clock,
+    pub(crate) engine: &'a Engine,
     pub(crate) fence: Fence,
     pub(crate) feed: Feed,
     pub(crate) target: Arc<Target>,
     /// The lanes' partitions, in their order.
     pub(crate) partitions: Vec<PartitionId>,
     pub(crate) group: Group,
-    pub(crate) crash_points: CrashPoints,
-    pub(crate) emit: &'a (dyn Fn(SyncEvent) + Send + Sync),
 }
 
 /// How the lanes ended.
@@ -66,8 +64,8 @@ impl Committer<'_> {
             let arrival = match oldest {
                 None => arrivals.recv().await,
                 Some(since) => {
-                    let age = (self.clock.now() - since).to_std().unwrap_or_default();
-                    let due = self.clock.sleep(self.group.age.saturating_sub(age)).fuse();
+                    let age = (self.engine.shared.clock.now() - since).to_std().unwrap_or_default();
+                    let due = self.engine.shared.clock.sleep(self.group.age.saturating_sub(age)).fuse();
                     tokio::select! {
                         biased;
                         arrival = arrivals.recv() => arrival,
@@ -104,7 +102,7 @@ impl Committer<'_> {
                         partition: self.partitions[lane].clone(),
                         error: error.to_string().into(),
                     };
-                    (self.emit)(event);
+                    self.engine.emit(event);
                     if stops_run(error.kind()) {
                         fatal = Some(error);
                         break;
@@ -122,10 +120,12 @@ impl Committer<'_> {
     }
 
     fn add(&self, group: &mut Pending, page: Fetched) {
-        group.since.get_or_insert_with(|| self.clock.now());
+        group.since.get_or_insert_with(|| self.engine.shared.clock.now());
         group.rows += page.batch.len();
         group.bytes += page.batch.weight();
         group.before.add(&page.before);
+        let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error);
+        let present: Vec<RecordId> = failed.filter_map(|failure| failure.record.as_deref().map(RecordId::from)).collect();
         group.failures.extend(page.failures);
         let partition = &self.partitions[page.lane];
         if page.moves {
@@ -135,8 +135,8 @@ impl Committer<'_> {
                 None => group.cursors.push(position),
             }
         }
-        if !page.batch.is_empty() {
-            group.batches.push(PartitionBatch { partition: partition.clone(), batch: page.batch });
+        if !page.batch.is_empty() || !present.is_empty() {
+            group.batches.push(PartitionBatch { partition: partition.clone(), batch: page.batch, present });
         }
     }
 
@@ -147,7 +147,7 @@ impl Committer<'_> {
         let event = serde_json::json!({
             "type": "sync-progress", "run": self.fence.run, "records": handed, "partitions_done": lanes.done, "partitions": total,
         });
-        let started = self.clock.now();
+        let started = self.engine.shared.clock.now();
         let report = self
             .store
             .commit(PageCommit {
@@ -168,16 +168,16 @@ impl Committer<'_> {
             return Err(Error::new(ErrorKind::Internal, "commit", text));
         }
         lanes.counts.add(&report.counts);
-        let took = (self.clock.now() - started).to_std().unwrap_or_default();
+        let took = (self.engine.shared.clock.now() - started).to_std().unwrap_or_default();
         metrics::histogram!("syncline_commit_seconds").record(took.as_secs_f64());
         tracing::debug!(run = %self.fence.run, rows = handed, took_ms = took.as_millis() as u64, "committed");
-        (self.emit)(SyncEvent::SyncProgress {
+        self.engine.emit(SyncEvent::SyncProgress {
             run: self.fence.run,
             counts: lanes.counts,
             partitions_done: lanes.done,
             partitions: total,
         });
-        self.crash_points.at("p12");
+        self.engine.crash_points.at("p12");
         Ok(())
     }
 }

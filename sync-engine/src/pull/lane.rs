@@ -4,10 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sync_core::{
-    Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure,
-    Result, Severity, StreamName, SyncContext, TokenLife,
-    mapping::CompiledMapping,
-    policy::LoopGuard,
+    Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure, Result,
+    Severity, StreamName, SyncContext, TokenLife, mapping::CompiledMapping, policy::LoopGuard,
 };
 use tokio::sync::mpsc;
 
@@ -104,8 +102,9 @@ impl Fetch {
             let next = page.next.clone();
             let read = page.read();
             let fetched = self.prepare(lane, plan, page)?;
-            // What could not be mapped is still there: its absence from the batch proves nothing.
-            sure &= fetched.before.failed == 0;
+            // A record that failed without a key may be one we know: its absence from the batch proves nothing.
+            let nameless = |failure: &RecordFailure| failure.severity == Severity::Error && failure.record.is_none();
+            sure &= !fetched.failures.iter().any(nameless);
             if out.send(Arrival::Page(Box::new(fetched))).await.is_err() {
                 return Ok(None);
             }
@@ -149,15 +148,6 @@ impl Fetch {
             }
             _ => None,
         };
-        Ok(Fetched {
-            lane,
-            scan: plan.scan,
-            batch,
-            failures,
-            before,
-            cursor: page.cursor,
-            page: token,
-            moves: self.limit.is_none(),
-        })
+        Ok(Fetched { lane, scan: plan.scan, batch, failures, before, cursor: page.cursor, page: token, moves: self.limit.is_none() })
     }
 }

@@ -67,7 +67,7 @@ impl Pull {
     /// Reads the mapping's stream into the mapping's table.
     pub fn mapped(mapping: impl Into<Arc<Mapping>>) -> Self {
         let mapping = mapping.into();
-        Self { mapping: Some(Arc::clone(&mapping)), ..Self::stream(mapping.stream()) }
+        Self { mapping: Some(Arc::clone(&mapping)), ..Self::stream(mapping.stream.clone()) }
     }
 
     /// The key columns, for streams without keys of their own (sheets).

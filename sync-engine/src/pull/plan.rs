@@ -63,12 +63,18 @@ pub(crate) fn entity_of(provider: &str, stream: &StreamName) -> EntityType {
 }
 
 impl Plan {
-    pub(crate) async fn make(connection: &Connection, cx: &SyncContext, pull: &Pull, feed: &Feed, run: RunId, mapping: Option<Arc<CompiledMapping>>) -> Result<Self> {
+    pub(crate) async fn make(
+        connection: &Connection,
+        cx: &SyncContext,
+        pull: &Pull,
+        feed: &Feed,
+        run: RunId,
+        mapping: Option<Arc<CompiledMapping>>,
+    ) -> Result<Self> {
         let descriptor = connection.provider.descriptor();
         let streams = connection.provider.streams(cx).await?;
         let entity = entity_of(descriptor.name, &pull.stream);
-        let twins: Vec<&str> =
-            streams.iter().filter(|s| entity_of(descriptor.name, &s.name) == entity).map(|s| s.name.as_str()).collect();
+        let twins: Vec<&str> = streams.iter().filter(|s| entity_of(descriptor.name, &s.name) == entity).map(|s| s.name.as_str()).collect();
         if mapping.is_none() && twins.len() > 1 {
             let text = format!("the streams {twins:?} would share the table {:?}; map one of them to a table of its own", entity.as_str());
             return Err(Error::config("pull", text));
@@ -87,7 +93,7 @@ impl Plan {
             connection.workspace.store.register_table(Arc::clone(table), &names).await?;
         }
         let key = match (&mapping, pull.key.is_empty()) {
-            (Some(mapping), true) => mapping.key_sources().into(),
+            (Some(mapping), true) => mapping.source_key(),
             _ => Arc::from(pull.key.as_slice()),
         };
         let partitions = connection.provider.partitions(cx, &pull.stream).await?;
@@ -120,11 +126,11 @@ fn target(
     };
     let source = Source { kind: descriptor.source_type.into(), id: format!("{account}/{}", stream.name).into(), refs };
     Target {
-        entity: mapping.map_or(entity, CompiledMapping::entity),
-        place: mapping.map_or(Place::Stream, CompiledMapping::place),
-        fields: mapping.map_or_else(|| Arc::clone(fields), |mapping| mapping.fields().into()),
+        entity: mapping.map_or(entity, |mapping| mapping.entity().clone()),
+        place: mapping.map_or(Place::Stream, |mapping| mapping.place().clone()),
+        fields: mapping.map_or_else(|| Arc::clone(fields), |mapping| mapping.fields(fields)),
         rules: Arc::new(mapping.map(CompiledMapping::rules).unwrap_or_default()),
-        duplicates: stream.duplicates,
+        duplicates: mapping.and_then(CompiledMapping::duplicates).unwrap_or(stream.duplicates),
         lineage,
         source: Arc::new(source),
     }
@@ -205,9 +211,12 @@ mod tests {
 
     #[test]
     fn entity_names_are_lower_case_words() {
-        for (stream, entity) in
-            [("messages", "slack_messages"), ("US Gross 2024!", "slack_us_gross_2024"), ("  Öl & Gas", "slack_öl_gas"), ("A--b", "slack_a_b")]
-        {
+        for (stream, entity) in [
+            ("messages", "slack_messages"),
+            ("US Gross 2024!", "slack_us_gross_2024"),
+            ("  Öl & Gas", "slack_öl_gas"),
+            ("A--b", "slack_a_b"),
+        ] {
             assert_eq!(entity_of("slack", &stream.into()).as_str(), entity);
         }
     }

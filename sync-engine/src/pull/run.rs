@@ -16,7 +16,7 @@ use super::{
     lane::Fetch,
     plan::{Plan, entity_of},
 };
-use crate::{Clock as _, Connection, SyncEvent};
+use crate::{Connection, SyncEvent};
 
 /// Pages that wait for the committer while it writes; each lane holds at most one more.
 const PAGES_AHEAD: usize = 2;
@@ -45,7 +45,8 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
         stream: pull.stream.clone(),
         mapping: mapping.as_ref().map(|mapping| mapping.name().into()).unwrap_or_default(),
     };
-    let entity = mapping.as_ref().map_or_else(|| entity_of(connection.integration_name(), &pull.stream), |mapping| mapping.entity());
+    let entity =
+        mapping.as_ref().map_or_else(|| entity_of(connection.integration_name(), &pull.stream), |mapping| mapping.entity().clone());
     let new = NewRun {
         feed: feed.clone(),
         direction: Direction::FromExternal,
@@ -57,7 +58,12 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
     let fence = match connection.workspace.store.begin_run(new).await? {
         Begin::Started(fence) => fence,
         Begin::Busy(other) => {
-            let text = format!("run {} of stream {:?} is under way since {}", other.id, other.feed.stream.as_str(), other.started_at.format("%F %T UTC"));
+            let text = format!(
+                "run {} of stream {:?} is under way since {}",
+                other.id,
+                other.feed.stream.as_str(),
+                other.started_at.format("%F %T UTC")
+            );
             return Err(Error::new(ErrorKind::Conflict, "pull", text).at("connection", connection.id.as_str()));
         }
     };
@@ -131,7 +137,8 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
         Ok(_) => tracing::info!(run = %run.id, counts = ?run.counts, "run completed"),
         Err(error) => tracing::warn!(run = %run.id, %error, hint = error.hint(), "run stopped"),
     }
-    metrics::counter!("syncline_runs_total", "provider" => connection.integration_name(), "outcome" => result.outcome.as_str()).increment(1);
+    metrics::counter!("syncline_runs_total", "provider" => connection.integration_name(), "outcome" => result.outcome.as_str())
+        .increment(1);
     engine.emit(SyncEvent::SyncComplete { run: run.id, status: run.status, outcome: result.outcome, counts: run.counts, at });
     Ok(result)
 }
@@ -197,25 +204,20 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         crash_points: engine.crash_points.clone(),
     };
     let (out, arrivals) = mpsc::channel(PAGES_AHEAD);
-    let emit = |event| engine.emit(event);
     let committer = Committer {
         store: &*connection.workspace.store,
-        clock: &*engine.shared.clock,
+        engine,
         fence,
         feed: feed.clone(),
         target: Arc::clone(&plan.target),
         partitions: plan.lanes.iter().map(|lane| lane.partition.id.clone()).collect(),
         group: pull.group,
-        crash_points: engine.crash_points.clone(),
-        emit: &emit,
     };
     // Fetching is a task of its own: pages are read and parsed while the committer waits for the database.
     let lanes = plan.lanes.clone();
     let side_by_side = pull.lanes.unwrap_or(descriptor.lanes).max(1);
     let fetching = tokio::spawn(async move {
-        stream::iter(lanes.into_iter().enumerate())
-            .for_each_concurrent(side_by_side, |(lane, plan)| fetch.run(lane, plan, &out))
-            .await;
+        stream::iter(lanes.into_iter().enumerate()).for_each_concurrent(side_by_side, |(lane, plan)| fetch.run(lane, plan, &out)).await;
     });
     let stop = AbortOnDrop(fetching);
     let lanes = committer.run(arrivals).await?;

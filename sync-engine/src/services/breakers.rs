@@ -12,10 +12,12 @@ use sync_core::{
 
 use crate::Clock;
 
+type ProviderHost = (Box<str>, Box<str>);
+
 #[derive(Debug, Default)]
 pub(crate) struct Breakers {
     policy: CircuitPolicy,
-    circuits: Mutex<HashMap<(Box<str>, Box<str>), Arc<Breaker>>>,
+    circuits: Mutex<HashMap<ProviderHost, Arc<Breaker>>>,
 }
 
 impl Breakers {
@@ -32,4 +34,38 @@ impl Breakers {
 pub(crate) struct Breaker {
     host: Box<str>,
     circuit: Mutex<Circuit>,
+}
+
+/// Leave for one call; dropped or reported, the breaker gets it back.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    breaker: Arc<Breaker>,
+    permit: CircuitPermit,
+    connection: Box<str>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Breaker {
+    pub(crate) fn permit(self: &Arc<Self>, clock: &Arc<dyn Clock>, connection: &str) -> Result<Probe> {
+        let permit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner).permit(clock.now(), rand::random());
+        match permit {
+            Ok(permit) => Ok(Probe { breaker: Arc::clone(self), permit, connection: connection.into(), clock: Arc::clone(clock) }),
+            Err(wait) => {
+                let text = format!("calls to {} are suspended for {} s, since most of them failed", self.host, wait.as_secs().max(1));
+                Err(Error::new(ErrorKind::CircuitOpen, "permit", text)
+                    .with_retry(Retry::After(Some(wait)))
+                    .with_delivery(Delivery::NotSent))
+            }
+        }
+    }
+}
+
+impl Probe {
+    /// Says how the call went; `None` when it was dropped.
+    pub(crate) fn report(self, outcome: Option<CallOutcome>) {
+        let took = outcome.map(|outcome| outcome.took).unwrap_or_default();
+        let health = outcome.map(|outcome| outcome.health);
+        let mut circuit = self.breaker.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+        circuit.report(self.permit, health, took, &self.connection, self.clock.now(), rand::random());
+    }
 }

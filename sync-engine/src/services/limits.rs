@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 use governor::{
     Quota as Rate, RateLimiter,
     clock::{Clock as _, FakeRelativeClock},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
 use sync_core::{CallOutcome, Quota};
@@ -41,6 +43,8 @@ impl Limits {
     }
 }
 
+type Limiter = RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>;
+
 /// One quota of one account. The limiter runs on a clock of its own that is set to the handed-in time.
 #[derive(Debug)]
 pub(crate) struct Bucket {
@@ -49,7 +53,7 @@ pub(crate) struct Bucket {
 
 #[derive(Debug)]
 struct State {
-    limiter: Option<(RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock>, FakeRelativeClock)>,
+    limiter: Option<(Limiter, FakeRelativeClock)>,
     burst: u32,
     set_to: Option<DateTime<Utc>>,
     paused_until: Option<DateTime<Utc>>,
@@ -107,7 +111,8 @@ impl Bucket {
 fn rate(units: u32, per: Duration) -> Option<Rate> {
     let burst = NonZeroU32::new(units.div_ceil(10))?;
     let spread = units - burst.get() + 1;
-    Some(Rate::with_period(per / spread)?.allow_burst(burst))
+    // Rounded up: a nanosecond less would let one call more into the window.
+    Some(Rate::with_period(per / spread + Duration::from_nanos(1))?.allow_burst(burst))
 }
 
 #[cfg(test)]

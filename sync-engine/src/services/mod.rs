@@ -9,12 +9,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sync_core::{
-    AccessToken, CallSite, ConnectionId, Descriptor, Error, ErrorKind, Permit, Result, Retry, Services, WorkspaceId,
-    store::WorkspaceStore,
+    AccessToken, CallSite, ConnectionId, Descriptor, Error, ErrorKind, Permit, Result, Retry, Services, WorkspaceId, store::WorkspaceStore,
 };
 use tokio::sync::Mutex;
 
-pub(crate) use self::{breakers::Breakers, limits::Limits};
+pub(crate) use self::{
+    breakers::Breakers,
+    limits::{Limits, Overrides},
+};
 use crate::{
     Clock, Credentials, Keyring,
     vault::{Field, Place},
@@ -65,7 +67,7 @@ impl ConnectionServices {
         Self { tokens: Tokens::Given(Box::new(given)), ..Self::new(shared, store, workspace, descriptor) }
     }
 
-    async fn from_vault(&self, connection: &ConnectionId) -> Result<AccessToken> {
+    async fn open_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let sealed = self.store.credentials(connection).await?.ok_or_else(|| {
             Error::new(ErrorKind::Auth, "token", "no access token found: the connection was never authorised, or was disconnected")
                 .at("connection", connection.as_str())
@@ -96,7 +98,7 @@ impl Services for ConnectionServices {
         {
             return Ok(token.clone());
         }
-        let token = self.from_vault(connection).await?;
+        let token = self.open_token(connection).await?;
         // A newer version than the refused one is another caller's fresh token; the same one cannot be renewed here.
         if rejected.is_some_and(|version| token.version <= version) {
             return Err(refused(connection));
@@ -108,22 +110,28 @@ impl Services for ConnectionServices {
     async fn permit(&self, call: &CallSite<'_>, deadline: DateTime<Utc>) -> Result<Permit> {
         let breaker = self.shared.breakers.breaker(self.descriptor.name, call.host);
         let connection = call.connection.map_or("", ConnectionId::as_str);
-        let probe = breaker.permit(&*self.shared.clock, connection)?;
+        let probe = breaker.permit(&self.shared.clock, connection)?;
         let quota = self.descriptor.quotas.iter().find(|quota| quota.bucket == call.bucket);
         let bucket = self.shared.limits.bucket(self.descriptor.name, connection, call.bucket, quota);
         loop {
             let now = self.shared.clock.now();
             match bucket.take(call.cost, now) {
-                Ok(()) => return Ok(Permit::new(move |outcome| {
-                    if let Some(outcome) = &outcome {
-                        bucket.learn(outcome);
-                    }
-                    probe.report(outcome);
-                })),
+                Ok(()) => {
+                    return Ok(Permit::new(move |outcome| {
+                        if let Some(outcome) = &outcome {
+                            bucket.learn(outcome);
+                        }
+                        probe.report(outcome);
+                    }));
+                }
                 Err(wait) if now + wait > deadline => {
-                    return Err(Error::new(ErrorKind::RateLimited, "permit", format!("the quota {:?} is used up for {}", call.bucket, words(wait)))
-                        .with_retry(Retry::After(Some(wait)))
-                        .with_delivery(sync_core::Delivery::NotSent));
+                    return Err(Error::new(
+                        ErrorKind::RateLimited,
+                        "permit",
+                        format!("the quota {:?} is used up for {}", call.bucket, words(wait)),
+                    )
+                    .with_retry(Retry::After(Some(wait)))
+                    .with_delivery(sync_core::Delivery::NotSent));
                 }
                 Err(wait) => {
                     tracing::debug!(bucket = call.bucket, wait_ms = wait.as_millis() as u64, "waiting for quota");
@@ -148,7 +156,8 @@ impl Services for ConnectionServices {
 }
 
 fn refused(connection: &ConnectionId) -> Error {
-    Error::new(ErrorKind::Auth, "token", "the service refused the access token, and there is no newer one").at("connection", connection.as_str())
+    Error::new(ErrorKind::Auth, "token", "the service refused the access token, and there is no newer one")
+        .at("connection", connection.as_str())
 }
 
 fn words(wait: Duration) -> String {

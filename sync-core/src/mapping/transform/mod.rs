@@ -1,0 +1,146 @@
+//! Transforms: what turns the texts of a source into the values of a field. Pure, by name, and an open set.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Cell, Step};
+use crate::{Error, FieldKind, Result};
+
+/// What a transform makes of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The cell as it came, to the last byte.
+    Unchanged,
+    /// No cell: the stored value stays.
+    Absent,
+    /// Null.
+    Null,
+    /// One JSON value.
+    Json(String),
+}
+
+impl Made {
+    /// A text, quoted as JSON.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Json(serde_json::to_string(text).expect("text is always JSON"))
+    }
+}
+
+/// Why a transform could not read a value. The text follows the value in the row's failure: `"Fbr 3" is not a date; …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransformError(Cow<'static, str>);
+
+impl TransformError {
+    /// An error that says what the value is not, and what was expected: `is not a date; expected %b %d %Y`.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for TransformError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TransformError {}
+
+/// One step from a source's value to a field's. The same input gives the same output, always and everywhere.
+pub trait Transform: fmt::Debug + Send + Sync {
+    /// Turns one cell into another. Absent and null cells are usually left [`Unchanged`](Made::Unchanged).
+    ///
+    /// # Errors
+    /// When there is a value and it cannot be read; what becomes of the row is the column's choice.
+    fn apply(&self, cell: Cell<'_>) -> Result<Made, TransformError>;
+
+    /// The type its results have, where that is known before reading; `input` is the type of what comes in.
+    fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
+        input
+    }
+}
+
+const _: Option<&dyn Transform> = None;
+
+type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
+
+/// Transforms by name. [`default`](Self::default) has the built-in ones; a host adds its own.
+///
+/// ```
+/// # use {std::sync::Arc, sync_core::{Result, mapping::{Cell, Made, Transform, TransformError, Transforms}}};
+/// #[derive(Debug)]
+/// struct Reversed;
+///
+/// impl Transform for Reversed {
+///     fn apply(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+///         Ok(cell.text().map_or(Made::Unchanged, |text| Made::text(&text.chars().rev().collect::<String>())))
+///     }
+/// }
+///
+/// let mut transforms = Transforms::default();
+/// transforms.register("reversed", |_options| Ok(Arc::new(Reversed)))?;
+/// # Ok::<(), sync_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Transforms(BTreeMap<Box<str>, Factory>);
+
+impl Default for Transforms {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl Transforms {
+    /// Adds a transform. `factory` makes one from the options its step has in a mapping, null when it has none.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) when the name is taken.
+    pub fn register(
+        &mut self,
+        name: impl Into<Box<str>>,
+        factory: impl Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync + 'static,
+    ) -> Result<()> {
+        let name = name.into();
+        if self.0.contains_key(&name) {
+            return Err(Error::config("transform", format!("a transform named {name:?} is registered already")));
+        }
+        self.0.insert(name, Arc::new(factory));
+        Ok(())
+    }
+
+    /// Makes the transform of a step.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) for an unknown name, listing those there are, and for options that do not fit.
+    pub fn build(&self, step: &Step) -> Result<Arc<dyn Transform>> {
+        let factory = self.0.get(&step.name).ok_or_else(|| {
+            let known = self.names().collect::<Vec<_>>().join(", ");
+            Error::config("transform", format!("no transform is named {:?}; there are: {known}", step.name))
+        })?;
+        factory(&step.options)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &**name)
+    }
+}
+
+impl fmt::Debug for Transforms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The options of a step as a transform's own type; none at all are the type's defaults.
+///
+/// # Errors
+/// [`Config`](crate::ErrorKind::Config) naming the option that is unknown, missing or of the wrong type.
+pub fn transform_options<T: DeserializeOwned + Default>(name: &str, options: &Value) -> Result<T> {
+    if options.is_null() {
+        return Ok(T::default());
+    }
+    T::deserialize(options).map_err(|e| Error::config("transform", format!("the options of {name:?} do not fit: {e}")))
+}

@@ -6,8 +6,8 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
@@ -202,6 +202,18 @@ impl Child {
         BufReader::new(process.stdout.take().expect("its output is piped")).read_line(&mut url).expect("it says where it listens");
         assert!(url.starts_with("http://"), "the service did not start");
         Self { process, url: url.trim_end().to_owned() }
+    }
+}
+
+impl Child {
+    /// Puts the members into another state.
+    pub(crate) fn world(&self, world: World) {
+        let address = self.url.strip_prefix("http://").expect("the child's address is a plain one");
+        let mut stream = TcpStream::connect(address).expect("the service listens");
+        write!(stream, "PUT /bench?world={} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n", world.name()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
 

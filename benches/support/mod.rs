@@ -4,3 +4,4 @@ pub(crate) mod limit;
 pub(crate) mod measure;
 pub(crate) mod member;
 pub(crate) mod members;
+pub(crate) mod pipeline;

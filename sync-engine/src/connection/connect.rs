@@ -69,7 +69,7 @@ impl Connect {
         let new_id = ConnectionId::from(uuid::Uuid::now_v7().simple().to_string());
         let services = Arc::new(ConnectionServices::connecting(
             Arc::clone(&engine.shared),
-            Arc::clone(store),
+            Arc::clone(store) as _,
             workspace.clone(),
             descriptor,
             self.credentials.clone(),

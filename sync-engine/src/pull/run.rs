@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use sync_core::{
-    Direction, Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncContext, SyncResult, Target,
+    Direction, EntityType, Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncContext, SyncResult, Target,
     mapping::CompiledMapping,
     store::{Begin, Feed, Fence, NewRun, Run, RunEnd, RunStatus, Sweep, SweepReport},
 };
@@ -35,35 +35,65 @@ struct Report {
     partial: bool,
 }
 
+/// A run about to begin.
+struct Job {
+    connection: Connection,
+    pull: Pull,
+    feed: Feed,
+    entity: EntityType,
+    mapping: Option<Arc<CompiledMapping>>,
+    cx: SyncContext,
+}
+
 pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResult> {
     let row = connection.usable().await?;
-    let engine = &connection.workspace.engine;
-    let mapping = pull.mapping.as_ref().map(|mapping| mapping.compile(&engine.transforms)).transpose()?.map(Arc::new);
+    let transforms = &connection.workspace.engine.transforms;
+    let mapping = pull.mapping.as_ref().map(|mapping| mapping.compile(transforms)).transpose()?.map(Arc::new);
     let cx = connection.context_with(&row.settings)?;
     let feed = Feed {
         connection: connection.id.clone(),
         stream: pull.stream.clone(),
         mapping: mapping.as_ref().map(|mapping| mapping.name().into()).unwrap_or_default(),
     };
-    let entity =
-        mapping.as_ref().map_or_else(|| entity_of(connection.integration_name(), &pull.stream), |mapping| mapping.entity().clone());
+    let own_table = || entity_of(connection.integration_name(), &pull.stream);
+    let entity = mapping.as_ref().map_or_else(own_table, |mapping| mapping.entity().clone());
+    // The run is a task of its own from before its row is written until its end is, so that dropping the caller's future at any
+    // await leaves no row behind that says `running`.
+    let (alive, dropped) = oneshot::channel::<()>();
+    let task = tokio::spawn(owned(Job { connection: connection.clone(), pull, feed, entity, mapping, cx }, dropped));
+    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e))?;
+    drop(alive);
+    result
+}
+
+async fn owned(job: Job, dropped: oneshot::Receiver<()>) -> Result<SyncResult> {
+    let fence = begin(&job).await?;
+    let connection = job.connection.clone();
+    let work = AssertUnwindSafe(Box::pin(execute(job, fence))).catch_unwind();
+    let ended = tokio::select! {
+        ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
+        _ = dropped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
+    };
+    end(&connection, fence, ended).await
+}
+
+async fn begin(job: &Job) -> Result<Fence> {
+    let Job { connection, pull, feed, entity, .. } = job;
+    let engine = &connection.workspace.engine;
+    let at = engine.shared.clock.now();
     let new = NewRun {
         feed: feed.clone(),
         direction: Direction::FromExternal,
         entity: entity.clone(),
         job_type: if pull.full { "full" } else { "incremental" },
         triggered_by: pull.triggered_by.clone(),
-        at: engine.shared.clock.now(),
+        at,
     };
     let fence = match connection.workspace.store.begin_run(new).await? {
         Begin::Started(fence) => fence,
         Begin::Busy(other) => {
-            let text = format!(
-                "run {} of stream {:?} is under way since {}",
-                other.id,
-                other.feed.stream.as_str(),
-                other.started_at.format("%F %T UTC")
-            );
+            let since = other.started_at.format("%F %T UTC");
+            let text = format!("run {} of stream {:?} is under way since {since}", other.id, other.feed.stream.as_str());
             return Err(Error::new(ErrorKind::Conflict, "pull", text).at("connection", connection.id.as_str()));
         }
     };
@@ -73,33 +103,11 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
         run: fence.run,
         connection: connection.id.clone(),
         stream: pull.stream.clone(),
-        entity,
-        at: engine.shared.clock.now(),
+        entity: entity.clone(),
+        at,
     });
     tracing::info!(run = %fence.run, connection = %connection.id, stream = %pull.stream, "run started");
-    // The run is a task of its own, so that dropping the caller's future still ends it in the database.
-    let (alive, dropped) = oneshot::channel::<()>();
-    let task = tokio::spawn(owned(connection.clone(), pull, feed, fence, cx, mapping, dropped));
-    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e))?;
-    drop(alive);
-    result
-}
-
-async fn owned(
-    connection: Connection,
-    pull: Pull,
-    feed: Feed,
-    fence: Fence,
-    cx: SyncContext,
-    mapping: Option<Arc<CompiledMapping>>,
-    dropped: oneshot::Receiver<()>,
-) -> Result<SyncResult> {
-    let work = AssertUnwindSafe(Box::pin(execute(&connection, &pull, feed, fence, cx, mapping))).catch_unwind();
-    let ended = tokio::select! {
-        ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
-        _ = dropped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
-    };
-    end(&connection, fence, ended).await
+    Ok(fence)
 }
 
 /// Writes down how the run ended, and answers from what was written.
@@ -158,25 +166,19 @@ fn result_of(run: &Run, failures: Vec<sync_core::RecordFailure>) -> SyncResult {
     result
 }
 
-async fn execute(
-    connection: &Connection,
-    pull: &Pull,
-    feed: Feed,
-    fence: Fence,
-    cx: SyncContext,
-    mapping: Option<Arc<CompiledMapping>>,
-) -> Result<Report> {
+async fn execute(job: Job, fence: Fence) -> Result<Report> {
+    let Job { connection, pull, feed, mapping, cx, .. } = job;
     let engine = &connection.workspace.engine;
-    let plan = Plan::make(connection, &cx, pull, &feed, fence.run, mapping).await?;
+    let plan = Plan::make(&connection, &cx, &pull, &feed, fence.run, mapping).await?;
     engine.emit(SyncEvent::SyncPlanned { run: fence.run, partitions: plan.lanes.len() as u64 });
-    let lanes = read(connection, pull, &feed, fence, cx, &plan).await?;
+    let lanes = read(&connection, &pull, &feed, fence, cx, &plan).await?;
     let mut report = Report { gone: plan.gone.clone(), ..Report::default() };
     if !lanes.failed.is_empty() && lanes.failed.len() == plan.lanes.len() {
         let mut failed = lanes.failed;
         return Err(failed.swap_remove(0));
     }
     report.errors = lanes.failed.iter().map(RunError::new).collect();
-    if let Some(swept) = sweep(connection, pull, &feed, fence, &plan, &lanes).await?
+    if let Some(swept) = sweep(&connection, &pull, &feed, fence, &plan, &lanes).await?
         && swept.needs_confirmation()
     {
         let error = Error::new(ErrorKind::Conflict, "sweep", refused_sweep(&plan.target, swept));

@@ -70,6 +70,12 @@ impl Failure {
         Self { exit: Exit::Failed, kind: "failed", ..Self::usage(what, place, hint) }
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupted(what: impl Into<String>) -> Self {
+        let kind = ErrorKind::Cancelled;
+        Self { exit: Exit::Interrupted, kind: kind.as_str(), ..Self::usage(what, "Ctrl-C", kind.hint()) }
+    }
+
     /// Another run is under way.
     pub(crate) fn busy(error: &Error) -> Self {
         let hint = "wait for it to end (`syncline runs`), then pull again";

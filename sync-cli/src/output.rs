@@ -22,6 +22,12 @@ impl Style {
         Self(console::colors_enabled_stderr() && Term::stderr().is_term())
     }
 
+    /// No colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self(false)
+    }
+
     fn paint(self, text: impl Display, code: &str) -> String {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }

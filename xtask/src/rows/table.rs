@@ -108,7 +108,7 @@ fn row(line: &str, letter: &str, title: &str) -> Result<Option<Row>> {
     }))
 }
 
-/// The cells of a table's line; `\|` and a bar inside back-quotes do not end one.
+/// The cells of a table's line; `\|` is a bar inside one.
 fn cells(line: &str) -> Vec<String> {
     let line = line.trim();
     let line = line.strip_prefix('|').unwrap_or(line);

@@ -22,8 +22,7 @@ const BATCH_GET: &str = "sheets.values.batchGet";
 
 const METADATA: &str = "spreadsheetId,properties(title,timeZone),\
     sheets.properties(sheetId,title,sheetType,gridProperties(rowCount,columnCount))";
-const FORMATS: &str =
-    "sheets(properties(sheetId),data(rowData(values(effectiveValue(numberValue),effectiveFormat(numberFormat(type))))))";
+const FORMATS: &str = "sheets(properties(sheetId),data(rowData(values(effectiveValue(numberValue),effectiveFormat(numberFormat(type))))))";
 
 /// Ranges travel in the address, which Google cuts off well above this.
 const LONGEST_RANGES: usize = 4_000;

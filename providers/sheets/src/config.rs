@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn an_address_is_cut_down_to_its_id() {
-        for text in ["1AbC_d-9", " 1AbC_d-9 ", "https://docs.google.com/spreadsheets/d/1AbC_d-9/edit#gid=0", "https://x/d/1AbC_d-9?usp=sharing"] {
+        for text in
+            ["1AbC_d-9", " 1AbC_d-9 ", "https://docs.google.com/spreadsheets/d/1AbC_d-9/edit#gid=0", "https://x/d/1AbC_d-9?usp=sharing"]
+        {
             let settings: Settings = serde_json::from_value(serde_json::json!({ "spreadsheet_id": text })).expect("an id or address");
             assert_eq!(settings.spreadsheet_id, "1AbC_d-9", "{text}");
             assert_eq!((settings.header_row, settings.rows_per_page, settings.typed_dates), (1, 5_000, true));

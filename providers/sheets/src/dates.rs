@@ -134,7 +134,7 @@ mod tests {
             (46_204.395_833_345, DateTime, "Europe/Berlin", Some("2026-07-01T09:30:00.001+02:00")),
             (46_203.999_999_999_99, Date, "UTC", Some("2026-07-01")),
             (46_089.104_166_666_664, DateTime, "America/New_York", Some("2026-03-08T03:30:00-04:00")),
-            (46_327.0625, DateTime, "America/New_York", Some("2026-11-01T01:30:00-04:00")),
+            (46_327.062_5, DateTime, "America/New_York", Some("2026-11-01T01:30:00-04:00")),
             (-10_000.0, DateTime, "America/New_York", Some("1872-08-13T04:56:02Z")),
             (2_958_465.0, Date, "UTC", Some("9999-12-31")),
             (2_958_466.0, Date, "UTC", None),

@@ -49,9 +49,10 @@ pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
         403 if problem.has_reason(RATE_REASONS) || problem.status == "RESOURCE_EXHAUSTED" => {
             Err(Error::new(ErrorKind::RateLimited, operation, plain.text().to_owned()).with_retry(quota(&answer.headers)))
         }
-        403 if problem.has_reason(&["SERVICE_DISABLED", "accessNotConfigured"]) || says("has not been used in project") => {
-            advised(ErrorKind::Config, "the Google Sheets API is not enabled in the Google Cloud project of this OAuth client; enable it there")
-        }
+        403 if problem.has_reason(&["SERVICE_DISABLED", "accessNotConfigured"]) || says("has not been used in project") => advised(
+            ErrorKind::Config,
+            "the Google Sheets API is not enabled in the Google Cloud project of this OAuth client; enable it there",
+        ),
         403 if problem.has_reason(SCOPE_REASONS) || says("insufficient authentication scopes") => {
             advised(ErrorKind::Forbidden, "the grant lacks the scope spreadsheets.readonly; connect the account again and allow it")
         }
@@ -101,23 +102,59 @@ mod tests {
         use ErrorKind::*;
         let minute = Retry::After(Some(Duration::from_secs(60)));
         let again = Retry::After(None);
-        let legacy = json!({"error": {"code": 403, "message": "m", "errors": [{"domain": "usageLimits", "reason": "userRateLimitExceeded"}]}});
+        let legacy =
+            json!({"error": {"code": 403, "message": "m", "errors": [{"domain": "usageLimits", "reason": "userRateLimitExceeded"}]}});
         let cases = [
-            (google(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", "Quota exceeded for quota metric 'Read requests'"), RateLimited, minute, "Quota exceeded"),
+            (
+                google(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", "Quota exceeded for quota metric 'Read requests'"),
+                RateLimited,
+                minute,
+                "Quota exceeded",
+            ),
             (answer(429, "<html>"), RateLimited, minute, "429"),
             (google(403, "RESOURCE_EXHAUSTED", "", "slow down"), RateLimited, minute, "slow down"),
             (google(403, "", "rateLimitExceeded", "Rate Limit Exceeded"), RateLimited, minute, "Rate Limit"),
             (answer(403, legacy.to_string()), RateLimited, minute, "403"),
-            (google(403, "PERMISSION_DENIED", "SERVICE_DISABLED", "Google Sheets API has not been used in project 1 before or it is disabled."), Config, Retry::Never, "enable it"),
+            (
+                google(
+                    403,
+                    "PERMISSION_DENIED",
+                    "SERVICE_DISABLED",
+                    "Google Sheets API has not been used in project 1 before or it is disabled.",
+                ),
+                Config,
+                Retry::Never,
+                "enable it",
+            ),
             (google(403, "PERMISSION_DENIED", "", "Google Sheets API has not been used in project 1"), Config, Retry::Never, "enable it"),
-            (google(403, "PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "Request had insufficient authentication scopes."), Forbidden, Retry::Never, "spreadsheets.readonly"),
+            (
+                google(403, "PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "Request had insufficient authentication scopes."),
+                Forbidden,
+                Retry::Never,
+                "spreadsheets.readonly",
+            ),
             (google(403, "PERMISSION_DENIED", "forbidden", "The caller does not have permission"), Forbidden, Retry::Never, "not shared"),
             (google(404, "NOT_FOUND", "", "Requested entity was not found."), NotFound, Retry::Never, "no spreadsheet"),
             (google(400, "INVALID_ARGUMENT", "", "Unable to parse range: 'Movies'!A1:B2"), NotFound, Retry::Never, "'Movies'!A1:B2"),
-            (google(400, "INVALID_ARGUMENT", "", "Range ('M'!A5:B9) exceeds grid limits. Max rows: 4, max columns: 26"), Conflict, Retry::Never, "Max rows: 4"),
-            (google(400, "FAILED_PRECONDITION", "failedPrecondition", "This operation is not supported for this document"), Config, Retry::Never, "Save as Google Sheets"),
+            (
+                google(400, "INVALID_ARGUMENT", "", "Range ('M'!A5:B9) exceeds grid limits. Max rows: 4, max columns: 26"),
+                Conflict,
+                Retry::Never,
+                "Max rows: 4",
+            ),
+            (
+                google(400, "FAILED_PRECONDITION", "failedPrecondition", "This operation is not supported for this document"),
+                Config,
+                Retry::Never,
+                "Save as Google Sheets",
+            ),
             (google(400, "INVALID_ARGUMENT", "", "Invalid value at 'majorDimension'"), Invalid, Retry::Never, "majorDimension"),
-            (google(401, "UNAUTHENTICATED", "ACCESS_TOKEN_EXPIRED", "Request had invalid authentication credentials."), Auth, Retry::Never, "invalid authentication"),
+            (
+                google(401, "UNAUTHENTICATED", "ACCESS_TOKEN_EXPIRED", "Request had invalid authentication credentials."),
+                Auth,
+                Retry::Never,
+                "invalid authentication",
+            ),
             (google(500, "INTERNAL", "", "Internal error encountered."), Transport, again, "Internal error"),
             (google(503, "UNAVAILABLE", "", "The service is currently unavailable."), Transport, again, "unavailable"),
             (answer(502, "<html>Bad gateway"), Transport, again, "502"),

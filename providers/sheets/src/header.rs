@@ -94,7 +94,7 @@ impl Header {
                 Some(column) => key.push(column),
                 None => {
                     let meant = self.names.iter().find(|header| folded(header) == folded(&name));
-                    let meant = meant.map(|header| format!("; did you mean {header:?}?")).unwrap_or_default();
+                    let meant = meant.map_or_else(|| ".".to_owned(), |header| format!("; did you mean {header:?}?"));
                     return refuse(format!("there is no key column {name:?}{meant} {}", self.seen()));
                 }
             }

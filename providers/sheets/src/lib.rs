@@ -10,8 +10,8 @@ mod map;
 mod position;
 mod provider;
 mod read;
-//#[cfg(feature = "simulator")]
-//pub mod simulator;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 
 pub use self::{
     config::Settings,

@@ -191,12 +191,8 @@ mod tests {
     fn read(rows: &str, key: &[usize]) -> PullPage {
         let header: Vec<&RawValue> = serde_json::from_str(HEADER).expect("a header");
         let header = Header::read(&header).expect("has text");
-        let layout = Layout {
-            header: &header,
-            key,
-            dates: vec![None, None, Some(DateKind::Date)],
-            zone: Zone::parse("UTC").expect("a zone"),
-        };
+        let layout =
+            Layout { header: &header, key, dates: vec![None, None, Some(DateKind::Date)], zone: Zone::parse("UTC").expect("a zone") };
         let body = Bytes::copy_from_slice(rows.as_bytes());
         let rows: Vec<Vec<&RawValue>> = serde_json::from_slice(&body).expect("rows");
         page(&body, &rows, 2, &layout).expect("text")
@@ -220,7 +216,11 @@ mod tests {
         let cases = [
             (r##"[["a","#N/A"]]"##, 1, "Row 2, Column B (name): the formula failed with #N/A; the value is taken as empty"),
             (r##"[["a","#DIV/0!"]]"##, 1, "Row 2, Column B (name): the formula failed with #DIV/0!; the value is taken as empty"),
-            (r#"[["a","b",1e9]]"#, 1, "Row 2, Column C (born): 1e9 is formatted as a date but lies outside the years 1 to 9999; it stays a number"),
+            (
+                r#"[["a","b",1e9]]"#,
+                1,
+                "Row 2, Column C (born): 1e9 is formatted as a date but lies outside the years 1 to 9999; it stays a number",
+            ),
             (r#"[["a","","","x","","y"]]"#, 1, "Row 2, Column D: cells without a header above were left out, in column D, F"),
             (r#"[[],["","Ada"]]"#, 0, r#"Row 3, Column A (id): the row was left out: nothing stands in the key column "id""#),
             (r#"[[],["  ","Ada"]]"#, 0, r#"Row 3, Column A (id): the row was left out: nothing stands in the key column "id""#),
@@ -255,10 +255,7 @@ mod tests {
     #[test]
     fn texts_numbers_and_booleans_are_spans_of_the_body() {
         let page = read(r#"[[12345678901234567890,"naïve \"q\" \u00e9","soon"],[true,0.1,false]]"#, &[0]);
-        assert_eq!(
-            shown(&page),
-            [r#"12345678901234567890@2: 12345678901234567890 "naïve \"q\" \u00e9" "soon""#, "true@3: true 0.1 false"]
-        );
+        assert_eq!(shown(&page), [r#"12345678901234567890@2: 12345678901234567890 "naïve \"q\" \u00e9" "soon""#, "true@3: true 0.1 false"]);
     }
 
     #[test]

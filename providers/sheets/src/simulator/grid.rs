@@ -50,7 +50,9 @@ impl SimCell {
             (Self::Bool(yes), Show::Values { .. }) => json!(yes),
             (Self::Bool(yes), Show::Texts) => json!(yes.to_string().to_uppercase()),
             (Self::Number(number), Show::Values { dates_as_text: false }) => self::number(*number),
-            (Self::Number(number), Show::Values { dates_as_text: true }) => dated(*number).map_or_else(|| self::number(*number), Value::from),
+            (Self::Number(number), Show::Values { dates_as_text: true }) => {
+                dated(*number).map_or_else(|| self::number(*number), Value::from)
+            }
             (Self::Number(number), Show::Texts) => json!(dated(*number).unwrap_or_else(|| number.to_string())),
         }
     }
@@ -145,7 +147,8 @@ impl Tab {
     pub(super) fn values(&self, area: Area, show: Show) -> Value {
         let format = |column: usize| self.formats.get(column).copied().flatten();
         let row = |row: usize| {
-            let end = (area.columns.0..area.columns.1).rposition(|column| *self.cell(row, column) != SimCell::Blank).map_or(0, |last| last + 1);
+            let end =
+                (area.columns.0..area.columns.1).rposition(|column| *self.cell(row, column) != SimCell::Blank).map_or(0, |last| last + 1);
             (area.columns.0..area.columns.0 + end).map(|column| self.cell(row, column).json(show, format(column))).collect::<Vec<_>>()
         };
         let mut rows: Vec<Vec<Value>> = (area.rows.0..area.rows.1.min(self.cells.len())).map(row).collect();

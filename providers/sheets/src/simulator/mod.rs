@@ -20,6 +20,7 @@ use std::{
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sync_core::{ExposeSecret, SecretString};
+use sync_http::Method;
 use sync_testkit::{SimAnswer, SimRequest, Simulator, Window};
 
 pub use self::grid::SimCell;
@@ -180,7 +181,7 @@ impl SheetsSim {
     }
 
     fn route(&self, request: &SimRequest) -> Option<(bool, Route)> {
-        let path = request.path.strip_prefix("/v4/spreadsheets/").filter(|_| request.method == http::Method::GET)?;
+        let path = request.path.strip_prefix("/v4/spreadsheets/").filter(|_| request.method == Method::GET)?;
         let (id, rest) = path.split_once('/').map_or((path, None), |(id, rest)| (id, Some(rest)));
         let route = match rest {
             None => Route::Spreadsheet,
@@ -213,7 +214,7 @@ impl Simulator for SheetsSim {
             return refusal::unauthenticated();
         }
         if state.reads.take(request.now, 1).is_err() {
-            return refusal::quota_exceeded(request.now);
+            return refusal::quota_exceeded();
         }
         if !known {
             return refusal::not_found();

@@ -1,6 +1,5 @@
 //! Google's error bodies, as they are seen in the wild.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sync_testkit::SimAnswer;
 
@@ -33,8 +32,8 @@ pub(super) fn no_such_page() -> SimAnswer {
     SimAnswer::html(404, "<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title>")
 }
 
-/// 429 of the reads per minute. It comes without `Retry-After`; its `Date` is all there is to go by.
-pub(super) fn quota_exceeded(now: DateTime<Utc>) -> SimAnswer {
+/// 429 of the reads per minute. It comes without `Retry-After`.
+pub(super) fn quota_exceeded() -> SimAnswer {
     let mut body = error(
         429,
         "RESOURCE_EXHAUSTED",
@@ -52,7 +51,5 @@ pub(super) fn quota_exceeded(now: DateTime<Utc>) -> SimAnswer {
             "service": "sheets.googleapis.com",
         },
     }]);
-    let mut answer = SimAnswer::json(429, body);
-    answer.headers.push(("date", now.format("%a, %d %b %Y %H:%M:%S GMT").to_string()));
-    answer
+    SimAnswer::json(429, body)
 }

@@ -29,6 +29,7 @@ impl Warehouse {
         let descriptor = Descriptor {
             name: "warehouse",
             title: "Warehouse",
+            source_type: "api",
             capabilities: Capabilities { pull: true, ..Capabilities::default() },
             auth: AuthScheme::Bearer,
             fixed_streams: &["stock"],
@@ -74,9 +75,11 @@ impl IntegrationSync for Warehouse {
     }
 
     async fn pull(&self, _: &SyncContext, request: &PullRequest) -> Result<PullPage> {
-        let from: usize = request.after.as_ref().map_or(Ok(0), |token| token.as_str().parse()).map_err(|_| {
-            Error::new(ErrorKind::Invalid, "warehouse.stock", "the page token is none of ours")
-        })?;
+        let from: usize = request
+            .after
+            .as_ref()
+            .map_or(Ok(0), |token| token.as_str().parse())
+            .map_err(|_| Error::new(ErrorKind::Invalid, "warehouse.stock", "the page token is none of ours"))?;
         let (items, total) = self.page(from);
         let mut batch = RecordBatch::default();
         let (item, pieces) = (batch.name("item"), batch.name("pieces"));

@@ -4,9 +4,7 @@
 //! `cargo run --example quickstart`
 
 use serde_json::json;
-use syncline::{
-    Credentials, Keyring, Pull, Sheets, SqliteStorage, Syncline, providers::sheets::simulator::SheetsSim, testkit::Simulation,
-};
+use syncline::{Credentials, Keyring, Pull, Sheets, SqliteStorage, Syncline, providers::sheets::simulator::SheetsSim, testkit::Simulation};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

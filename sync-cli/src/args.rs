@@ -6,16 +6,16 @@ use clap::{Args, Parser, Subcommand};
 
 const CONFIGURATION: &str = "\
 Configuration, later ones win:
-  1. the file syncline.toml in the working directory, or --config FILE
+  1. the file syncline.toml in the working directory, or --config FILE, or SYNCLINE_CONFIG
   2. environment variables
   3. flags
-  database          SYNCLINE_DATABASE         --database    SQLite file (default syncline.db)
-  workspace         SYNCLINE_WORKSPACE        --workspace   whose data (default \"default\")
-  keys_file         SYNCLINE_KEYS_FILE        --keys-file   keys credentials are sealed with (default <database>.keys)
-  log               SYNCLINE_LOG              -v, -vv, -q   error, warn (default), info, debug, or filters
-  [sheets] base_url SYNCLINE_SHEETS_BASE_URL                where Google Sheets is reached
-  [slack] base_url  SYNCLINE_SLACK_BASE_URL                 where Slack is reached
-SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every keys file.
+  database           SYNCLINE_DATABASE         --database   SQLite file (default syncline.db)
+  workspace          SYNCLINE_WORKSPACE        --workspace  whose data (default \"default\")
+  keys_file          SYNCLINE_KEYS_FILE        --keys-file  file with keys (default <database>.keys)
+  log                SYNCLINE_LOG              -v, -vv, -q  error, warn (default), info, debug
+  [sheets] base_url  SYNCLINE_SHEETS_BASE_URL               where Google Sheets is reached
+  [slack] base_url   SYNCLINE_SLACK_BASE_URL                where Slack is reached
+SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file.
 Names of files are relative to the working directory. A key nobody knows is an error.
 
 Exit codes:
@@ -41,7 +41,7 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 pub(crate) struct Global {
     /// The configuration file, instead of syncline.toml in the working directory.
-    #[arg(long, global = true, value_name = "FILE", env = "SYNCLINE_CONFIG", help_heading = "Everywhere")]
+    #[arg(long, global = true, value_name = "FILE", env = "SYNCLINE_CONFIG", hide_env = true, help_heading = "Everywhere")]
     pub(crate) config: Option<PathBuf>,
     /// The SQLite file.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]

@@ -91,8 +91,17 @@ impl Config {
             Some(file) => file.clone(),
             None => file.to_owned(),
         };
-        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file_exact(&file));
-        let mut config: Self = Environment::of(variables)?.into_iter().fold(figment, Figment::merge).extract().map_err(|e| wrong(e, &file))?;
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(problem) => {
+                let text = format!("the configuration file {} cannot be read: {problem}", file.display());
+                return Err(Failure::usage(text, "configuration", "see to its permissions and encoding"));
+            }
+        };
+        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::string(&text));
+        let mut config: Self =
+            Environment::of(variables)?.into_iter().fold(figment, Figment::merge).extract().map_err(|e| wrong(e, &file))?;
         if let Some(database) = &flags.database {
             config.database.clone_from(database);
         }
@@ -201,7 +210,9 @@ mod tests {
         Global { config: None, database: None, workspace: None, keys_file: None, json: false, verbose: 0, quiet: false }
     }
 
-    fn read(file: &str, variables: &[(&str, &str)], flags: &Global) -> Done<Config> {
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn read(file: &str, variables: Variables<'_>, flags: &Global) -> Done<Config> {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("syncline.toml");
         std::fs::write(&path, file).expect("written");
@@ -226,7 +237,7 @@ mod tests {
 
     #[test]
     fn keys_nobody_knows_are_named() {
-        let cases: [(&str, &[(&str, &str)], &[&str]); 6] = [
+        let cases: [(&str, Variables<'_>, &[&str]); 6] = [
             ("databse = \"x\"", &[], &["\"databse\"", "database", "syncline.toml"]),
             ("[slack]\nurl = \"x\"", &[], &["\"url\"", "base_url"]),
             ("[gmail]\nbase_url = \"x\"", &[], &["\"gmail\""]),

@@ -84,13 +84,7 @@ impl Failure {
 
     pub(crate) fn of(error: &Error) -> Self {
         let place = error.context().iter().fold(error.operation().to_owned(), |place, (what, which)| format!("{place}, {what} {which}"));
-        Self {
-            exit: Exit::of(error.kind()),
-            kind: error.kind().as_str(),
-            what: error.text().into(),
-            place,
-            hint: error.hint().into(),
-        }
+        Self { exit: Exit::of(error.kind()), kind: error.kind().as_str(), what: error.text().into(), place, hint: error.hint().into() }
     }
 
     /// Replaces what to do, where the command knows better than the library.

@@ -15,8 +15,14 @@ use syncline::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whose token this is.
-pub(crate) async fn account(provider: &dyn IntegrationSync, workspace: &WorkspaceId, settings: &Value, token: SecretString) -> Result<Account> {
-    let settings = serde_json::value::to_raw_value(settings).map_err(|e| Error::config("connect", "the settings are not JSON").because(e))?;
+pub(crate) async fn account(
+    provider: &dyn IntegrationSync,
+    workspace: &WorkspaceId,
+    settings: &Value,
+    token: SecretString,
+) -> Result<Account> {
+    let settings =
+        serde_json::value::to_raw_value(settings).map_err(|e| Error::config("connect", "the settings are not JSON").because(e))?;
     let cx = SyncContext {
         workspace: workspace.clone(),
         connection: ConnectionId::from("probe"),

@@ -116,7 +116,8 @@ impl Progress {
                 self.bar.set_message(words(counts));
                 if self.show == Show::Lines && self.said.elapsed() >= QUIET {
                     self.said = Instant::now();
-                    let parts = if self.partitions > 1 { format!(", {partitions_done} of {} parts", self.partitions) } else { String::new() };
+                    let parts =
+                        if self.partitions > 1 { format!(", {partitions_done} of {} parts", self.partitions) } else { String::new() };
                     eprintln!("{}: {}{parts}", self.title, words(counts));
                 }
             }

@@ -13,6 +13,9 @@ use crate::{
     keys::{self, Need},
 };
 
+/// Letters of an id that are enough to mean it.
+const MARKED: usize = 4;
+
 /// An engine on the configured database.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -74,28 +77,26 @@ fn slack(config: &Config) -> Done<Slack> {
 }
 
 fn choose<'c>(all: &'c [store::Connection], named: &str, workspace: &str) -> Done<&'c store::Connection> {
-    let exact = all.iter().find(|row| row.id.as_str() == named);
-    let by_provider: Vec<_> = all.iter().filter(|row| &*row.provider == named).collect();
-    let by_rest: Vec<_> = all
-        .iter()
-        .filter(|row| named.len() >= 4 && row.id.as_str().starts_with(named) || row.account_name.as_deref() == Some(named))
-        .collect();
-    match (exact, by_provider.as_slice(), by_rest.as_slice()) {
-        (Some(row), ..) | (None, [row], _) | (None, [], [row]) => Ok(row),
-        (None, [], []) if all.is_empty() => Err(Failure::usage(
+    let short = |row: &store::Connection| named.len() >= MARKED && row.id.as_str().starts_with(named);
+    let ways: [&dyn Fn(&store::Connection) -> bool; 3] =
+        [&|row| row.id.as_str() == named, &|row| &*row.provider == named, &|row| short(row) || row.account_name.as_deref() == Some(named)];
+    let meant = ways.map(|way| all.iter().filter(|row| way(row)).collect::<Vec<_>>()).into_iter().find(|rows| !rows.is_empty());
+    match meant.as_deref() {
+        Some([row]) => Ok(row),
+        Some(several) => Err(Failure::usage(
+            format!("{named:?} may mean {}", listed(several.iter().copied())),
+            "connection",
+            "name one of them by its id",
+        )),
+        None if all.is_empty() => Err(Failure::usage(
             format!("there is no connection {named:?}; workspace {workspace:?} has none"),
             "connection",
             "connect an account first: `syncline connect --help`",
         )),
-        (None, [], []) => Err(Failure::usage(
+        None => Err(Failure::usage(
             format!("there is no connection {named:?}; there are: {}", listed(all.iter())),
             "connection",
-            "name one of them by its id, the first letters of its id, or its provider",
-        )),
-        (None, several, rest) => Err(Failure::usage(
-            format!("{named:?} may mean {}", listed(several.iter().chain(rest).copied())),
-            "connection",
-            "name one of them by its id",
+            "name one of them by its id, the beginning of its id, or its provider",
         )),
     }
 }

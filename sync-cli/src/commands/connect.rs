@@ -84,7 +84,11 @@ fn refuse_tokens(args: &Connect) -> Done<()> {
         return Err(Failure::usage(text, "--token", hint));
     }
     if !args.surplus.is_empty() {
-        return Err(Failure::usage("connect takes the provider alone; what follows it is not repeated here, since it may be a token", "arguments", hint));
+        return Err(Failure::usage(
+            "connect takes the provider alone; what follows it is not repeated here, since it may be a token",
+            "arguments",
+            hint,
+        ));
     }
     Ok(())
 }
@@ -94,14 +98,19 @@ fn token(args: &Connect) -> Done<SecretString> {
     let (text, place) = match &args.token_file {
         Some(file) => {
             let text = fs::read_to_string(file).map_err(|problem| {
-                Failure::usage(format!("the token file {} cannot be read: {problem}", file.display()), "--token-file", "name a file that can be read")
+                Failure::usage(
+                    format!("the token file {} cannot be read: {problem}", file.display()),
+                    "--token-file",
+                    "name a file that can be read",
+                )
             })?;
             (text, file.display().to_string())
         }
         None => {
             let name = args.token_env.as_deref().unwrap_or(TOKEN);
-            let text = std::env::var(name)
-                .map_err(|_| Failure::usage(format!("the environment variable {name} is not set; it holds the token"), "--token-env", hint))?;
+            let text = std::env::var(name).map_err(|_| {
+                Failure::usage(format!("the environment variable {name} is not set; it holds the token"), "--token-env", hint)
+            })?;
             (text, name.to_owned())
         }
     };
@@ -127,7 +136,8 @@ fn settings(args: &Connect) -> Done<Value> {
 }
 
 fn from_file(file: &Path) -> Done<Map<String, Value>> {
-    let wrong = |what: String| Failure::usage(format!("the settings file {} {what}", file.display()), "--settings", "give it one JSON object");
+    let wrong =
+        |what: String| Failure::usage(format!("the settings file {} {what}", file.display()), "--settings", "give it one JSON object");
     let text = fs::read_to_string(file).map_err(|problem| wrong(format!("cannot be read: {problem}")))?;
     serde_json::from_str(&text).map_err(|problem| wrong(format!("is not a JSON object: {problem}")))
 }

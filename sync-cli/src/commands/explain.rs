@@ -152,7 +152,10 @@ mod tests {
         ];
         let lines = Story { row: Some(row), entries, field: None }.lines(Style::plain());
         assert_eq!(lines[0], "name is \"New\"");
-        assert!(lines[1].starts_with("  came as \"Old\", out of the sheet's Airports → Column B, on ") && lines[1].ends_with("by run 1 (manual)"));
+        assert!(
+            lines[1].starts_with("  came as \"Old\", out of the sheet's Airports → Column B, on ")
+                && lines[1].ends_with("by run 1 (manual)")
+        );
         assert!(lines[2].starts_with("  changed from \"Old\" to \"New\", out of"), "{lines:#?}");
         assert_eq!(lines[3], "fax no longer has a value");
         assert!(lines[4].starts_with("  went away; it was 7"), "{lines:#?}");

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::json;
-use syncline::{Error, ErrorKind, Outcome, Pull, Run, RunStatus, SyncResult, Workspace, mapping::Mapping};
+use syncline::{Error, ErrorKind, Outcome, Pull, Run, RunStatus, SyncResult, Workspace, mapping::Mapping, providers::slack};
 
 use super::View;
 use crate::{
@@ -74,7 +74,7 @@ fn request(args: &args::Pull) -> Done<Pull> {
 /// A mapping from a file, or a ready-made one by its name.
 fn mapping(file: &Path) -> Done<Mapping> {
     if file.as_os_str() == "communication" && !file.exists() {
-        return Ok(ready_made());
+        return Ok(slack::communication());
     }
     let wrong = |what: String| Failure::usage(format!("the mapping {what}"), file.display().to_string(), "correct the mapping file");
     let text = fs::read_to_string(file).map_err(|problem| wrong(format!("cannot be read: {problem}")))?;

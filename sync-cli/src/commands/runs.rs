@@ -64,7 +64,13 @@ async fn one(session: &Session, id: RunId, limit: u32, view: View) -> Done {
         return Ok(Exit::Done);
     }
     let style = Style::stdout();
-    output::line(format!("{}  {} → {}  {}", style.bold(format!("run {id}")), output::plain(run.feed.stream.as_str()), run.entity, state(&run)));
+    output::line(format!(
+        "{}  {} → {}  {}",
+        style.bold(format!("run {id}")),
+        output::plain(run.feed.stream.as_str()),
+        run.entity,
+        state(&run)
+    ));
     output::line(format!("  connection {}, {}, asked for by {}", run.feed.connection, run.job_type, output::plain(&run.triggered_by)));
     output::line(format!("  started {}, took {}", run.started_at.format("%F %T UTC"), took(&run)));
     output::line(format!("  {}", output::counts(&run.counts, style)));

@@ -57,7 +57,20 @@ fn help_documents_configuration_and_exit_codes() {
     let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("syncline"));
     let output = command.arg("--help").output().expect("it starts");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    for part in ["SYNCLINE_DATABASE", "syncline.toml", "Exit codes:", "5   busy", "130", "demo", "connect", "pull", "status", "runs", "show", "explain"] {
+    for part in [
+        "SYNCLINE_DATABASE",
+        "syncline.toml",
+        "Exit codes:",
+        "5   busy",
+        "130",
+        "demo",
+        "connect",
+        "pull",
+        "status",
+        "runs",
+        "show",
+        "explain",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }

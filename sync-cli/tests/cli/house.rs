@@ -26,7 +26,10 @@ impl House {
         let sim = SheetsSim::new("1AbC", "Staff list");
         sim.expect_token(TOKEN);
         sim.set_reads_per_minute(100_000);
-        sim.load("Staff", &[vec!["id", "name", "hired"], vec!["1", "Ada", "1842-10-18"], vec!["2", "Grace", "1943-12-01"], vec!["3", "Edsger", "soon"]]);
+        sim.load(
+            "Staff",
+            &[vec!["id", "name", "hired"], vec!["1", "Ada", "1842-10-18"], vec!["2", "Grace", "1943-12-01"], vec!["3", "Edsger", "soon"]],
+        );
         let google = Simulation::new(sim);
         let served = google.serve().await.expect("a loopback socket");
         Self { dir: tempfile::tempdir().expect("a folder"), google, served }

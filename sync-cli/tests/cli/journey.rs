@@ -33,7 +33,13 @@ async fn an_account_is_connected_pulled_shown_and_explained() {
     assert!(row.out.contains("hired") && row.out.contains("1943-12-01") && row.out.contains("last written"), "{}", row.out);
 
     let explained = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
-    let parts = ["name is \"Grace Hopper\"", "came as \"Grace\"", "changed from \"Grace\" to \"Grace Hopper\"", "Staff → Column B", "by run 2 (manual)"];
+    let parts = [
+        "name is \"Grace Hopper\"",
+        "came as \"Grace\"",
+        "changed from \"Grace\" to \"Grace Hopper\"",
+        "Staff → Column B",
+        "by run 2 (manual)",
+    ];
     for part in parts {
         assert!(explained.out.contains(part), "{} lacks {part}", explained.out);
     }

@@ -36,7 +36,8 @@ pub(super) fn prepare(database: &Path, force: bool) -> Done<Keyring> {
             ));
         }
     }
-    let leftovers = if force { vec![database.to_owned(), beside(database, "-wal"), beside(database, "-shm"), keys_file.clone()] } else { vec![] };
+    let leftovers =
+        if force { vec![database.to_owned(), beside(database, "-wal"), beside(database, "-shm"), keys_file.clone()] } else { vec![] };
     remove(leftovers)?;
     let text = Keyring::generate(KEY);
     keys::write(&keys_file, &text)?;

@@ -122,7 +122,8 @@ async fn one_in_a_hundred(stage: &mut Stage, sheets: &Connection, book: &Simulat
 async fn movies(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>) -> Done<()> {
     stage.step("A dirty sheet, mapped by Title (examples/movies.toml): what cannot be taken is named by row and column");
     book.sim().misspell_a_date();
-    let mapping: Mapping = toml::from_str(MOVIES).map_err(|e| Failure::failed(e.to_string(), "examples/movies.toml", "please report this"))?;
+    let mapping: Mapping =
+        toml::from_str(MOVIES).map_err(|e| Failure::failed(e.to_string(), "examples/movies.toml", "please report this"))?;
     stage.header();
     let run = stage.pull(sheets, Pull::mapped(mapping), "Movies").await?;
     stage.failures(&run, 4, is_error).await?;
@@ -220,7 +221,7 @@ fn look_yourself(stage: &mut Stage, database: &str, airport: &str, config: &Conf
     let workspace = if config.workspace == "default" { String::new() } else { format!(" --workspace {}", config.workspace) };
     stage.step("Look yourself");
     stage.say(format!("sqlite3 {database} \"select title, released_on, us_gross from movie order by us_gross desc limit 5\""));
-    stage.say(format!("sqlite3 {database} \"select * from field_lineage where entity_id = '{airport}'\""));
+    stage.say(format!("sqlite3 {database} \"select field_name, previous_value, new_value, source_ref from syncline_field_lineage where entity_id = '{airport}'\""));
     stage.say(format!("syncline --database {database}{workspace} explain sheets_airports {airport}"));
     stage.say(format!("syncline --database {database}{workspace} runs"));
 }

@@ -84,8 +84,16 @@ impl Stage {
         let rows = self.workspace.count(run.entity.clone()).await?;
         self.runs.push(id);
         let counts = &run.counts;
-        let figures =
-            [counts.read, counts.created, counts.updated, counts.unchanged, counts.skipped, counts.failed, counts.deleted + counts.swept, rows];
+        let figures = [
+            counts.read,
+            counts.created,
+            counts.updated,
+            counts.unchanged,
+            counts.skipped,
+            counts.failed,
+            counts.deleted + counts.swept,
+            rows,
+        ];
         let mut line = format!("{:<LABEL$}", format!("{} → {}", run.feed.stream, run.entity));
         for (figure, (name, width)) in figures.into_iter().zip(COLUMNS) {
             let text = format!("{:>width$}", number(figure));
@@ -97,7 +105,8 @@ impl Stage {
                 _ => text,
             });
         }
-        let took = run.completed_at.map_or_else(String::new, |ended| output::duration((ended - run.started_at).to_std().unwrap_or_default()));
+        let took =
+            run.completed_at.map_or_else(String::new, |ended| output::duration((ended - run.started_at).to_std().unwrap_or_default()));
         let note = match run.status {
             RunStatus::Failed => self.style.bad("  failed"),
             RunStatus::Cancelled => self.style.warn("  stopped"),

@@ -82,6 +82,7 @@ fn descriptor() -> Descriptor {
     Descriptor {
         name: "sheets",
         title: "Google Sheets",
+        source_type: "google_sheet",
         capabilities: Capabilities { pull: true, push: false, campaigns: false },
         auth: AuthScheme::Bearer,
         fixed_streams: &[],

@@ -24,6 +24,8 @@ pub(crate) struct Fetch {
     pub(crate) limit: Option<u64>,
     pub(crate) mapping: Option<Arc<CompiledMapping>>,
     pub(crate) fields: Arc<[Field]>,
+    /// Whether the stream told its fields before reading; otherwise the first page has to show those the mapping needs.
+    pub(crate) fields_declared: bool,
     pub(crate) scan: u64,
     pub(crate) crash_points: CrashPoints,
 }
@@ -91,6 +93,7 @@ impl Fetch {
         let mut guard = LoopGuard::default();
         let mut left = self.limit;
         let mut sure = true;
+        let mut checked = self.fields_declared;
         loop {
             request.limit = left;
             self.crash_points.at("p6");
@@ -99,6 +102,10 @@ impl Fetch {
             self.crash_points.at("p7");
             guard.check(&page.next, page.batch.len())?;
             sure &= !page.unseen;
+            if let (false, false, Some(mapping)) = (checked, page.batch.is_empty(), &self.mapping) {
+                mapping.check_batch(&page.batch)?;
+                checked = true;
+            }
             let next = page.next.clone();
             let read = page.read();
             let fetched = self.prepare(lane, plan, page)?;

@@ -202,6 +202,7 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         limit: pull.limit,
         mapping: plan.mapping.clone(),
         fields: Arc::clone(&plan.fields),
+        fields_declared: plan.fields_declared,
         scan: fence.run.0.unsigned_abs(),
         crash_points: engine.crash_points.clone(),
     };

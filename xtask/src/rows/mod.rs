@@ -55,10 +55,10 @@ fn report(list_open: bool) -> Result {
         *all += 1;
     }
     for ((letter, title), (proved, all)) in &sections {
-        println!("{letter}  {title:<58} {proved:>3} of {all:>3} proved");
+        println!("{letter}  {title:<66} {proved:>3} of {all:>3} proved");
     }
     let proved = rows.iter().filter(|row| !row.proved_by.is_empty()).count();
-    println!("   {:<58} {proved:>3} of {:>3} proved", "all", rows.len());
+    println!("   {:<66} {proved:>3} of {:>3} proved", "all", rows.len());
     if list_open {
         for row in rows.iter().filter(|row| row.proved_by.is_empty()) {
             println!("{}  {}", row.id, row.requirement);

@@ -101,7 +101,8 @@ impl Date {
     fn timestamp(&self, instant: DateTime<Utc>) -> Result<Made, TransformError> {
         // A leap second is written as the second after it, which every database can hold.
         let nanos = instant.nanosecond();
-        let whole = instant.with_nanosecond(0).ok_or_else(out_of_range)? + TimeDelta::nanoseconds(nanos.into());
+        let whole = instant.with_nanosecond(0).and_then(|whole| whole.checked_add_signed(TimeDelta::nanoseconds(nanos.into())));
+        let whole = whole.ok_or_else(out_of_range)?;
         if !whole.nanosecond().is_multiple_of(1000) && !self.truncate {
             return Err(TransformError::new("is finer than a microsecond; the option `truncate` cuts it"));
         }
@@ -143,6 +144,12 @@ impl Transform for Date {
             let tried = self.formats.iter().map(Format::name).collect::<Vec<_>>().join(", ");
             return Err(TransformError::new(format!("is not a date; expected {tried}")));
         };
+        // Before any arithmetic, which could leave the range of the calendar.
+        in_range(match moment {
+            Moment::Instant(instant) => instant.year(),
+            Moment::Local(local) => local.year(),
+            Moment::Day(day) => day.year(),
+        })?;
         match (self.to, moment) {
             (To::Auto | To::Timestamp, Moment::Instant(instant)) => self.timestamp(instant),
             (To::Auto | To::Timestamp, Moment::Local(local)) => self.timestamp(self.instant(local)?),

@@ -148,5 +148,5 @@ fn epoch(text: &str, places: usize) -> Option<Moment> {
     let micros: i64 = format!("{}{kept:0<places$}", exact.whole).parse().ok()?;
     let micros = if exact.negative { -micros - i64::from(finer) } else { micros };
     let instant = DateTime::<Utc>::from_timestamp_micros(micros)?;
-    Some(Moment::Instant(if finer { instant + TimeDelta::nanoseconds(1) } else { instant }))
+    instant.checked_add_signed(TimeDelta::nanoseconds(finer.into())).map(Moment::Instant)
 }

@@ -144,6 +144,29 @@ fn a_time_shown_twice_is_the_earlier_and_a_skipped_one_moves_on() {
 }
 
 #[test]
+fn ends_of_the_calendar_are_refused_without_a_panic() {
+    let last = DateTime::<Utc>::MAX_UTC.timestamp();
+    let first = DateTime::<Utc>::MIN_UTC.timestamp();
+    for to in ["auto", "date", "timestamp"] {
+        for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            for seconds in [last, last - 1, last + 1, first, first + 1, first - 1, i64::MAX, i64::MIN] {
+                for format in ["epoch", "%s"] {
+                    refused("date", &json!({ "format": format, "to": to, "zone": zone }), &text(&format!("{seconds}")));
+                }
+            }
+            for year in ["262142-12-31", "+262142-12-31T23:59:60", "-262143-01-01T00:00", "10000-01-01"] {
+                refused("date", &json!({ "to": to, "zone": zone }), &text(year));
+            }
+        }
+    }
+    dates(
+        &json!({ "to": "timestamp" }),
+        &[(r#""9999-12-31""#, "9999-12-31T00:00:00.000000Z"), (r#""1000-01-01""#, "1000-01-01T00:00:00.000000Z")],
+    );
+    refused("date", &json!({ "to": "date", "zone": "Asia/Tokyo" }), r#""9999-12-31T23:00:00Z""#);
+}
+
+#[test]
 fn wrong_options_are_named() {
     for (options, words) in [
         (json!({ "zone": "Berlin" }), "no time zone is named \"Berlin\""),

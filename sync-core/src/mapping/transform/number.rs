@@ -77,15 +77,9 @@ impl Currency {
         let outside = |c: char| !c.is_ascii_digit() && !matches!(c, '-' | '+' | '\u{2212}' | ',' | '\'' | '\u{2019}') && !c.is_whitespace();
         // A point belongs to a symbol only behind a letter (`Rs.`, `Fr.`), never alone (`.50`).
         let front = text.find(|c| !outside(c)).unwrap_or(text.len());
-        let (symbol, rest) = text.split_at(front);
+        let symbol = &text[..front];
         let symbol = if symbol.ends_with('.') && !self.known(symbol) { &symbol[..symbol.len() - 1] } else { symbol };
-        let text = if symbol.is_empty() || !self.known(symbol) {
-            text
-        } else if symbol.len() == front {
-            rest
-        } else {
-            &text[symbol.len()..]
-        };
+        let text = if !symbol.is_empty() && self.known(symbol) { &text[symbol.len()..] } else { text };
         let text = text.trim_start();
         let end = text.char_indices().rev().take_while(|(_, c)| outside(*c)).last().map_or(text.len(), |(at, _)| at);
         let symbol = text[end..].trim_start_matches('.');

@@ -1,1 +1,34 @@
 #![doc = include_str!("../README.md")]
+
+mod activity;
+mod commit;
+mod connection;
+mod decimal;
+mod entity;
+mod error;
+mod failure;
+mod hook;
+mod host;
+mod lineage;
+mod name;
+mod owner;
+mod row;
+mod run;
+mod schema;
+mod seen;
+mod storage;
+mod sweep;
+mod table;
+mod time;
+mod value;
+mod view;
+mod worker;
+
+/// The SQLite library itself, in the version that hooks are handed transactions of.
+pub use rusqlite;
+
+pub use self::{
+    hook::{Committed, HookResult},
+    schema::migrations,
+    storage::{SqliteBuilder, SqliteStorage},
+};

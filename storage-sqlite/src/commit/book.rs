@@ -1,0 +1,75 @@
+//! The run's own books: where values come from, cursors, counts, failures and events.
+
+use std::sync::Arc;
+
+use rusqlite::Transaction;
+use sync_core::{RunId, Source, WorkspaceId, store::PageCommit};
+
+use super::Tally;
+use crate::{
+    error::{Db, damaged},
+    failure, run, time,
+};
+
+/// The source the last run was pointed at.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(Option<(RunId, Arc<Source>)>);
+
+impl Sources {
+    /// Points a run at the source its values come from. Sources with the same content are stored once.
+    pub(crate) fn point(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, source: &Arc<Source>) -> Db<()> {
+        if self.0.as_ref().is_some_and(|(known, last)| *known == run && (Arc::ptr_eq(last, source) || last == source)) {
+            return Ok(());
+        }
+        let refs = serde_json::to_string(&source.refs).map_err(|_| damaged("commit", "list of source columns"))?;
+        let whose = (workspace.as_str(), &*source.kind, &*source.id, &*refs);
+        tx.prepare_cached(
+            "INSERT INTO syncline_lineage_sources (workspace_id, kind, source_id, refs) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(whose)?;
+        let id: i64 = tx
+            .prepare_cached("SELECT id FROM syncline_lineage_sources WHERE workspace_id = ?1 AND kind = ?2 AND source_id = ?3 AND refs = ?4")?
+            .query_row(whose, |row| row.get(0))?;
+        tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2 WHERE id = ?1")?.execute((run.0, id))?;
+        self.0 = Some((run, Arc::clone(source)));
+        Ok(())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Writes cursors, counts, failures and events.
+pub(super) fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, commit: &PageCommit, at: &str, tally: &Tally) -> Db<()> {
+    let mut position = tx.prepare_cached(
+        "INSERT INTO syncline_sync_cursors (workspace_id, connection_id, stream, mapping, partition_id, cursor_version, cursor_state, page_token, \
+         page_ends_at, scan, gone, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11) ON CONFLICT DO UPDATE SET \
+         cursor_version = coalesce(excluded.cursor_version, cursor_version), cursor_state = coalesce(excluded.cursor_state, cursor_state), \
+         page_token = excluded.page_token, page_ends_at = excluded.page_ends_at, scan = excluded.scan, gone = 0, updated_at = excluded.updated_at",
+    )?;
+    let feed = &commit.feed;
+    for moved in &commit.cursors {
+        position.execute((
+            workspace.as_str(),
+            feed.connection.as_str(),
+            feed.stream.as_str(),
+            &*feed.mapping,
+            moved.partition.as_str(),
+            moved.cursor.as_ref().map(|cursor| cursor.version),
+            moved.cursor.as_ref().map(|cursor| &*cursor.state),
+            moved.page.as_ref().map(|(token, _)| token.as_str()),
+            moved.page.as_ref().map(|(_, ends)| time::text(*ends)),
+            moved.scan.cast_signed(),
+            at,
+        ))?;
+    }
+    run::add_counts(tx, workspace, commit.fence.run, &tally.counts)?;
+    let failures: Vec<_> = commit.failures.iter().chain(&tally.failures).collect();
+    failure::add(tx, workspace, commit.fence.run, failures.into_iter())?;
+    let mut event = tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body) VALUES (?1, ?2, ?3)")?;
+    for body in &commit.events {
+        event.execute((workspace.as_str(), commit.fence.run.0, &**body))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! One transaction: rows, lineage, cursors, counts, failures and events, under the run's fence.
+
+mod book;
+pub(crate) mod delete;
+mod duplicates;
+pub(crate) mod journal;
+mod mapped;
+mod plain;
+pub(crate) mod target;
+
+use std::sync::PoisonError;
+
+use rusqlite::Transaction;
+use sync_core::{
+    Counts, PartitionId, RecordFailure, Severity, WorkspaceId,
+    store::{CommitReport, PageCommit, Preview},
+};
+
+pub(crate) use self::book::Sources;
+use self::{duplicates::Duplicated, journal::Journal, target::Rows};
+use crate::{
+    error::{Db, internal},
+    hook::Committed,
+    run,
+    storage::{Cache, Shared},
+    time,
+};
+
+/// Whether the transaction is going to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is.
+    Commit,
+    /// It is rolled back: what would be done is written down field by field, and the run's own rows are left alone.
+    Preview,
+}
+
+/// What the writers of rows share.
+pub(crate) struct Work<'a> {
+    pub(crate) tx: &'a Transaction<'a>,
+    pub(crate) workspace: &'a WorkspaceId,
+    pub(crate) commit: &'a PageCommit,
+    pub(crate) at: &'a str,
+    pub(crate) tally: Tally,
+    pub(crate) journal: Journal,
+}
+
+/// What became of the records so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    pub(crate) failures: Vec<RecordFailure>,
+    /// Keys for the host's hooks; `None` when there are none.
+    pub(crate) keys: Option<Keys>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) written: Vec<Box<str>>,
+    pub(crate) deleted: Vec<Box<str>>,
+}
+
+impl Tally {
+    pub(crate) fn wrote(&mut self, key: &str) {
+        if let Some(keys) = &mut self.keys {
+            keys.written.push(key.into());
+        }
+    }
+
+    pub(crate) fn deleted(&mut self, key: &str) {
+        if let Some(keys) = &mut self.keys {
+            keys.deleted.push(key.into());
+        }
+    }
+
+    /// A record that cannot be taken.
+    pub(crate) fn failed(&mut self, failure: RecordFailure) {
+        self.counts.failed += 1;
+        debug_assert!(failure.severity == Severity::Error);
+        self.failures.push(failure);
+    }
+
+    /// A record that is left out on purpose, with the reason.
+    pub(crate) fn skipped(&mut self, warning: RecordFailure) {
+        self.counts.skipped += 1;
+        self.failures.push(warning);
+    }
+}
+
+/// The number kept for a run that only previews.
+fn created_run(work: &Work<'_>) -> Option<i64> {
+    work.commit.target.lineage.then_some(work.commit.fence.run.0)
+}
+
+/// Writes a commit. Nothing of it stands until the transaction is committed.
+pub(crate) fn write(
+    tx: &Transaction<'_>,
+    cache: &mut Cache,
+    shared: &Shared,
+    workspace: &WorkspaceId,
+    commit: &PageCommit,
+    mode: Mode,
+) -> Db<Preview> {
+    if mode == Mode::Commit {
+        run::check_fence(tx, workspace, commit.fence, "commit")?;
+        cache.sources.point(tx, workspace, commit.fence.run, &commit.target.source)?;
+    }
+    let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = time::text(commit.at);
+    let mut work = Work {
+        tx,
+        workspace,
+        commit,
+        at: &at,
+        tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
+        journal: Journal::new(commit.target.lineage, mode == Mode::Preview),
+    };
+    let rows = Rows::open(tx, cache, workspace, commit)?;
+    open_scans(&work, cache)?;
+    match &rows {
+        Rows::Stream(table) => plain::write(&mut work, cache, table)?,
+        Rows::Managed(_) | Rows::Host(_) => mapped::write(&mut work, cache, &rows)?,
+    }
+    let handed: u64 = commit.batches.iter().map(|part| part.batch.len() as u64).sum();
+    work.tally.counts.read += handed;
+    work.tally.counts.add(&commit.before);
+    if !work.tally.counts.balanced() {
+        return Err(internal("commit", format!("{handed} records were handed over, but the counts are {:?}", work.tally.counts)));
+    }
+    let Work { tally, journal, .. } = work;
+    if mode == Mode::Preview {
+        let report = CommitReport { counts: tally.counts, failures: tally.failures };
+        return Ok(Preview { report, changes: journal.into_changes() });
+    }
+    shared.crash_point("p8");
+    journal.write(tx, workspace, rows.type_id(), commit.fence.run, &at)?;
+    shared.crash_point("p9");
+    cache.seen.flush(tx)?;
+    book::keep(tx, workspace, commit, &at, &tally)?;
+    if let Some(keys) = &tally.keys {
+        let committed = Committed {
+            workspace,
+            feed: &commit.feed,
+            entity: &commit.target.entity,
+            table: rows.table_name(),
+            counts: &tally.counts,
+            written: &keys.written,
+            deleted: &keys.deleted,
+        };
+        hooks.run(tx, &committed)?;
+    }
+    shared.crash_point("p10");
+    let report = CommitReport { counts: tally.counts, failures: tally.failures };
+    Ok(Preview { report, changes: Vec::new() })
+}
+
+/// Begins the scans of all partitions the commit names, so that one that shows nothing is known to have been.
+fn open_scans(work: &Work<'_>, cache: &mut Cache) -> Db<()> {
+    let Some(number) = work.commit.scan else { return Ok(()) };
+    let batches = work.commit.batches.iter().map(|part| &part.partition);
+    for partition in batches.chain(work.commit.cursors.iter().map(|position| &position.partition)) {
+        cache.seen.scan(work.tx, work.workspace, &work.commit.feed, partition, number)?;
+    }
+    Ok(())
+}
+
+/// Counts a row as shown by the scan, if there is one; answers whether it was before.
+fn show(work: &Work<'_>, cache: &mut Cache, partition: &PartitionId, row: i64) -> Db<bool> {
+    match work.commit.scan {
+        Some(number) => cache.seen.scan(work.tx, work.workspace, &work.commit.feed, partition, number)?.set(work.tx, row),
+        None => Ok(false),
+    }
+}

@@ -1,0 +1,209 @@
+//! Connections and their sealed credentials.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Row, Transaction};
+use sync_core::{
+    ConnectionId, Error, ErrorKind, Result, WorkspaceId,
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+};
+
+use crate::{
+    error::Db,
+    storage::{Durability, Scoped},
+    time,
+    value::json_value,
+};
+
+const COLUMNS: &str = "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings, status, \
+    sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, created_at, updated_at";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    Ok(Connection {
+        workspace_id: row.get_ref(0)?.as_str()?.into(),
+        id: row.get_ref(1)?.as_str()?.into(),
+        provider: row.get(2)?,
+        subject_id: row.get(3)?,
+        account_id: row.get(4)?,
+        account_name: row.get(5)?,
+        connected_by: row.get(6)?,
+        oauth_provider: row.get(7)?,
+        settings: json_value(row.get_ref(8)?.as_str()?),
+        status: ConnectionStatus::parse(row.get_ref(9)?.as_str()?).unwrap_or(ConnectionStatus::Error),
+        sync_enabled: row.get(10)?,
+        sync_frequency_minutes: row.get(11)?,
+        last_sync_at: time::optional(row, 12)?,
+        sync_status: row.get(13)?,
+        error_message: row.get(14)?,
+        error_count: row.get(15)?,
+        expires_at: time::optional(row, 16)?,
+        token_version: row.get::<_, i64>(17)?.cast_unsigned(),
+        created_at: time::column(row, 18)?,
+        updated_at: time::column(row, 19)?,
+    })
+}
+
+fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<Connection>> {
+    let sql = format!("SELECT {COLUMNS} FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2");
+    Ok(tx.prepare_cached(&sql)?.query_row((workspace.as_str(), id.as_str()), from_row).optional()?)
+}
+
+fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
+    Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
+}
+
+fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
+    let at = time::text(new.at);
+    let same: Option<String> = tx
+        .prepare_cached("SELECT id FROM syncline_integration_connections WHERE workspace_id = ?1 AND provider = ?2 AND account_id = ?3")?
+        .query_row((workspace.as_str(), &*new.provider, &*new.account_id), |row| row.get(0))
+        .optional()?;
+    let id = match same {
+        Some(id) => {
+            tx.prepare_cached(
+                "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id), \
+                 account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
+                 oauth_provider = coalesce(?6, oauth_provider), settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
+                 error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+            )?
+            .execute((
+                workspace.as_str(),
+                &id,
+                new.subject_id.as_deref(),
+                new.account_name.as_deref(),
+                new.connected_by.as_deref(),
+                new.oauth_provider.as_deref(),
+                new.settings.to_string(),
+                new.sync_frequency_minutes,
+                &at,
+            ))?;
+            ConnectionId::from(id)
+        }
+        None => {
+            let taken = tx.prepare_cached("SELECT 1 FROM syncline_integration_connections WHERE id = ?1")?.exists([new.id.as_str()])?;
+            if taken {
+                // Says nothing of whose it is.
+                return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into());
+            }
+            tx.prepare_cached(
+                "INSERT INTO syncline_integration_connections (workspace_id, id, provider, subject_id, account_id, account_name, \
+                 connected_by, oauth_provider, settings, sync_frequency_minutes, created_at, updated_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)",
+            )?
+            .execute((
+                workspace.as_str(),
+                new.id.as_str(),
+                &*new.provider,
+                new.subject_id.as_deref(),
+                &*new.account_id,
+                new.account_name.as_deref(),
+                new.connected_by.as_deref(),
+                new.oauth_provider.as_deref(),
+                new.settings.to_string(),
+                new.sync_frequency_minutes,
+                &at,
+            ))?;
+            new.id.clone()
+        }
+    };
+    find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id).into())
+}
+
+fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+    tx.prepare_cached(
+        "UPDATE syncline_integration_connections SET status = coalesce(?3, status), sync_enabled = coalesce(?4, sync_enabled), \
+         sync_frequency_minutes = coalesce(?5, sync_frequency_minutes), settings = coalesce(?6, settings), \
+         account_name = coalesce(?7, account_name), error_count = CASE WHEN ?8 THEN 0 ELSE error_count END, \
+         error_message = CASE WHEN ?8 THEN NULL ELSE error_message END, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+    )?
+    .execute((
+        workspace.as_str(),
+        id.as_str(),
+        patch.status.map(ConnectionStatus::as_str),
+        patch.sync_enabled,
+        patch.sync_frequency_minutes,
+        patch.settings.as_ref().map(ToString::to_string),
+        patch.account_name.as_deref(),
+        patch.clear_errors,
+        time::text(at),
+    ))?;
+    find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id).into())
+}
+
+#[async_trait]
+impl ConnectionStore for Scoped {
+    async fn connect(&self, new: NewConnection) -> Result<Connection> {
+        let workspace = self.workspace.clone();
+        self.inner.write("connect", move |writer| writer.write(Durability::Full, |tx, _, _| connect(tx, &workspace, &new))).await
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        self.inner.read("connection", move |tx| find(tx, &workspace, &id)).await
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        let workspace = self.workspace.clone();
+        self.inner
+            .read("connections", move |tx| {
+                let sql = format!("SELECT {COLUMNS} FROM syncline_integration_connections WHERE workspace_id = ?1 ORDER BY created_at, rowid");
+                let mut found = tx.prepare_cached(&sql)?;
+                let rows = found.query_map([workspace.as_str()], from_row)?;
+                Ok(rows.collect::<rusqlite::Result<_>>()?)
+            })
+            .await
+    }
+
+    async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let job = move |tx: &Transaction<'_>| update(tx, &workspace, &id, &patch, at);
+        self.inner.write("update_connection", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        self.inner
+            .read("credentials", move |tx| {
+                let mut found = tx.prepare_cached(
+                    "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version FROM syncline_integration_connections \
+                     WHERE workspace_id = ?1 AND id = ?2 AND credentials_encrypted IS NOT NULL",
+                )?;
+                let sealed = found.query_row((workspace.as_str(), id.as_str()), |row| {
+                    Ok(SealedCredentials {
+                        access: row.get(0)?,
+                        refresh: row.get(1)?,
+                        expires_at: time::optional(row, 2)?,
+                        version: row.get::<_, i64>(3)?.cast_unsigned(),
+                    })
+                });
+                Ok(sealed.optional()?)
+            })
+            .await
+    }
+
+    async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let job = move |tx: &Transaction<'_>| {
+            let replaced = tx
+                .prepare_cached(
+                    "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
+                     token_version = ?7, updated_at = ?8 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+                )?
+                .execute((
+                    workspace.as_str(),
+                    id.as_str(),
+                    expected.cast_signed(),
+                    &sealed.access,
+                    &sealed.refresh,
+                    sealed.expires_at.map(time::text),
+                    sealed.version.cast_signed(),
+                    time::text(at),
+                ))?;
+            if replaced == 0 && find(tx, &workspace, &id)?.is_none() {
+                return Err(unknown("replace_credentials", &id).into());
+            }
+            Ok(replaced == 1)
+        };
+        self.inner.write("replace_credentials", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+}

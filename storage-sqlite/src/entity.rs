@@ -1,0 +1,267 @@
+//! Rows of entity types: writing, sweeping, reading.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension as _, Transaction, params_from_iter, types::Value as Sql};
+use sync_core::{
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text,
+    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport},
+};
+
+use crate::{
+    commit::{self, Mode},
+    error::Db,
+    host::{Host, split_key},
+    name::quoted,
+    row,
+    storage::{Durability, Scoped},
+    sweep::sweep,
+    table::{Keyed, Table},
+    time,
+    value::{decode, json_value},
+};
+
+/// An entity type that this workspace may look at.
+enum Known {
+    Ours(Table),
+    Host(Host),
+}
+
+fn known(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType) -> Db<Option<Known>> {
+    let Some(table) = Table::load(tx, entity)? else { return Ok(None) };
+    if table.keyed == Keyed::Host {
+        return Ok(Host::registered(tx, workspace, entity, table.id)?.map(Known::Host));
+    }
+    Ok(Some(Known::Ours(table)))
+}
+
+/// The entity types a workspace has rows of.
+fn types(tx: &Transaction<'_>, workspace: &WorkspaceId) -> Db<Vec<EntityType>> {
+    let mut all = tx.prepare_cached("SELECT entity_type FROM syncline_entity_types ORDER BY entity_type")?;
+    let all: Vec<String> = all.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut present = Vec::new();
+    for entity in all.into_iter().map(EntityType::from) {
+        let Some(known) = known(tx, workspace, &entity)? else { continue };
+        let (sql, whose) = rows_of(&known, workspace, "1");
+        if tx.prepare_cached(&sql)?.exists(params_from_iter(whose))? {
+            present.push(entity);
+        }
+    }
+    Ok(present)
+}
+
+/// A SELECT of all rows a workspace has of an entity type, with its parameter.
+fn rows_of<'w>(known: &Known, workspace: &'w WorkspaceId, what: &str) -> (String, Option<&'w str>) {
+    match known {
+        Known::Ours(table) => (format!("SELECT {what} FROM {} WHERE workspace_id = ?1", table.sql), Some(workspace.as_str())),
+        Known::Host(host) => match &host.spec.workspace_column {
+            Some(column) => (format!("SELECT {what} FROM {} WHERE {} = ?1", host.sql, quoted(column)), Some(workspace.as_str())),
+            None => (format!("SELECT {what} FROM {}", host.sql), None),
+        },
+    }
+}
+
+/// The connections that have rows in a table; each is found by its first row.
+pub(crate) fn connections_in(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId) -> Db<Vec<String>> {
+    let sql = format!("SELECT connection_id FROM {} WHERE workspace_id = ?1 AND connection_id > ?2 ORDER BY connection_id LIMIT 1", table.sql);
+    let mut next = tx.prepare_cached(&sql)?;
+    // The connection of rows fed through mappings is empty.
+    let empty = format!("SELECT 1 FROM {} WHERE workspace_id = ?1 AND connection_id = '' LIMIT 1", table.sql);
+    let mut found = if tx.prepare_cached(&empty)?.exists([workspace.as_str()])? { vec![String::new()] } else { Vec::new() };
+    let mut last = String::new();
+    while let Some(connection) = next.query_row((workspace.as_str(), &last), |row| row.get::<_, String>(0)).optional()? {
+        last.clone_from(&connection);
+        found.push(connection);
+    }
+    Ok(found)
+}
+
+fn ours(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId, query: &EntityQuery, limit: usize) -> Db<Vec<Entity>> {
+    let connections = match &query.connection {
+        Some(connection) => vec![connection.to_string()],
+        None => connections_in(tx, table, workspace)?,
+    };
+    let (condition, key) = match (&query.key, &query.after) {
+        (Some(key), _) => ("= ?3", &**key),
+        (None, Some(after)) => ("> ?3", &**after),
+        (None, None) => (">= ?3", ""),
+    };
+    let sql = format!(
+        "SELECT entity_id, connection_id, last_synced_at, {} FROM {} WHERE workspace_id = ?1 AND connection_id = ?2 AND entity_id {condition} \
+         ORDER BY entity_id LIMIT ?4",
+        row::columns(table),
+        table.sql
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let mut found = Vec::new();
+    for connection in &connections {
+        let mut rows = statement.query((workspace.as_str(), connection, key, limit as i64 + 1))?;
+        while let Some(row) = rows.next()? {
+            let connection = row.get_ref(1)?.as_str()?;
+            found.push(Entity {
+                key: row.get(0)?,
+                connection: (!connection.is_empty()).then(|| ConnectionId::from(connection)),
+                last_synced_at: time::optional(row, 2)?,
+                fields: row::object(table, row, 3)?,
+            });
+        }
+    }
+    found.sort_by(|one, other| (&one.key, &one.connection).cmp(&(&other.key, &other.connection)));
+    cut_between_keys(&mut found, limit);
+    Ok(found)
+}
+
+/// Cuts a page, but never between rows of one key (they come from different connections): the next page begins after a key.
+fn cut_between_keys(found: &mut Vec<Entity>, limit: usize) {
+    if found.len() <= limit || limit == 0 {
+        return;
+    }
+    let next = found[limit].key.clone();
+    let whole = found[..limit].iter().rposition(|entity| entity.key != next).map_or(0, |at| at + 1);
+    let end = if whole > 0 { whole } else { found.iter().position(|entity| entity.key != next).unwrap_or(found.len()) };
+    found.truncate(end);
+}
+
+fn hosts(tx: &Transaction<'_>, host: &Host, workspace: &WorkspaceId, query: &EntityQuery, limit: usize) -> Db<Vec<Entity>> {
+    let columns: Vec<_> = host.values().collect();
+    let list = columns.iter().map(|column| &*column.sql).collect::<Vec<_>>().join(", ");
+    let keys: Vec<&str> = host.key().map(|column| &*column.sql).collect();
+    let mut parameters: Vec<Sql> = host.spec.workspace_column.iter().map(|_| Sql::Text(workspace.as_str().into())).collect();
+    let mut terms: Vec<String> = host.spec.workspace_column.iter().map(|column| format!("{} = ?1", quoted(column))).collect();
+    if let Some(key) = &query.key {
+        terms = vec![host.by_key_text(1)];
+        parameters.extend(split_key(key).into_iter().map(Sql::Text));
+    } else if let Some(after) = &query.after {
+        let marks: Vec<String> = (1..=keys.len()).map(|at| format!("?{}", parameters.len() + at)).collect();
+        terms.push(format!("({}) > ({})", keys.join(", "), marks.join(", ")));
+        parameters.extend(split_key(after).into_iter().map(Sql::Text));
+    }
+    // A row belongs to a connection when one of its records stands behind it.
+    if let Some(connection) = &query.connection {
+        parameters.push(Sql::Text(connection.as_str().into()));
+    }
+    let condition = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
+    let mut statement = tx.prepare(&format!("SELECT {list} FROM {}{condition} ORDER BY {}", host.sql, keys.join(", ")))?;
+    if query.connection.is_some() {
+        parameters.pop();
+    }
+    if statement.parameter_count() != parameters.len() {
+        // A key with another number of parts than the table's is nobody's.
+        return Ok(Vec::new());
+    }
+    let mut rows = statement.query(params_from_iter(parameters))?;
+    let mut linked = tx.prepare_cached(
+        "SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 AND connection_id = ?4",
+    )?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if found.len() >= limit {
+            break;
+        }
+        let mut fields = serde_json::Map::new();
+        let mut parts: Vec<String> = vec![String::new(); keys.len()];
+        for (at, column) in columns.iter().enumerate() {
+            let mut json = String::new();
+            decode(row.get_ref(at)?, column.form, &mut json);
+            for (part, _) in host.spec.key.iter().enumerate().filter(|(_, name)| column.name.eq_ignore_ascii_case(name)) {
+                parts[part] = key_text(&json).unwrap_or_default().into_owned();
+            }
+            if json != "null" {
+                fields.insert(column.name.to_string(), json_value(&json));
+            }
+        }
+        let key: Box<str> = join_key(parts.iter().map(String::as_str)).into();
+        if let Some(connection) = &query.connection
+            && !linked.exists((workspace.as_str(), host.id, &*key, connection.as_str()))?
+        {
+            continue;
+        }
+        found.push(Entity { key, connection: None, last_synced_at: None, fields });
+    }
+    Ok(found)
+}
+
+fn list(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, query: &EntityQuery) -> Db<Vec<Entity>> {
+    let limit = if query.limit == 0 { 100 } else { query.limit as usize };
+    match known(tx, workspace, entity)? {
+        Some(Known::Ours(table)) => {
+            let found = ours(tx, &table, workspace, query, limit)?;
+            // A table that only other workspaces have rows in is unknown here.
+            if found.is_empty() && connections_in(tx, &table, workspace)?.is_empty() {
+                return Err(unknown(tx, workspace, entity)?.into());
+            }
+            Ok(found)
+        }
+        Some(Known::Host(host)) => hosts(tx, &host, workspace, query, limit),
+        None => Err(unknown(tx, workspace, entity)?.into()),
+    }
+}
+
+fn unknown(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType) -> Db<Error> {
+    let there = types(tx, workspace)?;
+    let there = there.iter().map(EntityType::as_str).collect::<Vec<_>>().join(", ");
+    let text = format!("there are no rows of {entity} here; there are: {}", if there.is_empty() { "none yet" } else { &there });
+    Ok(Error::new(ErrorKind::NotFound, "entities", text))
+}
+
+#[async_trait]
+impl EntityStore for Scoped {
+    async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
+        let workspace = self.workspace.clone();
+        self.inner
+            .write("commit", move |writer| {
+                let done =
+                    writer.write(Durability::Normal, |tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Commit));
+                let done = done?;
+                writer.shared.crash_point("p11");
+                Ok(done.report)
+            })
+            .await
+    }
+
+    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
+        let workspace = self.workspace.clone();
+        self.inner
+            .write("preview", move |writer| {
+                writer.try_out(|tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Preview))
+            })
+            .await
+    }
+
+    async fn sweep(&self, what: Sweep) -> Result<SweepReport> {
+        let workspace = self.workspace.clone();
+        self.inner.write("sweep", move |writer| sweep(writer, &workspace, &what)).await
+    }
+
+    async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()> {
+        let (workspace, fields) = (self.workspace.clone(), fields.to_vec());
+        let job = move |tx: &Transaction<'_>| {
+            let fields: Vec<&str> = fields.iter().map(|field| &**field).collect();
+            Host::register(tx, &workspace, &table, &fields).map(drop)
+        };
+        self.inner.write("register_table", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn entity_types(&self) -> Result<Vec<EntityType>> {
+        let workspace = self.workspace.clone();
+        self.inner.read("entity_types", move |tx| types(tx, &workspace)).await
+    }
+
+    async fn count_entities(&self, entity: &EntityType) -> Result<u64> {
+        let (workspace, entity) = (self.workspace.clone(), entity.clone());
+        self.inner
+            .read("count_entities", move |tx| {
+                let Some(known) = known(tx, &workspace, &entity)? else { return Ok(0) };
+                let (sql, whose) = rows_of(&known, &workspace, "count(*)");
+                let count: i64 = tx.prepare_cached(&sql)?.query_row(params_from_iter(whose), |row| row.get(0))?;
+                Ok(count.cast_unsigned())
+            })
+            .await
+    }
+
+    async fn entities(&self, entity: &EntityType, query: EntityQuery) -> Result<Vec<Entity>> {
+        let (workspace, entity) = (self.workspace.clone(), entity.clone());
+        self.inner.read("entities", move |tx| list(tx, &workspace, &entity, &query)).await
+    }
+}

@@ -1,0 +1,201 @@
+//! The history of an entity, in the same terms as the view `syncline_field_lineage`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension as _, Transaction};
+use serde_json::value::RawValue;
+use sync_core::{
+    EntityType, Result, RunId, WorkspaceId,
+    store::{LineageEntry, LineageStore},
+};
+
+use crate::{
+    entity::connections_in,
+    error::{Db, damaged},
+    row,
+    storage::Scoped,
+    table::{Keyed, Table},
+    time,
+    value::json_value,
+};
+
+/// A line as it is stored.
+struct Line {
+    seq: i64,
+    run: i64,
+    op: String,
+    changes: BTreeMap<String, (Box<RawValue>, Box<RawValue>)>,
+    at: DateTime<Utc>,
+    created: Option<(i64, DateTime<Utc>)>,
+}
+
+/// A change before its source is looked up.
+struct Change {
+    seq: i64,
+    field: String,
+    old: Option<String>,
+    new: Option<String>,
+    run: i64,
+    at: DateTime<Utc>,
+}
+
+/// The lines about an entity, by the connection whose row they are about.
+fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<Line>>> {
+    let mut found = tx.prepare_cached(
+        "SELECT l.seq, l.run_id, l.op, l.changes, l.changed_at, l.created_run, l.created_at, r.connection_id FROM syncline_lineage_entries l \
+         JOIN syncline_sync_runs r ON r.id = l.run_id WHERE l.workspace_id = ?1 AND l.type_id = ?2 AND l.entity_id = ?3 ORDER BY l.seq",
+    )?;
+    let mut rows = found.query((workspace.as_str(), table.id, key))?;
+    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let connection = if table.keyed == Keyed::Stream { row.get(7)? } else { String::new() };
+        lines.entry(connection).or_default().push(Line {
+            seq: row.get(0)?,
+            run: row.get(1)?,
+            op: row.get(2)?,
+            changes: serde_json::from_str(row.get_ref(3)?.as_str()?).map_err(|_| damaged("lineage", "line of lineage"))?,
+            at: time::column(row, 4)?,
+            created: row.get::<_, Option<i64>>(5)?.zip(time::optional(row, 6)?),
+        });
+    }
+    Ok(lines)
+}
+
+/// A row that is there now: its run, the time it was made, and its fields.
+type Live = (i64, DateTime<Utc>, BTreeMap<String, String>);
+
+fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection: &str, key: &str) -> Db<Option<Live>> {
+    let sql = format!(
+        "SELECT created_run, created_at, {} FROM {} WHERE workspace_id = ?1 AND connection_id = ?2 AND entity_id = ?3 AND created_run IS NOT NULL",
+        row::columns(table),
+        table.sql
+    );
+    let mut found = tx.prepare_cached(&sql)?;
+    let mut rows = found.query((workspace.as_str(), connection, key))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let mut fields = BTreeMap::new();
+    row::fields(table, row, 2, |field, json| {
+        fields.insert(field.to_owned(), json.to_owned());
+    })?;
+    Ok(Some((row.get(0)?, time::column(row, 1)?, fields)))
+}
+
+/// The history of one row: each of its lives begins with the values it was made with.
+fn history(lines: &[Line], live: Option<Live>, changes: &mut Vec<Change>) {
+    let mut since = 0;
+    let mut from = 0;
+    for (at, line) in lines.iter().enumerate() {
+        if line.op == "d" {
+            if let Some((run, made)) = line.created {
+                born(since, run, made, &lines[from..=at], BTreeMap::new(), changes);
+            }
+            (since, from) = (line.seq, at + 1);
+        }
+    }
+    if let Some((run, made, fields)) = live {
+        born(since, run, made, &lines[from..], fields, changes);
+    }
+    for line in lines {
+        for (field, (old, new)) in &line.changes {
+            changes.push(Change {
+                seq: line.seq,
+                field: field.clone(),
+                old: (line.op != "c").then(|| old.get().to_owned()),
+                new: (line.op != "d").then(|| new.get().to_owned()),
+                run: line.run,
+                at: line.at,
+            });
+        }
+    }
+}
+
+/// The values a row was made with: what the first later line found there, else what is there still.
+fn born(seq: i64, run: i64, at: DateTime<Utc>, life: &[Line], now: BTreeMap<String, String>, changes: &mut Vec<Change>) {
+    let mut first = now;
+    for line in life.iter().rev() {
+        for (field, (old, _)) in &line.changes {
+            first.insert(field.clone(), old.get().to_owned());
+        }
+    }
+    let made = first.into_iter().filter(|(_, value)| value != "null");
+    changes.extend(made.map(|(field, value)| Change { seq, field, old: None, new: Some(value), run, at }));
+}
+
+/// Where a run's values came from, and who asked for it.
+struct Origin {
+    kind: Box<str>,
+    id: Box<str>,
+    refs: BTreeMap<String, String>,
+    asked_by: Box<str>,
+}
+
+fn origin(tx: &Transaction<'_>, run: i64) -> Db<Origin> {
+    let found = tx
+        .prepare_cached(
+            "SELECT coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs, '{}'), r.triggered_by FROM syncline_sync_runs r \
+             LEFT JOIN syncline_lineage_sources s ON s.id = r.lineage_source WHERE r.id = ?1",
+        )?
+        .query_row([run], |row| {
+            let refs = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
+            Ok(Origin { kind: row.get(0)?, id: row.get(1)?, refs, asked_by: row.get(3)? })
+        })
+        .optional()?;
+    Ok(found.unwrap_or(Origin { kind: "".into(), id: "".into(), refs: BTreeMap::new(), asked_by: "".into() }))
+}
+
+fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
+    let Some(table) = Table::load(tx, entity)? else { return Ok(Vec::new()) };
+    let mut lines = lines(tx, workspace, &table, key)?;
+    let mut connections: Vec<String> = match table.keyed {
+        Keyed::Stream | Keyed::Managed => connections_in(tx, &table, workspace)?,
+        Keyed::Host => vec![String::new()],
+    };
+    connections.extend(lines.keys().cloned());
+    connections.sort_unstable();
+    connections.dedup();
+    let mut changes = Vec::new();
+    for connection in connections {
+        let lines = lines.remove(&connection).unwrap_or_default();
+        let live = match table.keyed {
+            Keyed::Host => None,
+            Keyed::Stream | Keyed::Managed => live(tx, workspace, &table, &connection, key)?,
+        };
+        history(&lines, live, &mut changes);
+    }
+    changes.retain(|change| field.is_none_or(|field| change.field == field));
+    // A deletion and the next creation share a number; the deletion came first.
+    changes.sort_by_key(|change| (change.seq, change.new.is_some()));
+    let mut origins: HashMap<i64, Origin> = HashMap::new();
+    let mut entries = Vec::with_capacity(changes.len());
+    for change in changes {
+        if !origins.contains_key(&change.run) {
+            origins.insert(change.run, origin(tx, change.run)?);
+        }
+        let origin = &origins[&change.run];
+        entries.push(LineageEntry {
+            seq: change.seq,
+            entity_type: entity.clone(),
+            entity_id: key.into(),
+            source_type: origin.kind.clone(),
+            source_id: origin.id.clone(),
+            source_ref: origin.refs.get(&change.field).map(|text| text.as_str().into()),
+            previous_value: change.old.as_deref().map(json_value),
+            new_value: change.new.as_deref().map(json_value),
+            sync_run_id: RunId(change.run),
+            changed_by: origin.asked_by.clone(),
+            changed_at: change.at,
+            field_name: change.field.into(),
+        });
+    }
+    Ok(entries)
+}
+
+#[async_trait]
+impl LineageStore for Scoped {
+    async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
+        let (workspace, entity, key, field) = (self.workspace.clone(), entity.clone(), key.to_owned(), field.map(str::to_owned));
+        self.inner.read("lineage", move |tx| lineage(tx, &workspace, &entity, &key, field.as_deref())).await
+    }
+}

@@ -1,0 +1,328 @@
+//! The storage: opening it, and the doors to its stores.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use sync_core::{
+    Error, ErrorKind, Result, WorkspaceId,
+    store::{FleetStore, Storage, WorkspaceStore},
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    commit::Sources,
+    error::{Db, Fault, explain, file_name},
+    hook::{Committed, HookResult, Hooks},
+    owner::Owner,
+    schema,
+    seen::Seen,
+    table::Tables,
+    worker::Workers,
+};
+
+type CrashPoint = Box<dyn Fn(&'static str) + Send + Sync>;
+
+/// What threads and handles share.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) owner: Owner,
+    pub(crate) hooks: Mutex<Hooks>,
+    crash_point: Mutex<Option<CrashPoint>>,
+}
+
+impl Shared {
+    /// A named place where tests may stop the process.
+    pub(crate) fn crash_point(&self, name: &'static str) {
+        // A test's hook may panic while it is held here; that must not break the next commit.
+        if let Some(at) = &*self.crash_point.lock().unwrap_or_else(PoisonError::into_inner) {
+            at(name);
+        }
+    }
+
+    pub(crate) fn explain(&self, operation: &'static str, fault: Fault) -> Error {
+        explain(operation, &self.path, fault)
+    }
+}
+
+/// What the writer keeps of the database in memory, as its own transactions left it.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    pub(crate) tables: Tables,
+    pub(crate) seen: Seen,
+    pub(crate) sources: Sources,
+}
+
+impl Cache {
+    pub(crate) fn clear(&mut self) {
+        self.tables.clear();
+        self.seen.clear();
+        self.sources.clear();
+    }
+}
+
+/// How a transaction is made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// On the disk before the answer: credentials, the beginnings and ends of runs.
+    Full,
+    /// Bulk commits: after a power cut the last ones may be gone, rows and cursors together.
+    Normal,
+}
+
+/// The one connection that writes.
+pub(crate) struct Writer {
+    conn: Connection,
+    cache: Cache,
+    pub(crate) shared: Arc<Shared>,
+    durability: Durability,
+    data_version: i64,
+}
+
+impl Writer {
+    /// Runs `work` in a transaction of its own; an error of it writes nothing.
+    pub(crate) fn write<T>(&mut self, durability: Durability, work: impl FnOnce(&Transaction<'_>, &mut Cache, &Shared) -> Db<T>) -> Db<T> {
+        self.transaction(durability, |tx, cache, shared| {
+            let done = work(&tx, cache, shared)?;
+            tx.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// Runs `work` in a transaction and takes back what it wrote.
+    pub(crate) fn try_out<T>(&mut self, work: impl FnOnce(&Transaction<'_>, &mut Cache, &Shared) -> Db<T>) -> Db<T> {
+        let done = self.transaction(Durability::Normal, |tx, cache, shared| work(&tx, cache, shared));
+        self.cache.clear();
+        done
+    }
+
+    fn transaction<T>(&mut self, durability: Durability, work: impl FnOnce(Transaction<'_>, &mut Cache, &Shared) -> Db<T>) -> Db<T> {
+        if self.durability != durability {
+            self.conn.pragma_update(None, "synchronous", if durability == Durability::Full { "FULL" } else { "NORMAL" })?;
+            self.durability = durability;
+        }
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another connection wrote since: what we remember may no longer be so.
+        let data_version = tx.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if self.data_version != data_version {
+            self.cache.clear();
+            self.data_version = data_version;
+        }
+        let done = work(tx, &mut self.cache, &self.shared);
+        if done.is_err() {
+            self.cache.clear();
+        }
+        done
+    }
+
+    fn heal(&mut self) {
+        self.cache.clear();
+    }
+}
+
+pub(crate) struct Inner {
+    writer: Workers<Writer>,
+    readers: Workers<Connection>,
+    // After the threads, so that nothing is written once the lock is free.
+    shared: Arc<Shared>,
+}
+
+/// One SQLite file as Syncline's storage. Cheap to clone; the file is closed with the last clone and the last store made from it.
+///
+/// Every write goes through one thread, reads through others, so no call blocks the executor it is made on. Another process may use the
+/// same file: its own Syncline, or `sqlite3`.
+///
+/// ```
+/// # async fn example() -> sync_core::Result<()> {
+/// # let folder = tempfile::tempdir().expect("a temporary folder");
+/// # let path = folder.path().join("app.db");
+/// use sync_core::store::{ConnectionStore as _, Storage as _};
+///
+/// let storage = storage_sqlite::SqliteStorage::open(&path).await?;
+/// let acme = storage.workspace(&"acme".into());
+/// assert!(acme.connections().await?.is_empty());
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(example()).expect("works");
+/// ```
+#[derive(Clone)]
+pub struct SqliteStorage(pub(crate) Arc<Inner>);
+
+impl fmt::Debug for SqliteStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStorage").field("path", &self.0.shared.path).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`SqliteStorage`].
+#[derive(Debug)]
+pub struct SqliteBuilder {
+    path: PathBuf,
+    busy_timeout: Duration,
+    readers: usize,
+    hooks: Hooks,
+}
+
+impl SqliteBuilder {
+    /// How long to wait for another process's transaction before giving up as locked. Default 5 s.
+    #[must_use]
+    pub fn busy_timeout(mut self, wait: Duration) -> Self {
+        self.busy_timeout = wait;
+        self
+    }
+
+    /// Connections that only read, each on a thread of its own. Default 2, at least 1.
+    #[must_use]
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers.max(1);
+        self
+    }
+
+    /// Adds a hook, as [`SqliteStorage::on_commit`] does.
+    #[must_use]
+    pub fn on_commit(mut self, hook: impl Fn(&Transaction<'_>, &Committed<'_>) -> HookResult + Send + 'static) -> Self {
+        self.hooks.0.push(Box::new(hook));
+        self
+    }
+
+    /// Opens the file, making it if there is none, and brings our tables in it up to date. Tables of others are left alone.
+    ///
+    /// # Errors
+    /// [`Storage`](ErrorKind::Storage) when the file cannot be opened, written or read as a database, or is locked;
+    /// [`Config`](ErrorKind::Config) for a database that a newer version migrated, or one in memory.
+    pub async fn open(self) -> Result<SqliteStorage> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || Error::new(ErrorKind::Internal, "open", "the storage's thread stopped while opening the file");
+        std::thread::Builder::new()
+            .name("syncline-open".into())
+            .spawn(move || {
+                let path = self.path.clone();
+                let _ = answer.send(self.open_now().map_err(|fault| explain("open", &path, fault)));
+            })
+            .map_err(|e| stopped().because(e))?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    fn open_now(self) -> Db<SqliteStorage> {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
+            let text = "a database in memory cannot be shared between writer and readers; name a file, a temporary one for tests";
+            return Err(Error::config("open", text).into());
+        }
+        let mut conn = schema::connect(&self.path, self.busy_timeout, true)?;
+        schema::migrate(&mut conn, &self.path)?;
+        let path = self.path.canonicalize().map_err(|e| {
+            Error::new(ErrorKind::Storage, "open", "the file's folder cannot be read").at("database", file_name(&self.path)).because(e)
+        })?;
+        let owner = Owner::new(&path)?;
+        let readers = (0..self.readers).map(|_| schema::connect(&path, self.busy_timeout, false)).collect::<Db<Vec<_>>>()?;
+        let shared = Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default() });
+        let writer = Writer {
+            conn,
+            cache: Cache::default(),
+            shared: Arc::clone(&shared),
+            durability: Durability::Normal,
+            data_version: -1,
+        };
+        let thread = |e: std::io::Error| Fault::Ours(Error::new(ErrorKind::Storage, "open", "no thread can be started").because(e));
+        Ok(SqliteStorage(Arc::new(Inner {
+            writer: Workers::start("syncline-writer", vec![writer], Writer::heal).map_err(thread)?,
+            readers: Workers::start("syncline-reader", readers, |_| {}).map_err(thread)?,
+            shared,
+        })))
+    }
+}
+
+impl SqliteStorage {
+    /// Opens the file at `path` with the default settings; see [`SqliteBuilder::open`].
+    ///
+    /// # Errors
+    /// Those of [`SqliteBuilder::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder(path).open().await
+    }
+
+    /// Settings for the file at `path`.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteBuilder {
+        SqliteBuilder { path: path.as_ref().to_owned(), busy_timeout: Duration::from_secs(5), readers: 2, hooks: Hooks::default() }
+    }
+
+    /// Adds a hook that runs on the writer's thread inside each transaction that writes rows, just before it is committed: what it
+    /// writes is committed with them or not at all, and an error of it rolls everything back. It must not wait for this storage.
+    pub fn on_commit(&self, hook: impl Fn(&Transaction<'_>, &Committed<'_>) -> HookResult + Send + 'static) {
+        self.0.shared.hooks.lock().unwrap_or_else(PoisonError::into_inner).0.push(Box::new(hook));
+    }
+
+    /// Sets what happens at named places, so that tests can stop the process there.
+    #[doc(hidden)]
+    pub fn on_crash_point(&self, at: impl Fn(&'static str) + Send + Sync + 'static) {
+        *self.0.shared.crash_point.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(at));
+    }
+}
+
+impl Inner {
+    /// Runs a job on the writer's thread.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut Writer) -> Db<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(operation, job).await?.map_err(|fault| self.shared.explain(operation, fault))
+    }
+
+    /// Runs a job on a reader's thread, over one state of the database.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&Transaction<'_>) -> Db<T> + Send + 'static,
+    ) -> Result<T> {
+        let done = self.readers.run(operation, |conn| {
+            let tx = conn.transaction()?;
+            job(&tx)
+        });
+        done.await?.map_err(|fault| self.shared.explain(operation, fault))
+    }
+}
+
+/// The stores of one workspace.
+#[derive(Clone)]
+pub(crate) struct Scoped {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) workspace: WorkspaceId,
+}
+
+impl fmt::Debug for Scoped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workspace").field("workspace", &self.workspace).field("path", &self.inner.shared.path).finish()
+    }
+}
+
+/// The store over all workspaces.
+struct Fleet(Arc<Inner>);
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").field("path", &self.0.shared.path).finish()
+    }
+}
+
+#[async_trait]
+impl FleetStore for Fleet {
+    async fn reap(&self) -> Result<u64> {
+        self.0.write("reap", |writer| writer.write(Durability::Full, |tx, _, shared| crate::run::reap(tx, shared))).await
+    }
+}
+
+impl Storage for SqliteStorage {
+    fn workspace(&self, workspace: &WorkspaceId) -> Arc<dyn WorkspaceStore> {
+        Arc::new(Scoped { inner: Arc::clone(&self.0), workspace: workspace.clone() })
+    }
+
+    fn fleet(&self) -> Arc<dyn FleetStore> {
+        Arc::new(Fleet(Arc::clone(&self.0)))
+    }
+}

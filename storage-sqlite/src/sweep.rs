@@ -1,0 +1,158 @@
+//! Deleting what complete scans did not show.
+
+use std::{collections::HashMap, sync::PoisonError};
+
+use rusqlite::{OptionalExtension as _, Transaction};
+use sync_core::{
+    Counts, Place, WorkspaceId,
+    store::{Sweep, SweepReport},
+};
+
+use crate::{
+    commit::{delete, journal::Journal, target::Rows},
+    error::{Db, Fault, row_fault},
+    hook::Committed,
+    host::Host,
+    run,
+    seen::Proof,
+    storage::{Cache, Durability, Shared, Writer},
+    table::Table,
+    time,
+};
+
+/// Rows that go in one transaction, so that other writers get their turn.
+const AT_ONCE: usize = 1000;
+
+/// Deletes in transactions of bounded size. One that was stopped may be repeated: what is gone stays gone, the rest goes.
+pub(crate) fn sweep(writer: &mut Writer, workspace: &WorkspaceId, sweep: &Sweep) -> Db<SweepReport> {
+    writer.shared.crash_point("p13");
+    let (rows, found) = writer.write(Durability::Normal, |tx, cache, _| {
+        run::check_fence(tx, workspace, sweep.fence, "sweep")?;
+        cache.sources.point(tx, workspace, sweep.fence.run, &sweep.target.source)?;
+        let Some(rows) = open(tx, workspace, sweep)? else { return Ok((None, Found::default())) };
+        let found = find(tx, workspace, sweep, &rows)?;
+        Ok((Some(rows), found))
+    })?;
+    let mut report = SweepReport { known: found.known, missing: found.missing.len() as u64, deleted: 0 };
+    let too_many = report.missing as f64 > sweep.max_share * report.known as f64;
+    if too_many && !sweep.confirmed {
+        return Ok(report);
+    }
+    if let Some(rows) = &rows {
+        for (batch, missing) in found.missing.chunks(AT_ONCE).enumerate() {
+            if batch > 0 {
+                writer.shared.crash_point("p14");
+            }
+            writer.write(Durability::Normal, |tx, _, shared| delete_rows(tx, shared, workspace, sweep, rows, missing))?;
+        }
+    }
+    report.deleted = report.missing;
+    writer.write(Durability::Normal, |tx, cache: &mut Cache, _| {
+        run::check_fence(tx, workspace, sweep.fence, "sweep")?;
+        cache.seen.clear();
+        for (partition, scan) in &sweep.scans {
+            Proof::close(tx, workspace, &sweep.feed, partition, *scan)?;
+        }
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// The table, if anything was ever written to it.
+fn open(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Option<Rows>> {
+    let entity = &sweep.target.entity;
+    let Some(table) = Table::load(tx, entity)? else { return Ok(None) };
+    Ok(match &sweep.target.place {
+        Place::Stream => Some(Rows::Stream(table.into())),
+        Place::Managed { .. } => Some(Rows::Managed(table.into())),
+        Place::Host(_) => Host::registered(tx, workspace, entity, table.id)?.map(|host| Rows::Host(Box::new(host))),
+    })
+}
+
+#[derive(Default)]
+struct Found {
+    known: u64,
+    /// Numbers of rows, or of links where mappings feed the table.
+    missing: Vec<i64>,
+}
+
+fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep, rows: &Rows) -> Db<Found> {
+    let mut proofs: HashMap<&str, Proof> = HashMap::new();
+    for (partition, scan) in &sweep.scans {
+        proofs.insert(partition.as_str(), Proof::load(tx, workspace, &sweep.feed, partition, *scan)?);
+    }
+    let mut found = Found::default();
+    let mut look = |row: &rusqlite::Row<'_>| -> Db<()> {
+        let Some(proof) = proofs.get(row.get_ref(1)?.as_str()?) else { return Ok(()) };
+        found.known += 1;
+        let number = row.get(0)?;
+        if !proof.shows(number) {
+            found.missing.push(number);
+        }
+        Ok(())
+    };
+    let feed = &sweep.feed;
+    if let Rows::Stream(table) = rows {
+        let sql = format!("SELECT rowid, partition_id FROM {} WHERE workspace_id = ?1 AND connection_id = ?2", table.sql);
+        let mut known = tx.prepare(&sql)?;
+        let mut known = known.query((workspace.as_str(), feed.connection.as_str()))?;
+        while let Some(row) = known.next()? {
+            look(row)?;
+        }
+    } else {
+        let mut known = tx.prepare_cached(
+            "SELECT id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 AND mapping = ?4",
+        )?;
+        let mut known = known.query((workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping))?;
+        while let Some(row) = known.next()? {
+            look(row)?;
+        }
+    }
+    Ok(found)
+}
+
+fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, sweep: &Sweep, rows: &Rows, missing: &[i64]) -> Db<()> {
+    run::check_fence(tx, workspace, sweep.fence, "sweep")?;
+    let at = time::text(sweep.at);
+    let mut journal = Journal::new(sweep.target.lineage, false);
+    let mut keys: Vec<Box<str>> = Vec::new();
+    for number in missing {
+        keys.extend(match rows {
+            Rows::Stream(table) => delete::managed(tx, table, *number, &mut journal)?,
+            Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, rows, *number, &mut journal)?,
+        });
+    }
+    journal.write(tx, workspace, rows.type_id(), sweep.fence.run, &at)?;
+    let counts = Counts { swept: missing.len() as u64, ..Counts::default() };
+    run::add_counts(tx, workspace, sweep.fence.run, &counts)?;
+    let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+    let committed = Committed {
+        workspace,
+        feed: &sweep.feed,
+        entity: &sweep.target.entity,
+        table: rows.table_name(),
+        counts: &counts,
+        written: &[],
+        deleted: &keys,
+    };
+    hooks.run(tx, &committed)
+}
+
+/// Takes a link away, and its entity when nothing else stands behind it. Answers the key of an entity that went.
+fn unlink(tx: &Transaction<'_>, workspace: &WorkspaceId, rows: &Rows, link: i64, journal: &mut Journal) -> Db<Option<Box<str>>> {
+    let key: Option<Box<str>> = tx
+        .prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1 RETURNING entity_id")?
+        .query_row([link], |row| row.get(0))
+        .optional()?;
+    let Some(key) = key else { return Ok(None) };
+    match delete::orphan(tx, workspace, rows, &key, journal) {
+        Ok(true) => Ok(Some(key)),
+        Ok(false) => Ok(None),
+        // A row of the host that others refer to stays.
+        Err(Fault::Sql(error)) if row_fault(&error).is_some() && !tx.is_autocommit() => {
+            tracing::warn!(table = rows.table_name(), "a row that is gone at the source stays: the table's constraints keep it");
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}

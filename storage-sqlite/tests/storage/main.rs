@@ -1,0 +1,4 @@
+//! The storage against real files.
+
+mod commit;
+mod support;

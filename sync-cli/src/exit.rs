@@ -114,9 +114,17 @@ impl From<Error> for Failure {
 /// The three lines of an error, on stderr.
 pub(crate) fn print_error(what: &str, place: &str, hint: &str) {
     let style = Style::stderr();
-    eprintln!("{} {}", style.bad("error:"), output::plain(what));
-    eprintln!("  {} {}", style.faint("where:"), output::plain(place));
-    eprintln!("  {} {}", style.faint("to do:"), output::plain(hint));
+    let lines = [
+        format!("{} {}", style.bad("error:"), output::plain(what)),
+        format!("  {} {}", style.faint("where:"), output::plain(place)),
+        format!("  {} {}", style.faint("to do:"), output::plain(hint)),
+    ];
+    for line in lines {
+        match console::Term::stderr().size_checked() {
+            Some((_, columns)) => eprintln!("{}", output::wrap(&line, columns.into())),
+            None => eprintln!("{line}"),
+        }
+    }
 }
 
 #[cfg(test)]

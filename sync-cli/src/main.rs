@@ -63,7 +63,9 @@ fn run(cli: Cli) -> Done {
 
 /// Sends the log to stderr.
 fn log(config: &Config) -> Done<()> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|problem| {
+    // Of a run that fails people are told in full; the same line in the log would only double it.
+    let told = "warn,sync_engine::pull=error,sync_engine::pull::lane=warn";
+    let filter = EnvFilter::try_new(if config.log == "warn" { told } else { &config.log }).map_err(|problem| {
         Failure::usage(format!("the log filter {:?} cannot be read: {problem}", config.log), "log", "use error, warn, info, debug or trace")
     })?;
     let colour = console::colors_enabled_stderr() && console::Term::stderr().is_term();

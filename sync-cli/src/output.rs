@@ -53,14 +53,41 @@ impl Style {
     }
 }
 
-/// A line on stdout. A reader that went away (`| head`) is no error of ours.
+/// A line on stdout, on a terminal broken between words. A reader that went away (`| head`) is no error of ours.
 pub(crate) fn line(text: impl Display) {
+    let text = text.to_string();
+    verbatim(if Term::stdout().is_term() { wrap(&text, width()) } else { text });
+}
+
+/// A line on stdout as it is, so that it can be copied: commands, JSON.
+pub(crate) fn verbatim(text: impl Display) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Breaks a line between words; what follows stands two columns further in than its beginning.
+pub(crate) fn wrap(text: &str, width: usize) -> String {
+    let indent = text.len() - text.trim_start_matches(' ').len() + 2;
+    if measure_text_width(text) <= width || indent * 2 > width {
+        return text.to_owned();
+    }
+    let (mut out, mut at) = (String::with_capacity(text.len() + 16), 0);
+    for word in text.split_inclusive(' ') {
+        let wide = measure_text_width(word);
+        if at + measure_text_width(word.trim_end()) > width && at > indent {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            at = indent;
+        }
+        out.push_str(word);
+        at += wide;
+    }
+    out
 }
 
 /// The one JSON document of `--json`.
 pub(crate) fn json(value: &Value) {
-    line(serde_json::to_string_pretty(value).expect("a JSON value is always JSON"));
+    verbatim(serde_json::to_string_pretty(value).expect("a JSON value is always JSON"));
 }
 
 /// Text from outside without what a terminal would obey: control characters become spaces.
@@ -104,11 +131,12 @@ pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
-/// `0.8 s`, `2 min 5 s`.
+/// `812 ms`, `1.2 s`, `2 min 5 s`.
 pub(crate) fn duration(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
-        0..60 => format!("{:.1} s", span.as_secs_f64()),
+        0 => format!("{} ms", span.as_millis()),
+        1..60 => format!("{:.1} s", span.as_secs_f64()),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
@@ -211,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn long_lines_break_between_words_and_keep_their_colours() {
+        let text = "  \u{1b}[1mone\u{1b}[0m two three four";
+        assert_eq!(wrap(text, 40), text);
+        assert_eq!(wrap(text, 11), "  \u{1b}[1mone\u{1b}[0m two\n    three\n    four");
+        assert_eq!(wrap("    a verylongwordthatfitsnowhere b", 20), "    a\n      verylongwordthatfitsnowhere\n      b");
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_taken_out() {
         assert_eq!(plain("a\u{1b}[31mb\r\nc\u{9b}d"), "a [31mb  c d");
         assert_eq!(cell(&Value::from("x\ny")), "x y");
@@ -220,6 +256,7 @@ mod tests {
     fn spans_are_told_in_words() {
         let told: Vec<String> = [5, 60, 7200, 86_400].map(|seconds| ago(Duration::from_secs(seconds))).into();
         assert_eq!(told, ["just now", "1 minute ago", "2 hours ago", "1 day ago"]);
+        assert_eq!(duration(Duration::from_millis(812)), "812 ms");
         assert_eq!(duration(Duration::from_millis(1250)), "1.2 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
     }

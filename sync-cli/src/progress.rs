@@ -121,7 +121,8 @@ impl Progress {
                     eprintln!("{}: {}{parts}", self.title, words(counts));
                 }
             }
-            SyncEvent::PartitionFailed { partition, error, .. } => {
+            // What stops the only part of a stream stops the run, and is told with it.
+            SyncEvent::PartitionFailed { partition, error, .. } if self.partitions > 1 => {
                 let text = format!("{}: {partition} could not be read: {}", self.title, crate::output::plain(error));
                 match self.show {
                     Show::Bar => self.bar.suspend(|| eprintln!("{text}")),

@@ -22,11 +22,14 @@ pub(crate) struct View {
     pub(crate) quiet: bool,
 }
 
-/// A record failure as a line: errors red, warnings yellow, and what they are about.
+/// A record failure as a line: errors red, warnings yellow. The key is named where the text does not show it already.
 pub(crate) fn failure(failure: &RecordFailure, style: Style) -> String {
-    let text = output::plain(&failure.to_string());
+    let text = failure.to_string();
+    let key = failure.record.as_deref().filter(|record| !text.contains(*record) && !record.is_empty());
+    let key = key.map(|key| style.faint(format!("  ({})", output::plain(key)))).unwrap_or_default();
+    let text = output::plain(&text);
     match failure.severity {
-        Severity::Error => format!("{} {text}", style.bad("✗")),
-        Severity::Warning => format!("{} {text}", style.warn("!")),
+        Severity::Error => format!("{} {text}{key}", style.bad("✗")),
+        Severity::Warning => format!("{} {text}{key}", style.warn("!")),
     }
 }

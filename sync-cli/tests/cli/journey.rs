@@ -104,7 +104,9 @@ async fn ctrl_c_stops_the_run_and_the_next_one_goes_on() {
 
     let house = House::new().await;
     house.connect();
-    house.google.latency(Duration::from_millis(400));
+    // Far longer than the test takes: the run can only end by being stopped.
+    house.google.latency(Duration::from_secs(60));
+    let before = house.google.count("sheets.spreadsheets.get");
     let command = house.syncline(&["pull", "sheets", "Staff", "--key", "id"]);
     let mut child = std::process::Command::new(command.get_program());
     child.args(command.get_args()).current_dir(house.path("")).stderr(Stdio::piped()).stdout(Stdio::piped());
@@ -112,7 +114,7 @@ async fn ctrl_c_stops_the_run_and_the_next_one_goes_on() {
         child.env(name, value);
     }
     let child = child.spawn().expect("the command starts");
-    let running = || house.google.count("sheets.spreadsheets.get") > 1;
+    let running = || house.google.count("sheets.spreadsheets.get") > before;
     while !running() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

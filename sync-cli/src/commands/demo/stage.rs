@@ -48,10 +48,22 @@ impl Stage {
         self.line(format!("{}  {}", self.style.bold(format!("{:>2}", self.steps)), self.style.bold(title)));
     }
 
+    /// The first line.
+    pub(super) fn title(&self, text: &str) {
+        self.line(self.style.bold(text));
+    }
+
     /// A line below the step.
     pub(super) fn say(&self, text: impl Display) {
         let text = text.to_string();
         self.line(if text.is_empty() { text } else { format!("    {text}") });
+    }
+
+    /// A command to be copied, however long.
+    pub(super) fn command(&self, text: &str) {
+        if !self.view.json {
+            output::verbatim(format!("    {text}"));
+        }
     }
 
     fn line(&self, text: String) {

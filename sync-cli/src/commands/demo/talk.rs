@@ -22,12 +22,21 @@ const PEOPLE: [(&str, &str); 10] = [
     ("radia", "Radia Perlman"),
 ];
 
-const OPENINGS: [&str; 6] = ["Has anyone seen", "I am still waiting for", "The numbers are in for", "Please look at", "No news about", "Good morning from"];
+const OPENINGS: [&str; 6] =
+    ["Has anyone seen", "I am still waiting for", "The numbers are in for", "Please look at", "No news about", "Good morning from"];
 const THINGS: [&str; 8] = [
-    "the premiere", "gate B12", "the late flight to Juneau", "the sequel", "the runway in Topeka", "the trailer", "the box office", "the fog",
+    "the premiere",
+    "gate B12",
+    "the late flight to Juneau",
+    "the sequel",
+    "the runway in Topeka",
+    "the trailer",
+    "the box office",
+    "the fog",
 ];
 const ENDINGS: [&str; 5] = ["?", ", as promised.", " – again.", " before noon :coffee:", ", thank you all!"];
-const ANSWERS: [&str; 6] = ["On it.", "Yes, since yesterday.", "No idea, sorry.", "+1", "Let us talk after lunch.", "Fixed, please try again."];
+const ANSWERS: [&str; 6] =
+    ["On it.", "Yes, since yesterday.", "No idea, sorry.", "+1", "Let us talk after lunch.", "Fixed, please try again."];
 
 /// How long ago the talk began, in seconds: 40 days.
 const BEGINNING: i64 = 40 * 24 * 3600;

@@ -66,21 +66,27 @@ pub(crate) fn verbatim(text: impl Display) {
 
 /// Breaks a line between words; what follows stands two columns further in than its beginning.
 pub(crate) fn wrap(text: &str, width: usize) -> String {
-    let indent = text.len() - text.trim_start_matches(' ').len() + 2;
+    let rest = text.trim_start_matches(' ');
+    let lead = text.len() - rest.len();
+    let indent = lead + 2;
     if measure_text_width(text) <= width || indent * 2 > width {
         return text.to_owned();
     }
-    let (mut out, mut at) = (String::with_capacity(text.len() + 16), 0);
-    for word in text.split_inclusive(' ') {
+    let mut out = " ".repeat(lead);
+    let (mut at, mut first) = (lead, true);
+    for word in rest.split(' ') {
         let wide = measure_text_width(word);
-        if at + measure_text_width(word.trim_end()) > width && at > indent {
-            out.truncate(out.trim_end_matches(' ').len());
+        if !first && at + 1 + wide > width {
             out.push('\n');
             out.push_str(&" ".repeat(indent));
-            at = indent;
+            (at, first) = (indent, true);
+        }
+        if !first {
+            out.push(' ');
+            at += 1;
         }
         out.push_str(word);
-        at += wide;
+        (at, first) = (at + wide, false);
     }
     out
 }

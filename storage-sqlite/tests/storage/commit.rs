@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use storage_sqlite::SqliteStorage;
 use sync_core::{
     Counts, Duplicates, ErrorKind, Field, FieldKind, PageToken, RecordFailure, Target,
-    store::{EntityQuery, EntityStore as _, LineageStore as _, PageCommit, RunStatus, RunStore as _},
+    store::{EntityQuery, PageCommit, RunStatus},
 };
 
 #[tokio::test]

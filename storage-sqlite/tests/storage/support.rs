@@ -13,8 +13,8 @@ use sync_core::{
     Counts, Cursor, Direction, Duplicates, EntityType, Field, FieldRule, HostTable, Operation, Outcome, PartitionId, Place, RecordBatch,
     Result, Source, Target,
     store::{
-        Begin, CommitReport, CursorMove, Entity, EntityQuery, EntityStore as _, Feed, Fence, NewRun, PageCommit, PartitionBatch, Preview,
-        RunEnd, RunStatus, Storage as _, Sweep, SweepReport, WorkspaceStore,
+        Begin, CommitReport, CursorMove, Entity, EntityQuery, Feed, Fence, NewRun, PageCommit, PartitionBatch, Preview, RunEnd, RunStatus,
+        Storage as _, Sweep, SweepReport, WorkspaceStore,
     },
 };
 

@@ -13,7 +13,7 @@ fn line<'s>(said: &'s Said, beginning: &str, nth: usize) -> &'s str {
 /// The figures of a line: read, created, updated, unchanged, skipped, failed, deleted, in table.
 fn figures(line: &str) -> Vec<u64> {
     let (_, rest) = line.split_once("→ ").expect("stream → table");
-    rest.split_whitespace().skip(1).map_while(|word| word.replace(',', "").parse().ok()).collect()
+    rest.split_whitespace().skip(1).take(8).map_while(|word| word.replace(',', "").parse().ok()).collect()
 }
 
 fn count(db: &Connection, sql: &str) -> u64 {

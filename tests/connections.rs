@@ -326,7 +326,9 @@ async fn a_provider_that_fails_affects_no_other() {
     let acme = syncline.workspace("acme");
     let failing = acme.connect("bad", Credentials::api_key("t")).await.expect("it connects");
     let working = acme.connect("good", Credentials::api_key("t")).await.expect("it connects");
-    bad.answer(|_, n| if n % 2 == 0 { panic!("a bug of the provider") } else { Err(Error::new(ErrorKind::Transport, "bad.items", "down")) });
+    bad.answer(
+        |_, n| if n % 2 == 0 { panic!("a bug of the provider") } else { Err(Error::new(ErrorKind::Transport, "bad.items", "down")) },
+    );
     good.answer(|_, _| Ok(one()));
     for _ in 0..6 {
         let (failed, went_well) = tokio::join!(failing.sync_from_external(items()), working.sync_from_external(items()));
@@ -411,10 +413,9 @@ async fn a_connection_can_be_switched_off_and_on() {
     connection.disable().await.expect("switched off");
     assert_eq!(connection.status().await.expect("a status"), ConnectionStatus::Paused);
     assert!(!connection.is_enabled().await.expect("an answer"));
-    for error in [
-        connection.sync_from_external(items()).await.expect_err("it is off"),
-        connection.initialize().await.expect_err("it is off"),
-    ] {
+    for error in
+        [connection.sync_from_external(items()).await.expect_err("it is off"), connection.initialize().await.expect_err("it is off")]
+    {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("switched off"), "{error}");
     }

@@ -190,8 +190,7 @@ async fn aside(work: impl FnOnce() + Send + 'static) {
 }
 
 /// Points of a run that has something to write, and those of a sweep; each with the time of coming by at which it is killed.
-const WRITING: &[(&str, usize)] =
-    &[("p2", 1), ("p6", 3), ("p7", 2), ("p8", 2), ("p9", 2), ("p10", 2), ("p11", 2), ("p12", 2), ("p15", 1)];
+const WRITING: &[(&str, usize)] = &[("p2", 1), ("p6", 3), ("p7", 2), ("p8", 2), ("p9", 2), ("p10", 2), ("p11", 2), ("p12", 2), ("p15", 1)];
 const SWEEPING: &[(&str, usize)] = &[("p13", 1), ("p14", 1)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +203,14 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
     sim.set_reads_per_minute(u32::MAX);
     let simulation = Simulation::new(sim).with_clock(world.clock.clone());
     let served = simulation.serve().await.expect("a port");
-    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), full: true, stop: None };
+    let order = Order {
+        database: world.path(),
+        keys: world.keys.clone(),
+        service: Service::Sheets,
+        url: served.url.clone(),
+        full: true,
+        stop: None,
+    };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;

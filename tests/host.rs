@@ -103,7 +103,8 @@ async fn rows_land_in_a_table_of_the_host_and_its_own_columns_stay_untouched() {
     );
     assert_eq!(world.ask("SELECT quote(name) || plan || visits FROM contacts WHERE tenant = 'bolt'"), others, "another tenant's row");
     assert_eq!((own(&world, "ads"), own(&world, "_sqlx_migrations")), (ads, migrations));
-    let now = world.ask("SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_master WHERE name NOT LIKE '%syncline%' ORDER BY name)");
+    let now =
+        world.ask("SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_master WHERE name NOT LIKE '%syncline%' ORDER BY name)");
     assert_eq!(now, schema, "the host's schema is the host's");
     let ours = world.ask_all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migrations' ORDER BY 1");
     assert_eq!(ours, ["_sqlx_migrations", "syncline_migrations"]);
@@ -185,7 +186,10 @@ async fn the_hosts_hook_writes_in_the_same_transaction_and_rolls_back_with_it() 
     let result = connection.sync_from_external(pull()).await.expect("the run began");
     assert!(!result.success());
     assert!(messages(&result).contains("hook"), "{}", messages(&result));
-    assert_eq!((world.ask("SELECT count(*) FROM audit"), world.ask("SELECT count(*) FROM contacts WHERE tenant = 'acme'")), ("0".into(), "1".into()));
+    assert_eq!(
+        (world.ask("SELECT count(*) FROM audit"), world.ask("SELECT count(*) FROM contacts WHERE tenant = 'acme'")),
+        ("0".into(), "1".into())
+    );
     for table in ["syncline_sync_cursors", "lineage", "links"] {
         assert_eq!(world.dump().table(table), before.table(table), "{table}");
     }
@@ -209,19 +213,23 @@ async fn the_host_writes_through_its_own_connection_while_a_pull_runs() {
     });
     let path = world.path();
     let done = Arc::new(AtomicBool::new(false));
-    let (stop, writes) = (Arc::clone(&done), std::thread::spawn({
-        let done = Arc::clone(&done);
-        move || {
-            let conn = rusqlite::Connection::open(path).expect("the host opens its file");
-            conn.busy_timeout(Duration::from_secs(10)).expect("a setting");
-            let mut writes = 0;
-            while !done.load(Ordering::SeqCst) || writes == 0 {
-                conn.execute("UPDATE contacts SET visits = visits + 1 WHERE tenant = 'acme' AND email = 'ada@example.com'", []).expect("the host writes");
-                writes += 1;
+    let (stop, writes) = (
+        Arc::clone(&done),
+        std::thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                let conn = rusqlite::Connection::open(path).expect("the host opens its file");
+                conn.busy_timeout(Duration::from_secs(10)).expect("a setting");
+                let mut writes = 0;
+                while !done.load(Ordering::SeqCst) || writes == 0 {
+                    conn.execute("UPDATE contacts SET visits = visits + 1 WHERE tenant = 'acme' AND email = 'ada@example.com'", [])
+                        .expect("the host writes");
+                    writes += 1;
+                }
+                writes
             }
-            writes
-        }
-    }));
+        }),
+    );
     let result = connection.sync_from_external(pull().commit_rows(1)).await.expect("it runs");
     stop.store(true, Ordering::SeqCst);
     let writes: i64 = writes.join().expect("the host's thread");
@@ -234,7 +242,10 @@ async fn the_host_writes_through_its_own_connection_while_a_pull_runs() {
 #[tokio::test]
 async fn a_managed_table_keeps_clear_of_a_table_of_the_hosts_of_that_name() {
     let world = World::new();
-    world.sql().execute_batch("CREATE TABLE crm_people (id INTEGER PRIMARY KEY, mine TEXT); INSERT INTO crm_people VALUES (1, 'x')").expect("a table");
+    world
+        .sql()
+        .execute_batch("CREATE TABLE crm_people (id INTEGER PRIMARY KEY, mine TEXT); INSERT INTO crm_people VALUES (1, 'x')")
+        .expect("a table");
     let provider = Scripted::new("crm").streams(vec![Stream::full("people")]);
     let syncline = world.open(provider.clone()).await;
     let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");

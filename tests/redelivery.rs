@@ -204,7 +204,9 @@ async fn the_stored_position_keeps_the_providers_text_to_the_last_digit() {
     let provider = Scripted::new("demo");
     let syncline = world.open(provider.clone()).await;
     let connection = connect(&syncline).await;
-    for state in ["1512085950.000216", "18446744073709551615", "9007199254740993", "2026-01-01T00:00:00.123456789+05:45", "0.10", "é/\"\\\n"] {
+    for state in
+        ["1512085950.000216", "18446744073709551615", "9007199254740993", "2026-01-01T00:00:00.123456789+05:45", "0.10", "é/\"\\\n"]
+    {
         provider.answer(move |_, _| Ok(reaching(page([]), state)));
         clean(&connection.sync_from_external(items()).await.expect("it runs"));
         provider.answer(|request, _| {
@@ -254,9 +256,11 @@ async fn a_scan_that_fails_on_any_page_deletes_nothing() {
     for fails in 0..shown.len() {
         for kind in [ErrorKind::Transport, ErrorKind::Decode, ErrorKind::RateLimited, ErrorKind::Auth] {
             let pages = shown.clone();
-            provider.answer(move |_, n| {
-                if n == fails { Err(Error::new(kind, "demo.items", "the page did not come")) } else { Ok(pages[n].clone()) }
-            });
+            provider.answer(
+                move |_, n| {
+                    if n == fails { Err(Error::new(kind, "demo.items", "the page did not come")) } else { Ok(pages[n].clone()) }
+                },
+            );
             let result = connection.sync_from_external(items().full().commit_rows(1)).await.expect("the run began");
             assert!(!result.success(), "page {fails}, {kind:?}");
             assert_eq!(rows(&syncline).await, before, "page {fails}, {kind:?}");
@@ -511,7 +515,9 @@ async fn a_first_read_that_stopped_goes_on_at_its_durable_page() {
     let connection = connect(&syncline).await;
     let pages = scan(&texts(50, "row"));
     let first = pages.clone();
-    provider.answer(move |_, n| if n < 3 { Ok(first[n].clone()) } else { Err(Error::new(ErrorKind::Transport, "demo.items", "the line is cut")) });
+    provider.answer(
+        move |_, n| if n < 3 { Ok(first[n].clone()) } else { Err(Error::new(ErrorKind::Transport, "demo.items", "the line is cut")) },
+    );
     let result = connection.sync_from_external(items().commit_rows(1)).await.expect("the run began");
     assert_eq!((result.success(), result.counts.created), (false, 30), "what was committed stays");
     provider.answer(move |request, _| {
@@ -562,7 +568,14 @@ async fn an_absent_field_keeps_the_stored_value_and_null_clears_it() {
 
 #[tokio::test]
 async fn numbers_stay_exact_from_page_to_row() {
-    let numbers = ["9007199254740993", "-9223372036854775808", "9223372036854775807", "18446744073709551615", "0.1", "12345678901234567890.123456789"];
+    let numbers = [
+        "9007199254740993",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "18446744073709551615",
+        "0.1",
+        "12345678901234567890.123456789",
+    ];
     let world = World::new();
     let provider = Scripted::new("demo");
     let syncline = world.open(provider.clone()).await;

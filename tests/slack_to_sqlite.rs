@@ -67,7 +67,10 @@ async fn messages_land_in_communication_with_thread_parent_sender_and_exact_time
         [(&chat.answers[0], "2026-03-02T11:01:40.999999Z", "Bob"), (&chat.answers[1], "2026-03-02T11:03:20.000000Z", "Ada Lovelace")]
     {
         let reply = said(&acme, answer).await;
-        assert_eq!((&reply["external_id"], &reply["thread_id"], &reply["parent_id"]), (&json!(answer), &json!(chat.question), &json!(chat.question)));
+        assert_eq!(
+            (&reply["external_id"], &reply["thread_id"], &reply["parent_id"]),
+            (&json!(answer), &json!(chat.question), &json!(chat.question))
+        );
         assert_eq!((&reply["timestamp"], &reply["sender_name"]), (&json!(at), &json!(name)));
     }
     let news = said(&acme, &chat.news).await;

@@ -120,7 +120,9 @@ impl Dump {
         for name in names {
             let (ours, theirs) = (self.table(name), other.table(name));
             if ours != theirs {
-                let only = |a: &[String], b: &[String]| a.iter().filter(|row| !b.contains(row)).take(5).cloned().collect::<Vec<_>>().join("\n    ");
+                let only = |a: &[String], b: &[String]| {
+                    a.iter().filter(|row| !b.contains(row)).take(5).cloned().collect::<Vec<_>>().join("\n    ")
+                };
                 differences.push(format!(
                     "{name}: {} rows and {}\n  only here:\n    {}\n  only there:\n    {}",
                     ours.len(),

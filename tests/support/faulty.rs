@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, Begin, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event,
-        Feed, Fence, FleetStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, Preview, Run,
-        RunEnd, RunFilter, RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
+        Activity, ActivityStore, Begin, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore,
+        Event, Feed, Fence, FleetStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState,
+        Preview, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
     },
 };
 

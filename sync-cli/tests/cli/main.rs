@@ -1,0 +1,8 @@
+//! The command as its users meet it: arguments in, text and exit codes out.
+
+mod configuration;
+mod demo;
+mod house;
+mod journey;
+mod secrets;
+mod wrong;

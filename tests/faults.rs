@@ -90,7 +90,8 @@ async fn unknown_names_are_answered_with_those_there_are_and_write_nothing() {
     let error = acme.connect("sheets", token()).await.expect_err("no spreadsheet id");
     assert_eq!(error.kind(), ErrorKind::Config);
     said(&error.to_string(), &["spreadsheet_id"]);
-    let error = acme.connect("sheets", token()).settings(json!({ "spreadsheet_id": "1AbCdEfG", "hedaer_row": 2 })).await.expect_err("unknown");
+    let error =
+        acme.connect("sheets", token()).settings(json!({ "spreadsheet_id": "1AbCdEfG", "hedaer_row": 2 })).await.expect_err("unknown");
     assert_eq!(error.kind(), ErrorKind::Config);
     said(&error.to_string(), &["hedaer_row", "header_row"]);
     let error = acme.connect("sheets", token()).settings(json!({ "spreadsheet_id": "1Other" })).await.expect_err("no such spreadsheet");
@@ -123,7 +124,8 @@ async fn unknown_names_are_answered_with_those_there_are_and_write_nothing() {
 
     let ChatWorld { world, syncline, connection, .. } = slack().await;
     let before = data(&world);
-    let error = syncline.workspace("acme").connect("slack", Credentials::token("x")).settings(json!({ "chanels": [] })).await.expect_err("unknown");
+    let error =
+        syncline.workspace("acme").connect("slack", Credentials::token("x")).settings(json!({ "chanels": [] })).await.expect_err("unknown");
     assert_eq!(error.kind(), ErrorKind::Config);
     said(&error.to_string(), &["chanels"]);
     let result = connection.sync_from_external(Pull::stream("mesages")).await.expect("the run began");
@@ -136,7 +138,8 @@ async fn wrong_and_revoked_tokens_follow_the_rules_of_the_status() {
     let SheetWorld { world, simulation, syncline, connection } = sheet().await;
     let before = data(&world);
     simulation.sim().expect_token("ya29.another");
-    let error = syncline.workspace("bolt").connect("sheets", Credentials::token("ya29.wrong")).settings(json!({ "spreadsheet_id": "1AbCdEfG" }));
+    let error =
+        syncline.workspace("bolt").connect("sheets", Credentials::token("ya29.wrong")).settings(json!({ "spreadsheet_id": "1AbCdEfG" }));
     let error = error.await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Auth);
     for failed in 1..=3 {
@@ -180,7 +183,15 @@ fn unreadable() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-async fn survives(world: &World, faults: &Faults, connection: &Connection, pull: Pull, operation: &str, what: &str, fault: Fault) -> SyncResult {
+async fn survives(
+    world: &World,
+    faults: &Faults,
+    connection: &Connection,
+    pull: Pull,
+    operation: &str,
+    what: &str,
+    fault: Fault,
+) -> SyncResult {
     let before = data(world);
     let used = faults.used();
     faults.push_times(operation, fault, 60);
@@ -232,12 +243,14 @@ async fn an_answer_that_cannot_be_read_is_an_error_and_never_an_empty_channel() 
 #[tokio::test]
 async fn a_body_of_a_hundred_megabytes_is_refused_before_it_is_read() {
     let SheetWorld { world, simulation, connection, .. } = sheet().await;
-    let result = survives(&world, simulation.faults(), &connection, movies_pull(), "sheets.values.batchGet", "100 MB", Fault::Huge(100)).await;
+    let result =
+        survives(&world, simulation.faults(), &connection, movies_pull(), "sheets.values.batchGet", "100 MB", Fault::Huge(100)).await;
     assert_eq!(result.errors[0].kind, ErrorKind::Decode, "{}", messages(&result));
     said(&messages(&result), &["larger than", "67108864"]);
     let ChatWorld { world, chat, connection, .. } = slack().await;
     let pull = Pull::stream("channels");
-    let result = survives(&world, chat.simulation.faults(), &connection, pull, "slack.conversations.list", "100 MB", Fault::Huge(100)).await;
+    let result =
+        survives(&world, chat.simulation.faults(), &connection, pull, "slack.conversations.list", "100 MB", Fault::Huge(100)).await;
     assert_eq!(result.errors[0].kind, ErrorKind::Decode, "{}", messages(&result));
 }
 
@@ -254,7 +267,8 @@ fn too_many(wait: Duration) -> Vec<(&'static str, Fault)> {
             Fault::Status {
                 status: 403,
                 headers: header(seconds.to_string()),
-                body: json!({ "error": { "code": 403, "message": "Rate Limit Exceeded", "errors": [{ "reason": "rateLimitExceeded" }] } }).to_string(),
+                body: json!({ "error": { "code": 403, "message": "Rate Limit Exceeded", "errors": [{ "reason": "rateLimitExceeded" }] } })
+                    .to_string(),
             },
         ),
     ]
@@ -414,10 +428,8 @@ async fn a_locked_database_fails_the_run_leaves_the_cursor_and_frees_the_stream(
 
 #[tokio::test]
 async fn a_full_or_read_only_database_fails_the_run_in_plain_words_and_leaves_the_cursor() {
-    for (what, pragma, words) in [
-        ("full", "PRAGMA max_page_count = 1", "full"),
-        ("read-only", "PRAGMA query_only = 1", "can only be read"),
-    ] {
+    for (what, pragma, words) in [("full", "PRAGMA max_page_count = 1", "full"), ("read-only", "PRAGMA query_only = 1", "can only be read")]
+    {
         let world = World::new();
         let storage = world.storage().await;
         let (syncline, connection, source) = five_pages(&world, storage.clone()).await;
@@ -425,7 +437,8 @@ async fn a_full_or_read_only_database_fails_the_run_in_plain_words_and_leaves_th
         storage.on_commit(move |tx, _| {
             if commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
                 // A limit below what there is means: no page more.
-                tx.query_row(pragma, [], |_| Ok(())).or_else(|e| if e == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(e) })?;
+                tx.query_row(pragma, [], |_| Ok(()))
+                    .or_else(|e| if e == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(e) })?;
             }
             Ok(())
         });

@@ -56,7 +56,11 @@ struct Shelf<'a> {
 impl Library {
     fn new(transport: Arc<dyn HttpTransport>) -> Result<Self> {
         Ok(Self {
-            api: Api::builder("library", "https://api.library.example/v1/").transport(transport).auth(Auth::Bearer).classifier(classify).build()?,
+            api: Api::builder("library", "https://api.library.example/v1/")
+                .transport(transport)
+                .auth(Auth::Bearer)
+                .classifier(classify)
+                .build()?,
             descriptor: Descriptor {
                 name: "library",
                 title: "Town Library",

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod demo;
+mod examples;
 mod house;
 mod journey;
 mod secrets;

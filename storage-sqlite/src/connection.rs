@@ -146,7 +146,8 @@ impl ConnectionStore for Scoped {
         let workspace = self.workspace.clone();
         self.inner
             .read("connections", move |tx| {
-                let sql = format!("SELECT {COLUMNS} FROM syncline_integration_connections WHERE workspace_id = ?1 ORDER BY created_at, rowid");
+                let sql =
+                    format!("SELECT {COLUMNS} FROM syncline_integration_connections WHERE workspace_id = ?1 ORDER BY created_at, rowid");
                 let mut found = tx.prepare_cached(&sql)?;
                 let rows = found.query_map([workspace.as_str()], from_row)?;
                 Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -64,7 +64,8 @@ fn rows_of<'w>(known: &Known, workspace: &'w WorkspaceId, what: &str) -> (String
 
 /// The connections that have rows in a table; each is found by its first row.
 pub(crate) fn connections_in(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId) -> Db<Vec<String>> {
-    let sql = format!("SELECT connection_id FROM {} WHERE workspace_id = ?1 AND connection_id > ?2 ORDER BY connection_id LIMIT 1", table.sql);
+    let sql =
+        format!("SELECT connection_id FROM {} WHERE workspace_id = ?1 AND connection_id > ?2 ORDER BY connection_id LIMIT 1", table.sql);
     let mut next = tx.prepare_cached(&sql)?;
     // The connection of rows fed through mappings is empty.
     let empty = format!("SELECT 1 FROM {} WHERE workspace_id = ?1 AND connection_id = '' LIMIT 1", table.sql);
@@ -211,8 +212,8 @@ impl EntityStore for Scoped {
         let workspace = self.workspace.clone();
         self.inner
             .write("commit", move |writer| {
-                let done =
-                    writer.write(Durability::Normal, |tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Commit));
+                let done = writer
+                    .write(Durability::Normal, |tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Commit));
                 let done = done?;
                 writer.shared.crash_point("p11");
                 Ok(done.report)

@@ -62,7 +62,9 @@ pub(crate) fn explain(operation: &'static str, path: &Path, fault: Fault) -> Err
         }
         Some(ErrorCode::DiskFull) => (ErrorKind::Storage, Retry::Never, "the disk, or the size the database may have, is full"),
         Some(ErrorCode::ReadOnly) => (ErrorKind::Storage, Retry::Never, "the database can only be read"),
-        Some(ErrorCode::CannotOpen) => (ErrorKind::Storage, Retry::Never, "the file cannot be opened or made; see to its folder and permissions"),
+        Some(ErrorCode::CannotOpen) => {
+            (ErrorKind::Storage, Retry::Never, "the file cannot be opened or made; see to its folder and permissions")
+        }
         Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
             (ErrorKind::Storage, Retry::Never, "access to the file is denied")
         }

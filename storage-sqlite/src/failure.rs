@@ -20,7 +20,9 @@ pub(crate) fn add<'a>(
     }
     let new = failures.len() as u64;
     let seen = tx
-        .prepare_cached("UPDATE syncline_sync_runs SET failures_seen = failures_seen + ?3 WHERE workspace_id = ?1 AND id = ?2 RETURNING failures_seen")?
+        .prepare_cached(
+            "UPDATE syncline_sync_runs SET failures_seen = failures_seen + ?3 WHERE workspace_id = ?1 AND id = ?2 RETURNING failures_seen",
+        )?
         .query_row((workspace.as_str(), run.0, new.cast_signed()), |row| row.get::<_, i64>(0))?
         .cast_unsigned();
     let room = KEPT.saturating_sub(seen - new);

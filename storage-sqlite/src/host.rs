@@ -64,7 +64,8 @@ impl Host {
         }
         let this = Self { id: 0, sql: quoted(&spec.name).into(), columns, spec: spec.clone() };
         let named = spec.key.iter().chain(&spec.workspace_column).chain(&spec.version_column).map(|name| &**name);
-        let missing: Vec<String> = named.chain(fields.iter().copied()).filter(|name| this.column(name).is_none()).map(|n| format!("{n:?}")).collect();
+        let missing: Vec<String> =
+            named.chain(fields.iter().copied()).filter(|name| this.column(name).is_none()).map(|n| format!("{n:?}")).collect();
         if !missing.is_empty() {
             let there = this.columns.iter().map(|column| &*column.name).collect::<Vec<_>>().join(", ");
             let (noun, missing) = (if missing.len() == 1 { "column" } else { "columns" }, missing.join(", "));
@@ -85,9 +86,8 @@ impl Host {
     pub(crate) fn register(tx: &Transaction<'_>, workspace: &WorkspaceId, spec: &HostTable, fields: &[&str]) -> Db<Self> {
         let mut this = Self::inspect(tx, spec, fields)?;
         let entity = spec.entity_type();
-        let ours = tx
-            .prepare_cached("SELECT 1 FROM syncline_entity_types WHERE table_name = ?1 AND place <> 'host'")?
-            .exists([&*spec.name])?;
+        let ours =
+            tx.prepare_cached("SELECT 1 FROM syncline_entity_types WHERE table_name = ?1 AND place <> 'host'")?.exists([&*spec.name])?;
         if ours {
             return Err(Error::config("register_table", format!("table {:?} is kept by Syncline, not by the host", spec.name)).into());
         }
@@ -96,7 +96,8 @@ impl Host {
                 .prepare_cached("SELECT 1 FROM syncline_host_tables WHERE entity_type = ?1 AND workspace_id <> ?2")?
                 .exists((entity.as_str(), workspace.as_str()))?;
             if others {
-                let text = format!("table {:?} has no workspace column and is already used by another workspace; name its column", spec.name);
+                let text =
+                    format!("table {:?} has no workspace column and is already used by another workspace; name its column", spec.name);
                 return Err(Error::config("register_table", text).into());
             }
         }

@@ -184,8 +184,10 @@ fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd
     check_fence(tx, workspace, fence, "end_run")?;
     let at = time::text(end.at);
     let errors = serde_json::to_string(&end.errors).map_err(|_| damaged("end_run", "error list of a run"))?;
-    tx.prepare_cached("UPDATE syncline_sync_runs SET status = ?3, outcome = ?4, errors = ?5, completed_at = ?6 WHERE workspace_id = ?1 AND id = ?2")?
-        .execute((workspace.as_str(), fence.run.0, end.status.as_str(), end.outcome.as_str(), errors, &at))?;
+    tx.prepare_cached(
+        "UPDATE syncline_sync_runs SET status = ?3, outcome = ?4, errors = ?5, completed_at = ?6 WHERE workspace_id = ?1 AND id = ?2",
+    )?
+    .execute((workspace.as_str(), fence.run.0, end.status.as_str(), end.outcome.as_str(), errors, &at))?;
     failure::add(tx, workspace, fence.run, end.failures.iter())?;
     let run = find(tx, workspace, fence.run)?.ok_or_else(|| damaged("end_run", "run that ends"))?;
     let mut mark = tx.prepare_cached(

@@ -34,9 +34,8 @@ pub(crate) fn connect(path: &Path, busy_timeout: Duration, writes: bool) -> Db<C
 }
 
 fn version(conn: &Connection) -> Db<i64> {
-    let there = conn
-        .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'syncline_migrations'", [], |_| Ok(()))
-        .optional()?;
+    let there =
+        conn.query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'syncline_migrations'", [], |_| Ok(())).optional()?;
     if there.is_none() {
         return Ok(0);
     }

@@ -68,7 +68,14 @@ const WHOSE: &str = "workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 AN
 
 impl Seen {
     /// The scan `number` of a partition; what an earlier one left is forgotten.
-    pub(crate) fn scan(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, feed: &Feed, partition: &PartitionId, number: u64) -> Db<&mut Scan> {
+    pub(crate) fn scan(
+        &mut self,
+        tx: &Transaction<'_>,
+        workspace: &WorkspaceId,
+        feed: &Feed,
+        partition: &PartitionId,
+        number: u64,
+    ) -> Db<&mut Scan> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
         if self.0.get(&place).is_none_or(|scan| scan.number != number) {
             let stored: Option<i64> = tx
@@ -85,7 +92,14 @@ impl Seen {
     }
 
     /// The scan of a partition if it is this one; others are left alone.
-    pub(crate) fn current(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, feed: &Feed, partition: &PartitionId, number: u64) -> Db<Option<&mut Scan>> {
+    pub(crate) fn current(
+        &mut self,
+        tx: &Transaction<'_>,
+        workspace: &WorkspaceId,
+        feed: &Feed,
+        partition: &PartitionId,
+        number: u64,
+    ) -> Db<Option<&mut Scan>> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
         let stored: Option<i64> = tx
             .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?
@@ -98,7 +112,14 @@ impl Seen {
     }
 
     /// Forgets a row, whose number may be given to another one.
-    pub(crate) fn forget(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, feed: &Feed, partition: &PartitionId, row: i64) -> Db<()> {
+    pub(crate) fn forget(
+        &mut self,
+        tx: &Transaction<'_>,
+        workspace: &WorkspaceId,
+        feed: &Feed,
+        partition: &PartitionId,
+        row: i64,
+    ) -> Db<()> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
         let stored: Option<i64> = tx
             .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?

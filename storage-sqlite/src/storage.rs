@@ -221,13 +221,8 @@ impl SqliteBuilder {
         let owner = Owner::new(&path)?;
         let readers = (0..self.readers).map(|_| schema::connect(&path, self.busy_timeout, false)).collect::<Db<Vec<_>>>()?;
         let shared = Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default() });
-        let writer = Writer {
-            conn,
-            cache: Cache::default(),
-            shared: Arc::clone(&shared),
-            durability: Durability::Normal,
-            data_version: -1,
-        };
+        let writer =
+            Writer { conn, cache: Cache::default(), shared: Arc::clone(&shared), durability: Durability::Normal, data_version: -1 };
         let thread = |e: std::io::Error| Fault::Ours(Error::new(ErrorKind::Storage, "open", "no thread can be started").because(e));
         Ok(SqliteStorage(Arc::new(Inner {
             writer: Workers::start("syncline-writer", vec![writer], Writer::heal).map_err(thread)?,

@@ -155,8 +155,10 @@ impl Table {
             }
             let column = name::column(field, |name| self.columns.iter().any(|column| *column.sql == quoted(name)));
             tx.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {}", self.sql, quoted(&column)))?;
-            tx.prepare_cached("INSERT INTO syncline_entity_columns (type_id, field, column_name, kind, label) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute((self.id, field, &column, kind.map(kind_name), label))?;
+            tx.prepare_cached(
+                "INSERT INTO syncline_entity_columns (type_id, field, column_name, kind, label) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((self.id, field, &column, kind.map(kind_name), label))?;
             self.push(Column { id: tx.last_insert_rowid(), field: field.into(), sql: quoted(&column).into(), kind });
             added = true;
         }
@@ -214,7 +216,8 @@ impl Tables {
             None => Arc::new(Table::create(tx, entity, keyed)?),
         };
         if table.keyed != keyed {
-            let text = format!("entity type {entity} {}, so it cannot be one that {}; choose another name", table.keyed.words(), keyed.words());
+            let text =
+                format!("entity type {entity} {}, so it cannot be one that {}; choose another name", table.keyed.words(), keyed.words());
             return Err(Error::config("commit", text).into());
         }
         let declared = fields.iter().map(|field| (&*field.name, field.kind, field.label.as_deref()));
@@ -249,9 +252,6 @@ pub(crate) fn register_host(tx: &Transaction<'_>, entity: &EntityType, table: &s
         let text = format!("entity type {entity} {}, so it cannot be one that {}", known.keyed.words(), Keyed::Host.words());
         return Err(Error::config("register_table", text).into());
     }
-    tx.execute(
-        "INSERT INTO syncline_entity_types (entity_type, table_name, place) VALUES (?1, ?2, 'host')",
-        (entity.as_str(), table),
-    )?;
+    tx.execute("INSERT INTO syncline_entity_types (entity_type, table_name, place) VALUES (?1, ?2, 'host')", (entity.as_str(), table))?;
     Ok(tx.last_insert_rowid())
 }

@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn no_two_values_share_a_stored_form() {
-        let values = ["null", "0", "1", "false", "true", r#""0""#, r#""1""#, r#""true""#, "1e400", r#""1e400""#, r#""null""#, "[]", r#""[]""#];
+        let values =
+            ["null", "0", "1", "false", "true", r#""0""#, r#""1""#, r#""true""#, "1e400", r#""1e400""#, r#""null""#, "[]", r#""[]""#];
         for form in OURS {
             for (n, one) in values.iter().enumerate() {
                 for other in &values[n + 1..] {

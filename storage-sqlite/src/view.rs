@@ -34,7 +34,9 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
             let _ = write!(cases, " WHEN {} THEN t.{}", row.get::<_, i64>(0)?, quoted(row.get_ref(1)?.as_str()?));
         }
         let table = quoted(table);
-        let whose = format!("SELECT {id} AS ty, t.workspace_id AS ws, t.connection_id AS c, t.entity_id AS e, t.created_run AS run, t.created_at AS at");
+        let whose = format!(
+            "SELECT {id} AS ty, t.workspace_id AS ws, t.connection_id AS c, t.entity_id AS e, t.created_run AS run, t.created_at AS at"
+        );
         let mut term = String::new();
         if !cases.is_empty() {
             let _ = write!(

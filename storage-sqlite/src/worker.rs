@@ -48,7 +48,11 @@ impl<S: Send + 'static> Workers<S> {
     }
 
     /// Runs a job. Once begun it goes on to its end, whether anybody waits for it or not; one nobody waits for any more is not begun.
-    pub(crate) async fn run<T: Send + 'static>(&self, operation: &'static str, job: impl FnOnce(&mut S) -> T + Send + 'static) -> Result<T> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        job: impl FnOnce(&mut S) -> T + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job: Job<S> = Box::new(move |state| {
             if !answer.is_closed() {

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, hash::Hasher, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use twox_hash::XxHash3_64;
@@ -47,8 +48,8 @@ const MADE: u32 = 1 << 31;
 /// (`null`), empty (`""`), value.
 #[derive(Clone, Debug, Default)]
 pub struct RecordBatch {
-    body: Bytes,
-    made: Vec<u8>,
+    body: ByteString,
+    made: String,
     names: Vec<Arc<str>>,
     /// Where each name stands, once there are more than [`FEW`].
     index: HashMap<Arc<str>, usize>,
@@ -68,9 +69,10 @@ impl RecordBatch {
     /// # Errors
     /// [`ErrorKind::Decode`] when `body` is not UTF-8 or is 2 GiB or more.
     pub fn over(body: Bytes) -> Result<Self> {
-        if body.len() >= MADE as usize || std::str::from_utf8(&body).is_err() {
+        let body = ByteString::try_from(body).ok().filter(|body| body.len() < MADE as usize);
+        let Some(body) = body else {
             return Err(Error::new(ErrorKind::Decode, "records", "the answer is not UTF-8 text below 2 GiB"));
-        }
+        };
         Ok(Self { body, ..Self::default() })
     }
 
@@ -136,8 +138,8 @@ impl RecordBatch {
 
     fn text(&self, span: Span) -> &str {
         let (from, start) =
-            if span.start & MADE == 0 { (&self.body[..], span.start as usize) } else { (&self.made[..], (span.start & !MADE) as usize) };
-        std::str::from_utf8(&from[start..start + span.len as usize]).expect("spans are cut at the borders of JSON values")
+            if span.start & MADE == 0 { (&*self.body, span.start as usize) } else { (&*self.made, (span.start & !MADE) as usize) };
+        &from[start..start + span.len as usize]
     }
 
     /// Starts a record; cells are added to it until [`RecordDraft::finish`].
@@ -187,16 +189,13 @@ impl RecordDraft<'_> {
     /// Adds a cell that had to be made; `json` is one JSON value.
     pub fn made(&mut self, name: usize, json: &str) {
         let start = self.batch.made.len() as u32 | MADE;
-        self.batch.made.extend_from_slice(json.as_bytes());
+        self.batch.made.push_str(json);
         self.push(name, start, json.len() as u32);
     }
 
     /// Adds a cell of text that had to be made, quoted as JSON.
     pub fn made_text(&mut self, name: usize, text: &str) {
-        let start = self.batch.made.len();
-        serde_json::to_writer(&mut self.batch.made, text).expect("text is always JSON");
-        let len = self.batch.made.len() - start;
-        self.push(name, start as u32 | MADE, len as u32);
+        self.made(name, &serde_json::to_string(text).expect("text is always JSON"));
     }
 
     /// Adds every field of a JSON object that lies in the body. Of a field named twice the last one stands.

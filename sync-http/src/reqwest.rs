@@ -1,37 +1,52 @@
 //! The transport over reqwest and rustls.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, redirect, retry};
-use sync_core::{Error, ErrorKind, Result};
 
 use crate::{HttpTransport, Limits, TransportError, api::is_loopback};
+
+/// The most that is set aside because an answer announced its size: one that lies costs no more than this.
+const SET_ASIDE: usize = 4 << 20;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A transport over reqwest: rustls with the platform's roots, HTTP/1.1 and 2, gzip, pooled connections, proxies from the environment
 /// (never for loopback addresses), 10 s to connect, no redirects, no repeats. Make one and share it.
 ///
-/// # Errors
-/// [`Config`](ErrorKind::Config) when TLS cannot be set up on this machine.
-pub fn reqwest_transport() -> Result<Arc<dyn HttpTransport>> {
-    let builder =
-        || Client::builder().redirect(redirect::Policy::none()).retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).referer(false);
-    let failed = |error| {
-        Error::new(ErrorKind::Config, "transport", "the HTTP client could not be set up; check the system's TLS roots").because(error)
-    };
-    let client = builder().build().map_err(|error| failed(error.without_url()))?;
-    // a plain-text call to this machine would carry its credentials to the proxy
-    let direct = builder().no_proxy().build().map_err(|error| failed(error.without_url()))?;
-    Ok(Arc::new(Reqwest { client, direct }))
+/// TLS is set up by the first call, since it costs a short program more than the call.
+#[must_use]
+pub fn reqwest_transport() -> Arc<dyn HttpTransport> {
+    Arc::new(Reqwest::default())
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Reqwest {
-    client: Client,
-    direct: Client,
+    client: OnceLock<Client>,
+    direct: OnceLock<Client>,
+}
+
+impl Reqwest {
+    fn client(&self, url: &reqwest::Url) -> Result<&Client, TransportError> {
+        // a plain-text call to this machine would carry its credentials to the proxy
+        let (kept, proxied) = if is_loopback(url) { (&self.direct, false) } else { (&self.client, true) };
+        if let Some(client) = kept.get() {
+            return Ok(client);
+        }
+        let builder =
+            Client::builder().redirect(redirect::Policy::none()).retry(retry::never()).connect_timeout(CONNECT_TIMEOUT).referer(false);
+        let builder = if proxied { builder } else { builder.no_proxy() };
+        let client = builder.build().map_err(|error| {
+            TransportError::not_sent("the HTTP client could not be set up; check the system's TLS roots").because(error.without_url())
+        })?;
+        Ok(kept.get_or_init(|| client))
+    }
 }
 
 #[async_trait]
@@ -39,13 +54,12 @@ impl HttpTransport for Reqwest {
     async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, TransportError> {
         let mut request = reqwest::Request::try_from(request).map_err(|error| named(error, "the request could not be built"))?;
         *request.timeout_mut() = Some(limits.timeout);
-        let client = if is_loopback(request.url()) { &self.direct } else { &self.client };
-        let mut response = client.execute(request).await.map_err(|error| named(error, "no answer came"))?;
+        let mut response = self.client(request.url())?.execute(request).await.map_err(|error| named(error, "no answer came"))?;
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         if announced > limits.max_body {
             return Err(TransportError::too_large(limits.max_body));
         }
-        let mut body = BytesMut::with_capacity(announced.min(1 << 20));
+        let mut body = BytesMut::with_capacity(announced.min(SET_ASIDE));
         while let Some(chunk) = response.chunk().await.map_err(|error| cut(error, body.len()))? {
             if body.len() + chunk.len() > limits.max_body {
                 return Err(TransportError::too_large(limits.max_body));

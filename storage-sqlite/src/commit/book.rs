@@ -28,7 +28,9 @@ impl Sources {
         )?
         .execute(whose)?;
         let id: i64 = tx
-            .prepare_cached("SELECT id FROM syncline_lineage_sources WHERE workspace_id = ?1 AND kind = ?2 AND source_id = ?3 AND refs = ?4")?
+            .prepare_cached(
+                "SELECT id FROM syncline_lineage_sources WHERE workspace_id = ?1 AND kind = ?2 AND source_id = ?3 AND refs = ?4",
+            )?
             .query_row(whose, |row| row.get(0))?;
         tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2 WHERE id = ?1")?.execute((run.0, id))?;
         self.0 = Some((run, Arc::clone(source)));

@@ -39,8 +39,11 @@ pub(crate) fn managed_key(tx: &Transaction<'_>, workspace: &WorkspaceId, table: 
 }
 
 fn forget_owners(tx: &Transaction<'_>, workspace: &WorkspaceId, type_id: i64, key: &str) -> Db<()> {
-    tx.prepare_cached("DELETE FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?
-        .execute((workspace.as_str(), type_id, key))?;
+    tx.prepare_cached("DELETE FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?.execute((
+        workspace.as_str(),
+        type_id,
+        key,
+    ))?;
     Ok(())
 }
 
@@ -81,14 +84,22 @@ pub(crate) fn host_key(tx: &Transaction<'_>, workspace: &WorkspaceId, host: &Hos
 
 /// Whether a record of any feed stands behind an entity.
 pub(crate) fn linked(tx: &Transaction<'_>, workspace: &WorkspaceId, type_id: i64, key: &str) -> Db<bool> {
-    Ok(tx
-        .prepare_cached("SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?
-        .exists((workspace.as_str(), type_id, key))?)
+    Ok(tx.prepare_cached("SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?.exists((
+        workspace.as_str(),
+        type_id,
+        key,
+    ))?)
 }
 
 /// What becomes of an entity when a record behind it is gone: it goes too, unless another record stands behind it, or it is a row of
 /// the host that stays by the table's own setting.
-pub(crate) fn orphan(tx: &Transaction<'_>, workspace: &WorkspaceId, rows: &super::target::Rows, key: &str, journal: &mut Journal) -> Db<bool> {
+pub(crate) fn orphan(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    rows: &super::target::Rows,
+    key: &str,
+    journal: &mut Journal,
+) -> Db<bool> {
     use super::target::Rows;
     if linked(tx, workspace, rows.type_id(), key)? {
         return Ok(false);

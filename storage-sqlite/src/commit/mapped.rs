@@ -119,7 +119,9 @@ impl<'a> Page<'a> {
         let mut slots = Vec::with_capacity(part.batch.names().len());
         for field in part.batch.names() {
             let (sql, form) = match rows {
-                Rows::Stream(table) | Rows::Managed(table) => table.position(field).map(|at| (table.columns[at].sql.clone(), table.columns[at].form())),
+                Rows::Stream(table) | Rows::Managed(table) => {
+                    table.position(field).map(|at| (table.columns[at].sql.clone(), table.columns[at].form()))
+                }
                 Rows::Host(host) => host.column(field).map(|column| (column.sql.clone(), column.form)),
             }
             .ok_or_else(|| {
@@ -287,7 +289,8 @@ impl<'a> Page<'a> {
                 work.journal.change(slot.field, old, Some(json), decision.rule());
                 verdict.writes.push((name, json));
             }
-            let takes = decision == Decision::Write || (decision == Decision::Unchanged && owner.is_some_and(|owner| owner < slot.rule.priority));
+            let takes =
+                decision == Decision::Write || (decision == Decision::Unchanged && owner.is_some_and(|owner| owner < slot.rule.priority));
             if self.owned && (takes || (decision == Decision::Unchanged && owner.is_none())) {
                 verdict.owns.push(name);
             }
@@ -335,7 +338,10 @@ impl<'a> Page<'a> {
             let mut names: Vec<&str> = columns().collect();
             let mut values: Vec<String> = (0..names.len()).map(|at| format!("?{}", CELLS_FROM + at)).collect();
             if ours {
-                names.splice(0..0, ["workspace_id", "connection_id", "entity_id", "partition_id", "created_run", "created_at", "last_synced_at"]);
+                names.splice(
+                    0..0,
+                    ["workspace_id", "connection_id", "entity_id", "partition_id", "created_run", "created_at", "last_synced_at"],
+                );
                 values.splice(0..0, ["?1", "''", "?2", "''", "?3", "?4", "?4"].map(String::from));
             } else if let Some(column) = &whose {
                 names.insert(0, column);
@@ -474,10 +480,10 @@ impl<'a> Page<'a> {
             "SELECT id, entity_id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 \
              AND mapping = ?4 AND external_id = ?5",
         )?;
-        let rows = found.query_map(
-            (work.workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, id.as_str()),
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?;
+        let rows = found
+            .query_map((work.workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, id.as_str()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -1,15 +1,13 @@
 //! What a commit writes, counts and leaves alone.
 
-
-
 use std::collections::BTreeMap;
 
+use crate::support::*;
 use serde_json::{Value, json};
 use storage_sqlite::SqliteStorage;
-use crate::support::*;
 use sync_core::{
     Counts, Duplicates, ErrorKind, Field, FieldKind, PageToken, RecordFailure, Target,
-    store::{EntityQuery, EntityStore as _, LineageStore as _, PageCommit, RunStatus, RunStore as _},
+    store::{EntityQuery, PageCommit, RunStatus},
 };
 
 #[tokio::test]
@@ -19,9 +17,8 @@ async fn rows_are_created_updated_left_alone_and_deleted() {
     let run = begin(&storage, "acme", &feed("c1", "members"), &target("mailchimp_members")).await;
     let report = run.commit(&[up("a", json!({"email": "a@x", "score": 1})), up("b", json!({"email": "b@x", "score": 2}))]).await;
     assert_eq!(counts(&report.counts), [2, 0, 0, 0, 0, 0]);
-    let report = run
-        .commit(&[up("a", json!({"email": "a@x", "score": 1})), up("b", json!({"email": "b@x", "score": 3})), gone("zz")])
-        .await;
+    let report =
+        run.commit(&[up("a", json!({"email": "a@x", "score": 1})), up("b", json!({"email": "b@x", "score": 3})), gone("zz")]).await;
     assert_eq!(counts(&report.counts), [0, 1, 2, 0, 0, 0], "a deletion of what was never there changes nothing");
     let report = run.commit(&[gone("a")]).await;
     assert_eq!(counts(&report.counts), [0, 0, 0, 0, 0, 1]);
@@ -52,7 +49,8 @@ async fn a_page_delivered_again_in_any_order_changes_nothing() {
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
     run.commit(&[up("k3", json!({"n": 0})), up("k4", json!({"n": 0, "old": true}))]).await;
-    let rows: Vec<(String, Value)> = (0..50).map(|n| (format!("k{n}"), json!({"n": n, "t": format!("text {n}"), "j": {"n": [n]}}))).collect();
+    let rows: Vec<(String, Value)> =
+        (0..50).map(|n| (format!("k{n}"), json!({"n": n, "t": format!("text {n}"), "j": {"n": [n]}}))).collect();
     let mut rows: Vec<Row<'_>> = rows.iter().map(|(id, fields)| up(id, fields.clone())).collect();
     let page = |rows: &[Row<'_>]| PageCommit { cursors: vec![cursor("", "9", 0)], ..run.page(vec![part("", batch(rows))]) };
     let first = run.store.commit(page(&rows)).await.expect("commits");
@@ -265,7 +263,12 @@ async fn a_preview_shows_the_changes_and_writes_nothing() {
     let seen: Vec<_> = preview.changes.iter().map(|c| (&*c.entity, &*c.field, c.old.as_deref(), c.new.as_deref())).collect();
     assert_eq!(
         seen,
-        [("a", "n", Some("1"), Some("2")), ("a", "new", Some("null"), Some("true")), ("b", "n", Some("1"), None), ("c", "n", None, Some("3"))]
+        [
+            ("a", "n", Some("1"), Some("2")),
+            ("a", "new", Some("null"), Some("true")),
+            ("b", "n", Some("1"), None),
+            ("c", "n", None, Some("3"))
+        ]
     );
     assert_eq!(dump(&folder.db()), before);
     // What a preview would have made (here a column) is not taken to be there afterwards.

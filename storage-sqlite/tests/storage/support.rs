@@ -1,6 +1,5 @@
 //! What the tests share: a storage in a folder of its own, commits from JSON, and the content of the file as text.
 
-
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,11 +10,11 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::Value;
 use storage_sqlite::{SqliteStorage, rusqlite};
 use sync_core::{
-    Counts, Cursor, Direction, Duplicates, EntityType, Field, FieldRule, HostTable, Operation, Outcome, PartitionId, Place, RecordBatch, Result,
-    Source, Target,
+    Counts, Cursor, Direction, Duplicates, EntityType, Field, FieldRule, HostTable, Operation, Outcome, PartitionId, Place, RecordBatch,
+    Result, Source, Target,
     store::{
-        Begin, CommitReport, CursorMove, Entity, EntityQuery, EntityStore as _, Feed, Fence, NewRun, PageCommit, PartitionBatch, Preview, RunEnd,
-        RunStatus, Storage as _, Sweep, SweepReport, WorkspaceStore,
+        Begin, CommitReport, CursorMove, Entity, EntityQuery, Feed, Fence, NewRun, PageCommit, PartitionBatch, Preview, RunEnd, RunStatus,
+        Storage as _, Sweep, SweepReport, WorkspaceStore,
     },
 };
 
@@ -229,7 +228,8 @@ pub(crate) fn counts(counts: &Counts) -> [u64; 6] {
 }
 
 /// Tables that tell how a run went, not what is stored.
-const RUN_BOOKS: &[&str] = &["syncline_sync_runs", "syncline_sync_events", "syncline_sync_failures", "syncline_migrations", "sqlite_sequence"];
+const RUN_BOOKS: &[&str] =
+    &["syncline_sync_runs", "syncline_sync_events", "syncline_sync_failures", "syncline_migrations", "sqlite_sequence"];
 
 /// The content of the file: every row of every table but the runs' books, and all of the lineage view.
 pub(crate) fn dump(path: &Path) -> Vec<String> {

@@ -75,7 +75,9 @@ impl Fetch {
                     plan = LanePlan { cursor: None, after: None, scan: Some(self.scan), ..plan };
                 }
                 Err(error) => {
-                    let error = error.at("partition", plan.partition.id.as_str());
+                    // The one partition of a stream without parts has no name to show.
+                    let named = !plan.partition.id.as_str().is_empty();
+                    let error = if named { error.at("partition", plan.partition.id.as_str()) } else { error };
                     let _ = out.send(Arrival::Failed { lane, error }).await;
                     return;
                 }

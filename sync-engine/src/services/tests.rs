@@ -53,8 +53,10 @@ struct World {
     connection: ConnectionId,
 }
 
+type Stored = (&'static str, u64, Option<DateTime<Utc>>);
+
 /// Services whose store answers these credentials in turn: the secret, its version, and when it ends.
-fn world(stored: Vec<Option<(&'static str, u64, Option<DateTime<Utc>>)>>) -> World {
+fn world(stored: Vec<Option<Stored>>) -> World {
     let clock = Arc::new(Jumping(StdMutex::new(DateTime::UNIX_EPOCH)));
     let keyring = Keyring::parse(&Keyring::generate("k")).expect("well formed");
     let (workspace, connection) = (WorkspaceId::from("acme"), ConnectionId::from("c1"));

@@ -89,7 +89,7 @@ impl ApiBuilder {
         let transport = match self.transport {
             Some(transport) => Some(transport),
             #[cfg(feature = "reqwest")]
-            None => Some(crate::reqwest_transport()?),
+            None => Some(crate::reqwest_transport()),
             #[cfg(not(feature = "reqwest"))]
             None => {
                 problems.push("no transport is set, and the feature `reqwest` that brings one is off".to_owned());

@@ -56,7 +56,7 @@ fn seen(result: Result<http::Response<Bytes>, TransportError>) -> Seen {
 async fn faults_look_the_same_in_process_and_over_a_socket() {
     let (here, there) = (shop(), shop());
     let served = there.serve().await.expect("a free port");
-    let (near, far) = (here.transport(), reqwest_transport().expect("TLS roots"));
+    let (near, far) = (here.transport(), reqwest_transport());
     let moved = Fault::Status { status: 302, headers: vec![("location", served.url.clone())], body: String::new() };
     let not_modified = Fault::Status { status: 304, headers: Vec::new(), body: String::new() };
     let faults = [
@@ -92,7 +92,7 @@ async fn faults_look_the_same_in_process_and_over_a_socket() {
 #[tokio::test]
 async fn an_error_says_whether_the_request_left_and_never_where_to() {
     let shop = shop();
-    let transport = reqwest_transport().expect("TLS roots");
+    let transport = reqwest_transport();
     let served = shop.serve().await.expect("a free port");
     shop.faults().push(LIST, Fault::Slow(Duration::from_secs(60)));
     let stalled = transport.send(get(&served.url), Limits { timeout: Duration::from_millis(50), ..LIMITS }).await;
@@ -132,7 +132,7 @@ async fn a_body_is_not_read_past_the_cap_even_when_its_length_is_not_announced()
         }
         sent
     });
-    let transport = reqwest_transport().expect("TLS roots");
+    let transport = reqwest_transport();
     let error = transport.send(get(&url), LIMITS).await.expect_err("endless");
     assert!(error.is_too_large(), "{error}");
     let sent = server.await.expect("no panic");

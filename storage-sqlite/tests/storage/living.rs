@@ -1,0 +1,119 @@
+//! Living in the host's own database: its tables, its hook, its other tools.
+
+use serde_json::json;
+use storage_sqlite::{SqliteStorage, migrations, rusqlite};
+use sync_core::{Error, ErrorKind};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn tables_of_the_host_are_left_alone_whatever_their_names() {
+    let folder = Folder::new();
+    execute(
+        &folder.db(),
+        "CREATE TABLE _sqlx_migrations (version INTEGER PRIMARY KEY, description TEXT);
+         INSERT INTO _sqlx_migrations VALUES (1, 'the host''s');
+         CREATE TABLE contacts (id INTEGER PRIMARY KEY, email TEXT); INSERT INTO contacts VALUES (1, 'host@x');
+         CREATE TABLE Slack_Messages (text); INSERT INTO Slack_Messages VALUES ('mine');
+         CREATE VIEW field_lineage AS SELECT 1 AS one; CREATE TABLE sync_runs (id)",
+    );
+    let conn = rusqlite::Connection::open(folder.db()).expect("opens");
+    let hosts = ["_sqlx_migrations", "contacts", "Slack_Messages", "field_lineage", "sync_runs"];
+    let before: Vec<_> = hosts.iter().map(|table| rows_of(&conn, table)).collect();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let run = begin(&storage, "acme", &feed("c1", "messages"), &target("slack_messages")).await;
+    run.commit(&[up("1.2", json!({"text": "ours"}))]).await;
+    let other = begin(&storage, "acme", &feed("c1", "Messages"), &target("Slack Messages")).await;
+    other.commit(&[up("1.2", json!({"text": "another type of nearly that name"}))]).await;
+    assert_eq!(hosts.iter().map(|table| rows_of(&conn, table)).collect::<Vec<_>>(), before);
+    assert_eq!(sql::<String>(&folder.db(), "SELECT text FROM syncline_slack_messages"), "ours");
+    assert_eq!(run.table().await["1.2"], json!({"text": "ours"}));
+    assert_eq!(other.table().await["1.2"]["text"], json!("another type of nearly that name"));
+    let beside: i64 = sql(
+        &folder.db(),
+        "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'syncline\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+         AND tbl_name NOT LIKE 'syncline\\_%' ESCAPE '\\'",
+    );
+    assert_eq!(beside, 5, "nothing of ours has a name that does not say so");
+}
+
+#[tokio::test]
+async fn opening_again_changes_nothing_and_a_newer_database_is_refused() {
+    let folder = Folder::new();
+    drop(SqliteStorage::open(folder.db()).await.expect("opens"));
+    let schema = || sql::<String>(&folder.db(), "SELECT group_concat(sql) FROM (SELECT sql FROM sqlite_master ORDER BY name)");
+    let before = schema();
+    drop(SqliteStorage::open(folder.db()).await.expect("opens again"));
+    assert_eq!(schema(), before);
+    assert!(migrations().iter().all(|(_, _, sql)| sql.contains("syncline_")));
+    execute(&folder.db(), "INSERT INTO syncline_migrations VALUES (99, 'from the future', 'then')");
+    let error = SqliteStorage::open(folder.db()).await.expect_err("refused");
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains("newer version"), "{error}");
+    assert_eq!(schema(), before);
+}
+
+#[tokio::test]
+async fn the_file_is_left_without_locks_or_a_log_when_it_is_closed() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
+    run.commit(&[up("a", json!({"v": 1}))]).await;
+    run.end().await;
+    drop((run, storage));
+    let files: Vec<_> =
+        std::fs::read_dir(folder.db().parent().expect("a folder")).expect("a folder").map(|f| f.expect("a file").file_name()).collect();
+    assert_eq!(files, ["app.db"]);
+}
+
+#[tokio::test]
+async fn a_hook_commits_and_rolls_back_with_the_rows() {
+    let folder = Folder::new();
+    execute(&folder.db(), "CREATE TABLE outbox (workspace TEXT, what TEXT, keys TEXT)");
+    let storage = SqliteStorage::builder(folder.db())
+        .on_commit(|tx, done| {
+            let keys = done.written.iter().map(|key| format!("+{key}")).chain(done.deleted.iter().map(|key| format!("-{key}")));
+            let what = format!("{} {} {}", done.entity, done.table, done.counts.created);
+            tx.execute("INSERT INTO outbox VALUES (?1, ?2, ?3)", (done.workspace.as_str(), what, keys.collect::<Vec<_>>().join(" ")))?;
+            if done.written.iter().any(|key| &**key == "refuse") {
+                return Err(Error::new(ErrorKind::Invalid, "host", "not this one").into());
+            }
+            if done.written.iter().any(|key| &**key == "break") {
+                tx.execute("INSERT INTO nowhere VALUES (1)", [])?;
+            }
+            Ok(())
+        })
+        .open()
+        .await
+        .expect("opens");
+    let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
+    let outbox = || sql::<String>(&folder.db(), "SELECT group_concat(workspace || '|' || what || '|' || keys, ';') FROM outbox");
+    run.scan("", 1, &[up("a", json!({"v": 1})), up("b", json!({"v": 1}))]).await;
+    run.scan("", 1, &[up("a", json!({"v": 1})), gone("b")]).await;
+    assert_eq!(outbox(), "acme|x_s x_s 2|+a +b;acme|x_s x_s 0|-b");
+    let before = dump(&folder.db());
+    let refused = run.try_commit(&[up("refuse", json!({"v": 1}))]).await.expect_err("refused");
+    assert_eq!(refused.to_string(), "host: not this one");
+    let broken = run.try_commit(&[up("break", json!({"v": 1, "w": 2}))]).await.expect_err("broken");
+    assert_eq!(broken.kind(), ErrorKind::Invalid);
+    assert_eq!(dump(&folder.db()), before);
+    run.preview(&[up("c", json!({"v": 1}))]).await;
+    assert_eq!(dump(&folder.db()), before, "a preview calls no hook");
+    run.sweep(&[("", 2)], true).await;
+    assert!(outbox().ends_with(";acme|x_s x_s 0|-a"), "a sweep does");
+}
+
+#[tokio::test]
+async fn what_another_storage_adds_to_a_table_is_seen_here() {
+    let folder = Folder::new();
+    let one = SqliteStorage::open(folder.db()).await.expect("opens");
+    let two = SqliteStorage::open(folder.db()).await.expect("opens");
+    let here = begin(&one, "acme", &feed("c1", "s"), &target("x_s")).await;
+    let there = begin(&two, "acme", &feed("c2", "s"), &target("x_s")).await;
+    here.commit(&[up("a", json!({"first": 1}))]).await;
+    there.commit(&[up("b", json!({"first": 2, "second": "x"}))]).await;
+    here.commit(&[up("a", json!({"second": "y", "third": true}))]).await;
+    there.commit(&[up("b", json!({"third": false}))]).await;
+    let table = here.table().await;
+    assert_eq!(table["a"], json!({"first": 1, "second": "y", "third": true}));
+    assert_eq!(table["b"], json!({"first": 2, "second": "x", "third": false}));
+}

@@ -6,4 +6,5 @@ mod examples;
 mod house;
 mod journey;
 mod secrets;
+mod slack;
 mod wrong;

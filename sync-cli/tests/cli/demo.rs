@@ -81,7 +81,7 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     drop(db);
 
     // What the demo tells its reader to try.
-    let commands: Vec<&str> = demo.out.lines().filter_map(|line| line.trim().strip_prefix("syncline --database ")).collect();
+    let commands: Vec<&str> = demo.out.lines().filter_map(|line| Some(line.split_once("syncline --database ")?.1)).collect();
     assert_eq!(commands.len(), 2, "{}", demo.out);
     for command in commands {
         let words: Vec<&str> = std::iter::once("--database").chain(command.split(' ')).collect();

@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use crate::{
     Clock, Keyring, Syncline, SystemClock,
     crash::CrashPoints,
+    pull::Stopping,
     services::{Breakers, Limits, Overrides, Shared},
     syncline::{Engine, Unended},
 };
@@ -112,6 +113,7 @@ impl Builder {
             events: broadcast::Sender::new(EVENTS_KEPT),
             crash_points: self.crash_points,
             unended: Unended::default(),
+            stopping: Stopping::default(),
         })))
     }
 }

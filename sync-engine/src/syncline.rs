@@ -9,7 +9,7 @@ use sync_core::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Builder, Events, SyncEvent, Workspace, crash::CrashPoints, services::Shared};
+use crate::{Builder, Events, SyncEvent, Workspace, crash::CrashPoints, pull::Stopping, services::Shared};
 
 /// The engine. A cheap clone; there is no way to data but through a [`Workspace`].
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Engine {
     pub(crate) crash_points: CrashPoints,
     /// Ends of runs of this process that the database refused to take.
     pub(crate) unended: Unended,
+    pub(crate) stopping: Stopping,
 }
 
 /// Ends that could not be written, since the database was locked or full. Their runs are over, but say `running` and hold their stream,

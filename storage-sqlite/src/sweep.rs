@@ -39,10 +39,7 @@ pub(crate) fn sweep(writer: &mut Writer, workspace: &WorkspaceId, sweep: &Sweep)
         return Ok(report);
     }
     if let Some(rows) = &rows {
-        for (batch, missing) in found.missing.chunks(AT_ONCE).enumerate() {
-            if batch > 0 {
-                writer.shared.crash_point("p14");
-            }
+        for missing in found.missing.chunks(AT_ONCE) {
             writer.write(Durability::Normal, |tx, _, shared| delete_rows(tx, shared, workspace, sweep, rows, missing))?;
         }
     }
@@ -124,6 +121,7 @@ fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, s
             Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, rows, *number, &mut journal)?,
         });
     }
+    shared.crash_point("p14");
     journal.write(tx, workspace, rows.type_id(), sweep.fence.run, &at)?;
     let counts = Counts { swept: missing.len() as u64, ..Counts::default() };
     run::add_counts(tx, workspace, sweep.fence.run, &counts)?;

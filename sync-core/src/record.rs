@@ -1,8 +1,9 @@
 //! Records as they travel: cells are spans of one text, never a JSON tree.
 
-use std::{hash::Hasher, ops::Range, sync::Arc};
+use std::{collections::HashMap, hash::Hasher, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use twox_hash::XxHash3_64;
@@ -47,12 +48,20 @@ const MADE: u32 = 1 << 31;
 /// (`null`), empty (`""`), value.
 #[derive(Clone, Debug, Default)]
 pub struct RecordBatch {
-    body: Bytes,
-    made: Vec<u8>,
+    body: ByteString,
+    made: String,
     names: Vec<Arc<str>>,
+    /// Where each name stands, once there are more than [`FEW`].
+    index: HashMap<Arc<str>, usize>,
+    /// Per name the number of the last draft that had a cell of it, to notice a field named twice.
+    last_draft: Vec<u32>,
+    drafts: u32,
     cells: Vec<Span>,
     records: Vec<Record>,
 }
+
+/// Up to so many names are found faster by looking at each.
+const FEW: usize = 16;
 
 impl RecordBatch {
     /// An empty batch over `body`, which cells may point into without being copied.
@@ -60,9 +69,10 @@ impl RecordBatch {
     /// # Errors
     /// [`ErrorKind::Decode`] when `body` is not UTF-8 or is 2 GiB or more.
     pub fn over(body: Bytes) -> Result<Self> {
-        if body.len() >= MADE as usize || std::str::from_utf8(&body).is_err() {
+        let body = ByteString::try_from(body).ok().filter(|body| body.len() < MADE as usize);
+        let Some(body) = body else {
             return Err(Error::new(ErrorKind::Decode, "records", "the answer is not UTF-8 text below 2 GiB"));
-        }
+        };
         Ok(Self { body, ..Self::default() })
     }
 
@@ -98,9 +108,20 @@ impl RecordBatch {
 
     /// The index of a field name, added when it is new.
     pub fn name(&mut self, name: &str) -> usize {
-        self.names.iter().position(|known| **known == *name).unwrap_or_else(|| {
-            self.names.push(name.into());
-            self.names.len() - 1
+        let known = match self.names.len() {
+            0..=FEW => self.names.iter().position(|known| **known == *name),
+            _ => self.index.get(name).copied(),
+        };
+        known.unwrap_or_else(|| {
+            let (name, at) = (Arc::<str>::from(name), self.names.len());
+            self.names.push(Arc::clone(&name));
+            self.last_draft.push(0);
+            if at == FEW {
+                self.index = self.names.iter().cloned().zip(0..).collect();
+            } else if at > FEW {
+                self.index.insert(name, at);
+            }
+            at
         })
     }
 
@@ -117,13 +138,14 @@ impl RecordBatch {
 
     fn text(&self, span: Span) -> &str {
         let (from, start) =
-            if span.start & MADE == 0 { (&self.body[..], span.start as usize) } else { (&self.made[..], (span.start & !MADE) as usize) };
-        std::str::from_utf8(&from[start..start + span.len as usize]).expect("spans are cut at the borders of JSON values")
+            if span.start & MADE == 0 { (&*self.body, span.start as usize) } else { (&*self.made, (span.start & !MADE) as usize) };
+        &from[start..start + span.len as usize]
     }
 
     /// Starts a record; cells are added to it until [`RecordDraft::finish`].
     pub fn record(&mut self) -> RecordDraft<'_> {
         let from = self.cells.len();
+        self.drafts += 1;
         RecordDraft { batch: self, from }
     }
 
@@ -167,16 +189,13 @@ impl RecordDraft<'_> {
     /// Adds a cell that had to be made; `json` is one JSON value.
     pub fn made(&mut self, name: usize, json: &str) {
         let start = self.batch.made.len() as u32 | MADE;
-        self.batch.made.extend_from_slice(json.as_bytes());
+        self.batch.made.push_str(json);
         self.push(name, start, json.len() as u32);
     }
 
     /// Adds a cell of text that had to be made, quoted as JSON.
     pub fn made_text(&mut self, name: usize, text: &str) {
-        let start = self.batch.made.len();
-        serde_json::to_writer(&mut self.batch.made, text).expect("text is always JSON");
-        let len = self.batch.made.len() - start;
-        self.push(name, start as u32 | MADE, len as u32);
+        self.made(name, &serde_json::to_string(text).expect("text is always JSON"));
     }
 
     /// Adds every field of a JSON object that lies in the body. Of a field named twice the last one stands.
@@ -184,7 +203,7 @@ impl RecordDraft<'_> {
     /// # Errors
     /// [`ErrorKind::Decode`] when `raw` is not an object; the draft may then be dropped.
     pub fn object(&mut self, raw: &RawValue) -> Result<()> {
-        let seed = Fields { draft: self, at: 0, beyond: 0 };
+        let seed = Fields { draft: self, at: 0 };
         let mut json = serde_json::Deserializer::from_str(raw.get());
         seed.deserialize(&mut json).map_err(|e| Error::new(ErrorKind::Decode, "records", "a record is not a JSON object").because(e))
     }
@@ -205,6 +224,7 @@ impl RecordDraft<'_> {
 
     fn push(&mut self, name: usize, start: u32, len: u32) {
         debug_assert!(name < self.batch.names.len());
+        self.batch.last_draft[name] = self.batch.drafts;
         self.batch.cells.push(Span { name: name as u32, start, len });
     }
 }
@@ -219,7 +239,6 @@ impl Drop for RecordDraft<'_> {
 struct Fields<'d, 'b> {
     draft: &'d mut RecordDraft<'b>,
     at: usize,
-    beyond: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Fields<'_, '_> {
@@ -240,14 +259,12 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name(&mut self))? {
             let raw: &RawValue = map.next_value()?;
-            // A name beyond all earlier ones cannot have come before; of one that did, the later value stands.
-            if name < self.beyond {
+            if self.draft.batch.last_draft[name] == self.draft.batch.drafts {
                 let from = self.draft.from;
                 if let Some(twice) = self.draft.batch.cells[from..].iter().position(|span| span.name == name as u32) {
                     self.draft.batch.cells.remove(from + twice);
                 }
             }
-            self.beyond = self.beyond.max(name + 1);
             self.draft.borrowed(name, raw);
         }
         Ok(())
@@ -295,3 +312,7 @@ pub fn key_text(json: &str) -> Option<std::borrow::Cow<'_, str>> {
         _ => Some(Cow::Borrowed(json)),
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod canary;
+mod clock;
+mod services;
+mod simulator;
+mod window;
+
+#[cfg(feature = "simulator")]
+pub use self::simulator::Served;
+pub use self::{
+    canary::Canary,
+    clock::VirtualClock,
+    services::{ServiceCalls, TestServices},
+    simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulation, Simulator},
+    window::Window,
+};

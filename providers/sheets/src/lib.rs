@@ -1,1 +1,19 @@
 #![doc = include_str!("../README.md")]
+
+mod a1;
+mod api;
+mod config;
+mod dates;
+mod error;
+mod header;
+mod map;
+mod position;
+mod provider;
+mod read;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+
+pub use self::{
+    config::Settings,
+    provider::{Sheets, SheetsBuilder},
+};

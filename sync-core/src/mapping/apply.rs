@@ -130,9 +130,7 @@ fn row(plan: &Plan<'_>, record: &Record, cells: &[Option<&str>], fields: &[Field
     } else if let Some(column) = without_key {
         drop(draft);
         mapped.skipped += 1;
-        mapped
-            .failures
-            .push(about(RecordFailure::warning(format!("no value in key column {column}; the row is left out"))).in_column(column));
+        mapped.failures.push(about(RecordFailure::warning("no value in the key column; the row is left out")).in_column(column));
     } else {
         draft.finish(record.id.clone(), record.operation, record.position);
         let warn = |(column, text): (String, String)| {

@@ -7,6 +7,7 @@ mod apply;
 mod authority;
 mod cell;
 mod compile;
+mod merge;
 mod model;
 mod schema;
 mod transform;
@@ -16,6 +17,7 @@ pub use self::{
     authority::{Authority, Decision, Stored, decide},
     cell::Cell,
     compile::CompiledMapping,
+    merge::{Merge, Owner, merge},
     model::{Column, Mapping, OnError, Step},
     transform::{Made, Transform, TransformError, Transforms, transform_options},
 };

@@ -8,7 +8,7 @@ use super::{
     CompiledMapping,
     compile::{CompiledColumn, Input},
 };
-use crate::{Error, Field, FieldKind, Result};
+use crate::{Error, Field, FieldKind, Operation, RecordBatch, Result};
 
 impl CompiledMapping {
     /// Checks that the source has the columns the mapping reads. Of several `sources` one is enough; of an object every member's
@@ -49,6 +49,25 @@ impl CompiledMapping {
         let seen = if seen.is_empty() { "none" } else { &seen };
         let text = format!("mapping {:?} does not fit {}: {}; columns seen: {seen}", self.name, self.stream, problems.join("; "));
         Err(Error::config("mapping", text))
+    }
+
+    /// Checks a page of a stream that declares no fields: if none of its records has a key column, the column is missing rather than empty
+    /// in every row, and the run must not end as a success without rows.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) naming the key columns that are missing and the fields that were seen.
+    pub fn check_batch(&self, batch: &RecordBatch) -> Result<()> {
+        if !batch.records().iter().any(|record| record.operation == Operation::Upsert) {
+            return Ok(());
+        }
+        let seen = |name: &str| batch.names().iter().any(|seen| **seen == *name);
+        let keys = self.columns.iter().filter(|column| column.key);
+        if keys.clone().all(|column| column.input.fields().next().is_none() || column.input.fields().any(seen)) {
+            return Ok(());
+        }
+        let fields: Vec<_> = batch.names().iter().map(|name| Field::new(&**name)).collect();
+        let keys = Self { columns: keys.cloned().collect(), ..self.clone() };
+        keys.check_against(&fields)
     }
 
     /// Per field of the target where a person finds its value: `Movies → Column B`. For [`Source::refs`](crate::Source).

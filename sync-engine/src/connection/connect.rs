@@ -66,10 +66,10 @@ impl Connect {
         let Workspace { engine, id: workspace, store } = &self.workspace;
         let provider = engine.registry.provider(&self.provider)?;
         let descriptor = provider.descriptor();
-        let new_id = ConnectionId::from(uuid::Uuid::now_v7().simple().to_string());
+        let new_id = ConnectionId::from(short_id());
         let services = Arc::new(ConnectionServices::connecting(
             Arc::clone(&engine.shared),
-            Arc::clone(store),
+            Arc::clone(store) as _,
             workspace.clone(),
             descriptor,
             self.credentials.clone(),
@@ -114,6 +114,12 @@ impl Connect {
         tracing::info!(workspace = %workspace, connection = %row.id, provider = descriptor.name, "connected");
         Ok(connection)
     }
+}
+
+/// A new connection id: 20 characters, the minute and 48 random bits of a UUID of version 7. Short, since it is part of the key of every
+/// row the connection brings.
+fn short_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string().chars().enumerate().filter(|(at, _)| *at < 8 || *at >= 20).map(|(_, c)| c).collect()
 }
 
 impl IntoFuture for Connect {

@@ -31,7 +31,7 @@ impl Connection {
         let provider = workspace.engine.registry.provider(&row.provider)?;
         let services = Arc::new(ConnectionServices::new(
             Arc::clone(&workspace.engine.shared),
-            Arc::clone(&workspace.store),
+            Arc::clone(&workspace.store) as _,
             workspace.id.clone(),
             provider.descriptor(),
         ));

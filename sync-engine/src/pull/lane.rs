@@ -24,6 +24,8 @@ pub(crate) struct Fetch {
     pub(crate) limit: Option<u64>,
     pub(crate) mapping: Option<Arc<CompiledMapping>>,
     pub(crate) fields: Arc<[Field]>,
+    /// Whether the stream told its fields before reading; otherwise the first page has to show those the mapping needs.
+    pub(crate) fields_declared: bool,
     pub(crate) scan: u64,
     pub(crate) crash_points: CrashPoints,
 }
@@ -73,7 +75,9 @@ impl Fetch {
                     plan = LanePlan { cursor: None, after: None, scan: Some(self.scan), ..plan };
                 }
                 Err(error) => {
-                    let error = error.at("partition", plan.partition.id.as_str());
+                    // The one partition of a stream without parts has no name to show.
+                    let named = !plan.partition.id.as_str().is_empty();
+                    let error = if named { error.at("partition", plan.partition.id.as_str()) } else { error };
                     let _ = out.send(Arrival::Failed { lane, error }).await;
                     return;
                 }
@@ -91,6 +95,7 @@ impl Fetch {
         let mut guard = LoopGuard::default();
         let mut left = self.limit;
         let mut sure = true;
+        let mut checked = self.fields_declared;
         loop {
             request.limit = left;
             self.crash_points.at("p6");
@@ -99,6 +104,10 @@ impl Fetch {
             self.crash_points.at("p7");
             guard.check(&page.next, page.batch.len())?;
             sure &= !page.unseen;
+            if let (false, false, Some(mapping)) = (checked, page.batch.is_empty(), &self.mapping) {
+                mapping.check_batch(&page.batch)?;
+                checked = true;
+            }
             let next = page.next.clone();
             let read = page.read();
             let fetched = self.prepare(lane, plan, page)?;

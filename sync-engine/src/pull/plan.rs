@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     pub(crate) target: Arc<Target>,
     pub(crate) mapping: Option<Arc<CompiledMapping>>,
     pub(crate) fields: Arc<[Field]>,
+    pub(crate) fields_declared: bool,
     pub(crate) key: Arc<[Box<str>]>,
     pub(crate) lanes: Vec<LanePlan>,
     /// Partitions we know that a complete list no longer has.
@@ -104,7 +105,7 @@ impl Plan {
         let now = cx.services.now();
         let lanes = chosen.into_iter().map(|partition| lane(partition, &states, full, pull.limit.is_some(), run, now)).collect();
         let whole = full && partitions.complete && pull.partitions.is_none() && pull.limit.is_none();
-        Ok(Self { target, mapping, fields, key, lanes, gone, whole })
+        Ok(Self { target, mapping, fields, fields_declared: stream.fields.is_some(), key, lanes, gone, whole })
     }
 }
 

@@ -4,17 +4,18 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use sync_core::{
-    Direction, Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncContext, SyncResult, Target,
+    Direction, EntityType, Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncContext, SyncResult, Target,
     mapping::CompiledMapping,
     store::{Begin, Feed, Fence, NewRun, Run, RunEnd, RunStatus, Sweep, SweepReport},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
     Pull,
     committer::{Committer, Lanes},
     lane::Fetch,
     plan::{Plan, entity_of},
+    stopping::{Caller, Key, Running},
 };
 use crate::{Connection, SyncEvent};
 
@@ -35,35 +36,73 @@ struct Report {
     partial: bool,
 }
 
+/// A run about to begin.
+struct Job {
+    connection: Connection,
+    key: Key,
+    pull: Pull,
+    feed: Feed,
+    entity: EntityType,
+    mapping: Option<Arc<CompiledMapping>>,
+    cx: SyncContext,
+}
+
 pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResult> {
     let row = connection.usable().await?;
-    let engine = &connection.workspace.engine;
-    let mapping = pull.mapping.as_ref().map(|mapping| mapping.compile(&engine.transforms)).transpose()?.map(Arc::new);
+    let transforms = &connection.workspace.engine.transforms;
+    let mapping = pull.mapping.as_ref().map(|mapping| mapping.compile(transforms)).transpose()?.map(Arc::new);
     let cx = connection.context_with(&row.settings)?;
     let feed = Feed {
         connection: connection.id.clone(),
         stream: pull.stream.clone(),
         mapping: mapping.as_ref().map(|mapping| mapping.name().into()).unwrap_or_default(),
     };
-    let entity =
-        mapping.as_ref().map_or_else(|| entity_of(connection.integration_name(), &pull.stream), |mapping| mapping.entity().clone());
+    let own_table = || entity_of(connection.integration_name(), &pull.stream);
+    let entity = mapping.as_ref().map_or_else(own_table, |mapping| mapping.entity().clone());
+    // The run is a task of its own from before its row is written until its end is, so that dropping the caller's future at any
+    // await leaves no row behind that says `running`.
+    let key = (connection.workspace.id.clone(), connection.id.clone(), pull.stream.clone());
+    let (caller, running) = Caller::new(Arc::clone(&connection.workspace.engine), key.clone());
+    let task = tokio::spawn(owned(Job { connection: connection.clone(), key, pull, feed, entity, mapping, cx }, running));
+    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e));
+    caller.done();
+    result?
+}
+
+async fn owned(job: Job, running: Running) -> Result<SyncResult> {
+    let Running { stopped, end: _until_the_end } = running;
+    let fence = begin(&job).await?;
+    let connection = job.connection.clone();
+    let work = AssertUnwindSafe(Box::pin(execute(job, fence))).catch_unwind();
+    let ended = tokio::select! {
+        ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
+        _ = stopped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
+    };
+    end(&connection, fence, ended).await
+}
+
+async fn begin(job: &Job) -> Result<Fence> {
+    let Job { connection, pull, feed, entity, .. } = job;
+    let engine = &connection.workspace.engine;
+    engine.unended.write(&connection.workspace.id, &*connection.workspace.store).await?;
+    let at = engine.shared.clock.now();
     let new = NewRun {
         feed: feed.clone(),
         direction: Direction::FromExternal,
         entity: entity.clone(),
         job_type: if pull.full { "full" } else { "incremental" },
         triggered_by: pull.triggered_by.clone(),
-        at: engine.shared.clock.now(),
+        at,
     };
-    let fence = match connection.workspace.store.begin_run(new).await? {
+    let mut begun = connection.workspace.store.begin_run(new.clone()).await?;
+    if matches!(begun, Begin::Busy(_)) && engine.stopping.wait(&job.key).await {
+        begun = connection.workspace.store.begin_run(new).await?;
+    }
+    let fence = match begun {
         Begin::Started(fence) => fence,
         Begin::Busy(other) => {
-            let text = format!(
-                "run {} of stream {:?} is under way since {}",
-                other.id,
-                other.feed.stream.as_str(),
-                other.started_at.format("%F %T UTC")
-            );
+            let since = other.started_at.format("%F %T UTC");
+            let text = format!("run {} of stream {:?} is under way since {since}", other.id, other.feed.stream.as_str());
             return Err(Error::new(ErrorKind::Conflict, "pull", text).at("connection", connection.id.as_str()));
         }
     };
@@ -73,33 +112,11 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
         run: fence.run,
         connection: connection.id.clone(),
         stream: pull.stream.clone(),
-        entity,
-        at: engine.shared.clock.now(),
+        entity: entity.clone(),
+        at,
     });
     tracing::info!(run = %fence.run, connection = %connection.id, stream = %pull.stream, "run started");
-    // The run is a task of its own, so that dropping the caller's future still ends it in the database.
-    let (alive, dropped) = oneshot::channel::<()>();
-    let task = tokio::spawn(owned(connection.clone(), pull, feed, fence, cx, mapping, dropped));
-    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e))?;
-    drop(alive);
-    result
-}
-
-async fn owned(
-    connection: Connection,
-    pull: Pull,
-    feed: Feed,
-    fence: Fence,
-    cx: SyncContext,
-    mapping: Option<Arc<CompiledMapping>>,
-    dropped: oneshot::Receiver<()>,
-) -> Result<SyncResult> {
-    let work = AssertUnwindSafe(Box::pin(execute(&connection, &pull, feed, fence, cx, mapping))).catch_unwind();
-    let ended = tokio::select! {
-        ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
-        _ = dropped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
-    };
-    end(&connection, fence, ended).await
+    Ok(fence)
 }
 
 /// Writes down how the run ended, and answers from what was written.
@@ -130,7 +147,15 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
         },
     };
     engine.crash_points.at("p15");
-    let run = store.end_run(fence, end).await?;
+    let run = match store.end_run(fence, end.clone()).await {
+        Ok(run) => run,
+        Err(error) => {
+            if error.kind() != ErrorKind::LeaseLost {
+                engine.unended.keep(&connection.workspace.id, fence, end);
+            }
+            return Err(error);
+        }
+    };
     let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
     connection.log_sync_activity(&result).await?;
     match &ended {
@@ -158,25 +183,19 @@ fn result_of(run: &Run, failures: Vec<sync_core::RecordFailure>) -> SyncResult {
     result
 }
 
-async fn execute(
-    connection: &Connection,
-    pull: &Pull,
-    feed: Feed,
-    fence: Fence,
-    cx: SyncContext,
-    mapping: Option<Arc<CompiledMapping>>,
-) -> Result<Report> {
+async fn execute(job: Job, fence: Fence) -> Result<Report> {
+    let Job { connection, pull, feed, mapping, cx, .. } = job;
     let engine = &connection.workspace.engine;
-    let plan = Plan::make(connection, &cx, pull, &feed, fence.run, mapping).await?;
+    let plan = Plan::make(&connection, &cx, &pull, &feed, fence.run, mapping).await?;
     engine.emit(SyncEvent::SyncPlanned { run: fence.run, partitions: plan.lanes.len() as u64 });
-    let lanes = read(connection, pull, &feed, fence, cx, &plan).await?;
+    let lanes = read(&connection, &pull, &feed, fence, cx, &plan).await?;
     let mut report = Report { gone: plan.gone.clone(), ..Report::default() };
     if !lanes.failed.is_empty() && lanes.failed.len() == plan.lanes.len() {
         let mut failed = lanes.failed;
         return Err(failed.swap_remove(0));
     }
     report.errors = lanes.failed.iter().map(RunError::new).collect();
-    if let Some(swept) = sweep(connection, pull, &feed, fence, &plan, &lanes).await?
+    if let Some(swept) = sweep(&connection, &pull, &feed, fence, &plan, &lanes).await?
         && swept.needs_confirmation()
     {
         let error = Error::new(ErrorKind::Conflict, "sweep", refused_sweep(&plan.target, swept));
@@ -200,6 +219,7 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         limit: pull.limit,
         mapping: plan.mapping.clone(),
         fields: Arc::clone(&plan.fields),
+        fields_declared: plan.fields_declared,
         scan: fence.run.0.unsigned_abs(),
         crash_points: engine.crash_points.clone(),
     };

@@ -25,7 +25,7 @@ impl Breakers {
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = circuits
             .entry((provider.into(), host.into()))
-            .or_insert_with(|| Arc::new(Breaker { host: host.into(), circuit: Mutex::new(Circuit::new(self.policy.clone())) }));
+            .or_insert_with(|| Arc::new(Breaker { host: host.into(), circuit: Mutex::new(Circuit::new(self.policy)) }));
         Arc::clone(breaker)
     }
 }

@@ -2,6 +2,8 @@
 
 mod breakers;
 mod limits;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sync_core::{
-    AccessToken, CallSite, ConnectionId, Descriptor, Error, ErrorKind, Permit, Result, Retry, Services, WorkspaceId, store::WorkspaceStore,
+    AccessToken, CallSite, ConnectionId, Descriptor, Error, ErrorKind, Permit, Result, Retry, Services, WorkspaceId, store::ConnectionStore,
 };
 use tokio::sync::Mutex;
 
@@ -38,7 +40,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct ConnectionServices {
     shared: Arc<Shared>,
-    store: Arc<dyn WorkspaceStore>,
+    store: Arc<dyn ConnectionStore>,
     workspace: WorkspaceId,
     descriptor: Descriptor,
     tokens: Tokens,
@@ -53,13 +55,13 @@ enum Tokens {
 }
 
 impl ConnectionServices {
-    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn WorkspaceStore>, workspace: WorkspaceId, descriptor: &Descriptor) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn ConnectionStore>, workspace: WorkspaceId, descriptor: &Descriptor) -> Self {
         Self { shared, store, workspace, descriptor: descriptor.clone(), tokens: Tokens::Vault(Mutex::new(None)) }
     }
 
     pub(crate) fn connecting(
         shared: Arc<Shared>,
-        store: Arc<dyn WorkspaceStore>,
+        store: Arc<dyn ConnectionStore>,
         workspace: WorkspaceId,
         descriptor: &Descriptor,
         given: Credentials,

@@ -1,5 +1,13 @@
 //! Transforms: what turns the texts of a source into the values of a field. Pure, by name, and an open set.
 
+mod boolean;
+mod date;
+mod date_format;
+mod exact;
+mod number;
+mod table;
+mod text;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
@@ -83,12 +91,32 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 /// transforms.register("reversed", |_options| Ok(Arc::new(Reversed)))?;
 /// # Ok::<(), sync_core::Error>(())
 /// ```
+///
+/// | name | makes | options |
+/// |---|---|---|
+/// | `trim`, `lower`, `upper` | a text without blanks at its ends, in lower or upper case; other values pass | |
+/// | `text` | a text of any value's digits | |
+/// | `number` | a JSON number with all its digits | `decimal` (`.` or `,`) |
+/// | `currency` | whole micros, exact | `decimal`, `symbols` (only these are accepted) |
+/// | `boolean` | true or false | `true`, `false` (lists of words) |
+/// | `date` | `YYYY-MM-DD`, or RFC 3339 in UTC with microseconds | `format`, `formats`, `zone`, `strict`, `to`, `truncate` |
+/// | `map` | what a table says | `table`, `default`, `keep` |
+/// | `default` | a value where there is none | the value, or `value` and `when` |
+///
+/// Formats of `date` are `iso` (the default), `serial` (Google Sheets and Excel), `epoch`, `epoch_ms` and chrono patterns such as `%d.%m.%Y`;
+/// only those named are tried. A time that names no zone is one of `zone` (UTC); if the clock shows it twice it is the earlier
+/// one, if the clock skips it, it moves on by what is skipped; `strict` refuses both. `number`, `currency`, `boolean` and `date` make
+/// null of empty texts.
 #[derive(Clone)]
 pub struct Transforms(BTreeMap<Box<str>, Factory>);
 
 impl Default for Transforms {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        let mut transforms = Self(BTreeMap::new());
+        for register in [text::register, number::register, boolean::register, date::register, table::register] {
+            register(&mut transforms).expect("the built-in names differ");
+        }
+        transforms
     }
 }
 
@@ -144,3 +172,10 @@ pub fn transform_options<T: DeserializeOwned + Default>(name: &str, options: &Va
     }
     T::deserialize(options).map_err(|e| Error::config("transform", format!("the options of {name:?} do not fit: {e}")))
 }
+
+fn without_options(name: &str, options: &Value, transform: impl Transform + 'static) -> Result<Arc<dyn Transform>> {
+    if options.is_null() { Ok(Arc::new(transform)) } else { Err(Error::config("transform", format!("{name:?} takes no options"))) }
+}
+
+#[cfg(test)]
+mod tests;

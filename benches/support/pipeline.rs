@@ -1,0 +1,143 @@
+//! The library on the same work: a provider of the Mailchimp shape, the engine and one SQLite file.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use syncline::{
+    Credentials, Keyring, Pull, SqliteStorage, Syncline,
+    core::{
+        Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Keywords, Next, Operation, Partitions,
+        PullPage, PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
+    },
+    http::{Api, Auth, Request, offset_after, offset_next},
+};
+
+use super::measure::{Sample, Stopwatch};
+
+const PAGE: u64 = 1_000;
+
+/// Members of list `x`, in pages by offset, since the greatest `last_changed` seen.
+#[derive(Debug)]
+struct Members {
+    api: Api,
+    descriptor: Descriptor,
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    members: Vec<&'a RawValue>,
+    total_items: u64,
+}
+
+impl Members {
+    fn new(api: &str) -> Result<Self> {
+        let descriptor = Descriptor {
+            name: "members",
+            title: "Members",
+            source_type: "api",
+            capabilities: Capabilities { pull: true, ..Capabilities::default() },
+            auth: AuthScheme::None,
+            fixed_streams: &["members"],
+            settings: &[],
+            page_tokens: TokenLife::Durable(Duration::from_secs(600)),
+            look_back: Duration::ZERO,
+            quotas: &[],
+            lanes: 4,
+            repeatable_push: false,
+            keywords: Keywords::Unsupported,
+        };
+        Ok(Self { api: Api::builder("members", api).auth(Auth::None).build()?, descriptor })
+    }
+}
+
+#[async_trait]
+impl IntegrationSync for Members {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    async fn validate_credentials(&self, _: &SyncContext) -> Result<Account> {
+        Ok(Account { id: "x".into(), name: None })
+    }
+
+    async fn streams(&self, _: &SyncContext) -> Result<Vec<Stream>> {
+        Ok(vec![Stream::incremental("members")])
+    }
+
+    async fn partitions(&self, _: &SyncContext, _: &StreamName) -> Result<Partitions> {
+        Ok(Partitions::whole())
+    }
+
+    async fn pull(&self, cx: &SyncContext, request: &PullRequest) -> Result<PullPage> {
+        let offset = offset_after(request.after.as_ref())?;
+        let since = request.cursor.as_ref().map(|cursor| &*cursor.state);
+        let mut call = Request::get("members.list", "3.0/lists/x/members").query("count", PAGE).query("offset", offset);
+        if let Some(since) = since {
+            call = call.query("since_last_changed", since);
+        }
+        let answer = self.api.send(cx, call).await?;
+        let page: Page<'_> = answer.json("members.list")?;
+        let mut batch = RecordBatch::over(answer.body.clone())?;
+        let mut latest = since.unwrap_or_default().to_owned();
+        for raw in &page.members {
+            let mut record = batch.record();
+            record.object(raw)?;
+            let text = |name| record.cell(name).map(|json| json.trim_matches('"').to_owned());
+            let (Some(id), Some(changed)) = (text("id"), text("last_changed")) else {
+                return Err(Error::new(ErrorKind::Decode, "members.list", "a member without id or last_changed"));
+            };
+            if changed > latest {
+                latest = changed;
+            }
+            record.finish(id, Operation::Upsert, None);
+        }
+        let got = batch.len() as u64;
+        let mut answer = PullPage::new(batch);
+        answer.next = match offset_next(offset, got, Some(page.total_items), PAGE) {
+            Some(token) => Next::Page(token),
+            None => Next::End { complete: since.is_none() },
+        };
+        // Rows are not in the order of their changes, so the position holds only once all of them were seen.
+        answer.cursor = matches!(answer.next, Next::End { .. }).then(|| Cursor::new(1, latest));
+        Ok(answer)
+    }
+}
+
+/// What a run shall do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) lineage: bool,
+    pub(crate) full: bool,
+}
+
+/// The mode `ours`: reads the members from `api` into `database`, from the process's start to the end of the run.
+pub(crate) fn run(api: &str, database: &Path, options: Options) -> Sample {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
+    runtime.block_on(async {
+        let syncline = Syncline::builder()
+            .storage(SqliteStorage::open(database).await.expect("the database opens"))
+            .keyring(Keyring::parse(&Keyring::generate("bench")).expect("a new key is well formed"))
+            .provider(Members::new(api).expect("the address is well formed"))
+            .build()
+            .await
+            .expect("storage, keyring and provider are there");
+        let workspace = syncline.workspace("bench");
+        // Connecting again heals the same account, with a key of this process.
+        let connection = workspace.connect("members", Credentials::api_key("none")).await.expect("nothing is asked of it");
+        let mut pull = Pull::stream("members").safety_lag(Duration::ZERO);
+        if options.full {
+            pull = pull.full();
+        }
+        if !options.lineage {
+            pull = pull.without_lineage();
+        }
+        let watch = Stopwatch::start();
+        let result = connection.sync_from_external(pull).await.expect("the run starts");
+        assert!(result.success(), "{:?}", result.errors);
+        let mut sample = watch.stop(result.counts.read, || 0);
+        sample.rows = workspace.count("members_members").await.expect("the table can be counted");
+        sample
+    })
+}

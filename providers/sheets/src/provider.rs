@@ -1,0 +1,146 @@
+//! The provider: thin, everything is done in `api`, `read` and `map`.
+
+use std::{sync::Arc, time::Duration};
+
+use sync_core::{
+    Account, AuthScheme, Capabilities, Descriptor, Duplicates, IntegrationSync, Keywords, Partitions, PullPage, PullRequest, Quota, Result,
+    Stream, StreamName, SyncContext, TokenLife, async_trait,
+};
+use sync_http::{Api, Auth, HttpTransport};
+
+use crate::{
+    Settings, a1,
+    api::{self, SheetsApi},
+    config,
+    error::classify,
+    header::Header,
+    read,
+};
+
+/// What Google publishes: 60 reads a minute for one user, below 300 for a project. A batch counts once.
+const QUOTAS: &[Quota] = &[Quota { bucket: api::READ, units: 60, per: Duration::from_secs(60) }];
+
+/// The Google Sheets provider: one value serves every connection.
+///
+/// ```
+/// # fn main() -> sync_core::Result<()> {
+/// use provider_sheets::Sheets;
+///
+/// let sheets = Sheets::builder().build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sheets {
+    api: SheetsApi,
+    descriptor: Descriptor,
+}
+
+impl Sheets {
+    /// Begins a provider that speaks to Google.
+    pub fn builder() -> SheetsBuilder {
+        SheetsBuilder { base_url: "https://sheets.googleapis.com/".into(), transport: None }
+    }
+}
+
+/// Describes the provider; made by [`Sheets::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct SheetsBuilder {
+    base_url: String,
+    transport: Option<Arc<dyn HttpTransport>>,
+}
+
+impl SheetsBuilder {
+    /// Where the Sheets API is. Default `https://sheets.googleapis.com/`; plain http is allowed for loopback addresses.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    /// What carries the requests. Default: reqwest over rustls.
+    pub fn transport(mut self, transport: Arc<dyn HttpTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// The provider.
+    ///
+    /// # Errors
+    /// [`Config`](sync_core::ErrorKind::Config) when the base URL cannot be used.
+    pub fn build(self) -> Result<Sheets> {
+        let builder = Api::builder("sheets", &self.base_url).auth(Auth::Bearer).classifier(classify);
+        let builder = match self.transport {
+            Some(transport) => builder.transport(transport),
+            None => builder,
+        };
+        Ok(Sheets { api: SheetsApi(builder.build()?), descriptor: descriptor() })
+    }
+}
+
+fn descriptor() -> Descriptor {
+    Descriptor {
+        name: "sheets",
+        title: "Google Sheets",
+        source_type: "google_sheet",
+        capabilities: Capabilities { pull: true, push: false, campaigns: false },
+        auth: AuthScheme::Bearer,
+        fixed_streams: &[],
+        settings: config::DESCRIBED,
+        page_tokens: TokenLife::Volatile,
+        look_back: Duration::ZERO,
+        quotas: QUOTAS,
+        lanes: 4,
+        repeatable_push: false,
+        keywords: Keywords::Unsupported,
+    }
+}
+
+#[async_trait]
+impl IntegrationSync for Sheets {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    async fn validate_credentials(&self, cx: &SyncContext) -> Result<Account> {
+        let settings = Settings::of(cx)?;
+        let spreadsheet = self.api.spreadsheet(cx, &settings.spreadsheet_id).await?;
+        Ok(Account { id: spreadsheet.spreadsheet_id.into(), name: Some(spreadsheet.properties.title.into()) })
+    }
+
+    async fn streams(&self, cx: &SyncContext) -> Result<Vec<Stream>> {
+        let settings = Settings::of(cx)?;
+        let spreadsheet = self.api.spreadsheet(cx, &settings.spreadsheet_id).await?;
+        let row = u64::from(settings.header_row);
+        let mut streams = Vec::new();
+        // Which of the streams a range belongs to: tabs that end above the header row have none.
+        let (mut ranges, mut owners) = (Vec::new(), Vec::new());
+        for (tab, grid) in spreadsheet.tabs().filter_map(|tab| Some((tab, tab.grid()?))) {
+            if grid.row_count >= row && grid.column_count > 0 {
+                ranges.push(a1::rows(&tab.title, row, row, grid.column_count));
+                owners.push(streams.len());
+            }
+            let needs_key = !settings.keys.contains_key(&tab.title);
+            streams.push(Stream { duplicates: Duplicates::FirstWins, needs_key, ..Stream::full(tab.title.as_str()) });
+        }
+        let mut owners = owners.into_iter();
+        for call in api::calls(&ranges) {
+            let read = |_: &_, ranges: Vec<api::Rows<'_>>| Ok(ranges.iter().map(|rows| Header::read(rows.first()?)).collect::<Vec<_>>());
+            let headers = self.api.values(cx, &settings.spreadsheet_id, call, read).await?;
+            for (header, owner) in headers.into_iter().zip(&mut owners) {
+                let stream: &mut Stream = &mut streams[owner];
+                stream.fingerprint = header.as_ref().map(|header| header.fingerprint().into());
+                stream.fields = header.map(|header| header.fields().into());
+            }
+        }
+        Ok(streams)
+    }
+
+    async fn partitions(&self, _: &SyncContext, _: &StreamName) -> Result<Partitions> {
+        Ok(Partitions::whole())
+    }
+
+    async fn pull(&self, cx: &SyncContext, request: &PullRequest) -> Result<PullPage> {
+        read::page(&self.api, cx, request).await
+    }
+}

@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const CONFIGURATION: &str = "\
+Configuration, later ones win:
+  1. the file syncline.toml in the working directory, or --config FILE, or SYNCLINE_CONFIG
+  2. environment variables
+  3. flags
+  database           SYNCLINE_DATABASE         --database   SQLite file (default syncline.db)
+  workspace          SYNCLINE_WORKSPACE        --workspace  whose data (default \"default\")
+  keys_file          SYNCLINE_KEYS_FILE        --keys-file  file with keys (default <database>.keys)
+  log                SYNCLINE_LOG              -v, -vv, -q  error, warn (default), info, debug
+  [sheets] base_url  SYNCLINE_SHEETS_BASE_URL               where Google Sheets is reached
+  [slack] base_url   SYNCLINE_SLACK_BASE_URL                where Slack is reached
+SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file.
+Names of files are relative to the working directory. A key nobody knows is an error.
+
+Exit codes:
+  0   done
+  1   failed
+  2   wrong use or configuration
+  3   went through, but some records or partitions did not
+  4   the service refused the credentials
+  5   busy: another run of the same stream is under way
+  130 stopped by Ctrl-C; the next pull goes on from the last commit";
+
+/// Pulls outside services into one SQLite file, and says where each value came from.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version, after_long_help = CONFIGURATION, after_help = "See --help for configuration and exit codes.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The configuration file, instead of syncline.toml in the working directory.
+    #[arg(long, global = true, value_name = "FILE", env = "SYNCLINE_CONFIG", hide_env = true, help_heading = "Everywhere")]
+    pub(crate) config: Option<PathBuf>,
+    /// The SQLite file.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) database: Option<PathBuf>,
+    /// Whose data: the tenant.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
+    pub(crate) workspace: Option<String>,
+    /// The file with the keys credentials are sealed with.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) keys_file: Option<PathBuf>,
+    /// Print one JSON document on stdout, and nothing else there.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// Log more to stderr: -v what is done, -vv how.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    pub(crate) verbose: u8,
+    /// No progress, and only errors in the log.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show all of it on simulated services, in seconds and without an account.
+    Demo(Demo),
+    /// Connect an account, or connect it again.
+    Connect(Connect),
+    /// List what a connection offers to pull.
+    Streams(Streams),
+    /// Read a stream into its table: what changed since the last time, or everything.
+    Pull(Pull),
+    /// How the connections are.
+    Status,
+    /// The last runs, or one of them with its failures.
+    Runs(Runs),
+    /// Rows of a table, or one of them.
+    Show(Show),
+    /// Where the values of a row came from.
+    Explain(Explain),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Replace the database of an earlier demo.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The token is read from the environment variable SYNCLINE_TOKEN, from another one (--token-env) or from a file (--token-file).
+It is never an argument: arguments can be read by everyone on the machine and stay in the shell's history.
+
+  syncline connect slack --token-env SLACK_TOKEN
+  syncline connect sheets --token-file token.txt --set spreadsheet_id=1AbC…")]
+pub(crate) struct Connect {
+    /// The service: sheets or slack.
+    pub(crate) provider: String,
+    /// The environment variable that holds the token.
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    pub(crate) token_env: Option<String>,
+    /// The file that holds the token.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A setting of the connection, repeatable. Lists, objects, whole numbers, true and false are taken as JSON, all else as text.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// A JSON file with the settings; --set goes over it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// The client of yours this account belongs to.
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: Option<String>,
+    /// Replace token and settings of an account that is connected already; its id, rows and history stay.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Refused, with the reason.
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    pub(crate) token: Option<String>,
+    /// Refused, so that nothing that may be a token is printed back.
+    #[arg(hide = true)]
+    pub(crate) surplus: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Streams {
+    /// A connection's id, the beginning of one, or a provider with one connection.
+    pub(crate) connection: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline pull slack messages
+  syncline pull sheets Airports --key iata
+  syncline pull sheets Movies --mapping movies.toml")]
+pub(crate) struct Pull {
+    /// A connection's id, the beginning of one, or a provider with one connection.
+    pub(crate) connection: String,
+    /// The stream, as `syncline streams` lists it.
+    pub(crate) stream: String,
+    /// A key column, repeatable, for streams without keys of their own (sheets).
+    #[arg(long = "key", value_name = "COLUMN")]
+    pub(crate) key: Vec<String>,
+    /// A mapping (TOML, or JSON by its ending), or the name of a ready-made one: communication.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Read everything again; rows a complete read does not show are deleted.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// At most so many records of each partition. Moves no cursor and deletes nothing.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Only this partition (a channel), repeatable.
+    #[arg(long = "partition", value_name = "ID")]
+    pub(crate) partitions: Vec<String>,
+    /// Let a complete read delete more than a fifth of the known rows.
+    #[arg(long)]
+    pub(crate) confirm_deletes: bool,
+    /// Keep no history of the values this run changes.
+    #[arg(long)]
+    pub(crate) no_lineage: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Runs {
+    /// One run by its number, with its errors and the records that failed.
+    pub(crate) run: Option<i64>,
+    /// At most so many runs, or failures of one run.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// The table: slack_messages, sheets_airports, communication.
+    pub(crate) entity: String,
+    /// One row by its key, with all its fields.
+    pub(crate) key: Option<String>,
+    /// At most so many rows.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The table: slack_messages, sheets_airports, communication.
+    pub(crate) entity: String,
+    /// The row's key.
+    pub(crate) key: String,
+    /// One field of it; all of them by default.
+    pub(crate) field: Option<String>,
+}

@@ -1,0 +1,260 @@
+//! Where things are: file, then environment, then flags.
+
+use std::path::{Path, PathBuf};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format as _, Serialized, Toml},
+    value::{Dict, Map, Value},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    args::Global,
+    exit::{Done, Failure},
+};
+
+/// The configuration file in the working directory.
+const FILE: &str = "syncline.toml";
+
+/// Which variable sets which key. `SYNCLINE_KEYS` and tokens are read where they are needed, never into here.
+const VARIABLES: [(&str, &[&str]); 6] = [
+    ("SYNCLINE_DATABASE", &["database"]),
+    ("SYNCLINE_WORKSPACE", &["workspace"]),
+    ("SYNCLINE_KEYS_FILE", &["keys_file"]),
+    ("SYNCLINE_LOG", &["log"]),
+    ("SYNCLINE_SHEETS_BASE_URL", &["sheets", "base_url"]),
+    ("SYNCLINE_SLACK_BASE_URL", &["slack", "base_url"]),
+];
+
+/// Variables of ours that set no key.
+const OTHER_VARIABLES: [&str; 3] = ["SYNCLINE_CONFIG", "SYNCLINE_KEYS", "SYNCLINE_TOKEN"];
+
+/// The configuration of the command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The SQLite file.
+    pub(crate) database: PathBuf,
+    /// The tenant.
+    pub(crate) workspace: String,
+    /// The keys; `<database>.keys` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keys_file: Option<PathBuf>,
+    /// What is logged.
+    pub(crate) log: String,
+    /// Google Sheets.
+    pub(crate) sheets: Service,
+    /// Slack.
+    pub(crate) slack: Service,
+}
+
+/// How a service is reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Service {
+    /// Its address, when that is not the vendor's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: "syncline.db".into(),
+            workspace: "default".into(),
+            keys_file: None,
+            log: "warn".into(),
+            sheets: Service::default(),
+            slack: Service::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads file and environment and lays the flags over them.
+    pub(crate) fn load(flags: &Global) -> Done<Self> {
+        let variables: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with("SYNCLINE_"))
+            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+            .collect();
+        Self::read(flags, Path::new(FILE), variables)
+    }
+
+    fn read(flags: &Global, file: &Path, variables: Vec<(String, String)>) -> Done<Self> {
+        let file = match &flags.config {
+            Some(file) if !file.is_file() => {
+                let text = format!("there is no configuration file {}", file.display());
+                return Err(Failure::usage(text, "--config", "name a file that exists, or leave the flag out"));
+            }
+            Some(file) => file.clone(),
+            None => file.to_owned(),
+        };
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(problem) => {
+                let text = format!("the configuration file {} cannot be read: {problem}", file.display());
+                return Err(Failure::usage(text, "configuration", "see to its permissions and encoding"));
+            }
+        };
+        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::string(&text));
+        let mut config: Self =
+            Environment::of(variables)?.into_iter().fold(figment, Figment::merge).extract().map_err(|e| wrong(e, &file))?;
+        if let Some(database) = &flags.database {
+            config.database.clone_from(database);
+        }
+        if let Some(workspace) = &flags.workspace {
+            config.workspace.clone_from(workspace);
+        }
+        if flags.keys_file.is_some() {
+            config.keys_file.clone_from(&flags.keys_file);
+        }
+        match (flags.quiet, flags.verbose) {
+            (true, _) => config.log = "error".into(),
+            (false, 0) => {}
+            (false, 1) => config.log = "info".into(),
+            (false, _) => config.log = "debug,hyper=info,reqwest=info,rustls=info".into(),
+        }
+        if config.workspace.trim().is_empty() {
+            return Err(Failure::usage("the workspace has no name", "workspace", "give it one, or leave it out for \"default\""));
+        }
+        Ok(config)
+    }
+
+    /// The file with the keys.
+    pub(crate) fn keys_file(&self) -> PathBuf {
+        self.keys_file.clone().unwrap_or_else(|| beside(&self.database, ".keys"))
+    }
+}
+
+/// `demo.db` and `.keys` make `demo.db.keys`.
+pub(crate) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Every problem, with the key and where it was set; values are left out, since a token may have been put in the wrong place.
+fn wrong(errors: figment::Error, file: &Path) -> Failure {
+    use figment::error::Kind;
+    let mut places = Vec::new();
+    let mut problems = Vec::new();
+    for error in errors {
+        let key = error.path.join(".");
+        let what = match &error.kind {
+            Kind::UnknownField(name, known) => format!("unknown key {name:?}; there are: {}", known.join(", ")),
+            Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => format!("key {key:?} has to be {wanted}"),
+            Kind::Message(text) if key.is_empty() => format!("it is not TOML: {}", text.lines().next().unwrap_or_default()),
+            other => format!("key {key:?}: {other}"),
+        };
+        problems.push(what);
+        let place = match &error.metadata {
+            Some(from) if from.name.starts_with("the environment") => from.name.to_string(),
+            _ => file.display().to_string(),
+        };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    Failure::usage(problems.join("; "), places.join(", "), "correct the configuration; `syncline --help` lists its keys")
+}
+
+/// One variable as a source of configuration. Its value is text, whatever it looks like.
+#[derive(Debug)]
+struct Environment {
+    variable: &'static str,
+    path: &'static [&'static str],
+    value: String,
+}
+
+impl Environment {
+    /// The sources that are set. What only looks like one of ours is refused, since it was meant to do something; tokens and keys
+    /// may stand in variables of any name.
+    fn of(variables: Vec<(String, String)>) -> Done<Vec<Self>> {
+        let mut sources = Vec::new();
+        for (name, value) in variables {
+            match VARIABLES.iter().find(|(variable, _)| *variable == name) {
+                Some((variable, path)) => sources.push(Self { variable, path, value }),
+                None if OTHER_VARIABLES.contains(&&*name) || name.ends_with("_TOKEN") || name.ends_with("_KEYS") => {}
+                None => {
+                    let known = VARIABLES.map(|(variable, _)| variable).join(", ");
+                    let text = format!("the environment variable {name} sets nothing; there are: {known}");
+                    return Err(Failure::usage(text, "environment", "correct its name or unset it"));
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("the environment variable {}", self.variable))
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        let (last, outer) = self.path.split_last().expect("every variable sets a key");
+        let leaf = Dict::from([((*last).to_owned(), Value::from(self.value.clone()))]);
+        let dict = outer.iter().rev().fold(leaf, |inner, name| Dict::from([((*name).to_owned(), Value::from(inner))]));
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Global {
+        Global { config: None, database: None, workspace: None, keys_file: None, json: false, verbose: 0, quiet: false }
+    }
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn read(file: &str, variables: Variables<'_>, flags: &Global) -> Done<Config> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("syncline.toml");
+        std::fs::write(&path, file).expect("written");
+        Config::read(flags, &path, variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn flags_go_over_environment_over_file_over_defaults() {
+        let file = "database = \"file.db\"\nworkspace = \"file\"\n[slack]\nbase_url = \"http://file\"\n";
+        let environment = [("SYNCLINE_WORKSPACE", "42"), ("SYNCLINE_SLACK_BASE_URL", "http://environment")];
+        let none = read("", &[], &flags()).expect("defaults");
+        assert_eq!((none.database.as_path(), &*none.workspace, &*none.log), (Path::new("syncline.db"), "default", "warn"));
+        assert_eq!(none.keys_file(), Path::new("syncline.db.keys"));
+        let from_file = read(file, &[], &flags()).expect("file");
+        assert_eq!((from_file.database.as_path(), &*from_file.workspace), (Path::new("file.db"), "file"));
+        let both = read(file, &environment, &flags()).expect("file and environment");
+        assert_eq!((both.database.as_path(), &*both.workspace), (Path::new("file.db"), "42"));
+        assert_eq!(both.slack.base_url.as_deref(), Some("http://environment"));
+        let all = read(file, &environment, &Global { workspace: Some("flag".into()), verbose: 1, ..flags() }).expect("all three");
+        assert_eq!((all.database.as_path(), &*all.workspace, &*all.log), (Path::new("file.db"), "flag", "info"));
+    }
+
+    #[test]
+    fn keys_nobody_knows_are_named() {
+        let cases: [(&str, Variables<'_>, &[&str]); 6] = [
+            ("databse = \"x\"", &[], &["\"databse\"", "database", "syncline.toml"]),
+            ("[slack]\nurl = \"x\"", &[], &["\"url\"", "base_url"]),
+            ("[gmail]\nbase_url = \"x\"", &[], &["\"gmail\""]),
+            ("workspace = 7", &[], &["\"workspace\"", "string"]),
+            ("", &[("SYNCLINE_DATABSE", "x")], &["SYNCLINE_DATABSE", "SYNCLINE_DATABASE"]),
+            ("not toml", &[], &["not TOML"]),
+        ];
+        for (file, variables, parts) in cases {
+            let failure = format!("{:?}", read(file, variables, &flags()).expect_err(file));
+            for part in parts {
+                assert!(failure.replace("\\\"", "\"").contains(part), "{failure} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_in_variables_are_left_alone() {
+        assert!(read("", &[("SYNCLINE_TOKEN", "x"), ("SYNCLINE_SLACK_TOKEN", "x"), ("SYNCLINE_KEYS", "x")], &flags()).is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+//! One command's engine, and how connections are named on the command line.
+
+use std::path::Path;
+
+use syncline::{
+    Builder, Connection, Sheets, Slack, SqliteStorage, Syncline, Workspace,
+    core::{IntegrationSync, store},
+};
+
+use crate::{
+    config::Config,
+    exit::{Done, Failure},
+    keys::{self, Need},
+};
+
+/// Letters of an id that are enough to mean it.
+const MARKED: usize = 4;
+
+/// An engine on the configured database.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) engine: Syncline,
+    pub(crate) workspace: Workspace,
+}
+
+impl Session {
+    /// Opens the database. Only [`Need::Seal`] makes one that is not there.
+    pub(crate) async fn open(config: &Config, need: Need) -> Done<Self> {
+        if need != Need::Seal && !config.database.exists() {
+            return Err(Failure::usage(
+                format!("there is no database {}", config.database.display()),
+                "database",
+                "connect an account first (`syncline connect --help`), or name another file with --database",
+            ));
+        }
+        let storage = open_storage(&config.database).await?;
+        let engine = providers(Syncline::builder(), config)?.storage(storage).keyring(keys::load(config, need)?).build().await?;
+        let workspace = engine.workspace(&*config.workspace);
+        Ok(Self { engine, workspace })
+    }
+
+    /// The connection a person means: its id, the beginning of one, the account's name, or a provider that has only one.
+    pub(crate) async fn connection(&self, named: &str) -> Done<Connection> {
+        let all = self.workspace.connections().await?;
+        let id = choose(&all, named, self.workspace.id().as_str())?.id.clone();
+        Ok(self.workspace.connection(id).await?)
+    }
+}
+
+/// The SQLite file.
+pub(crate) async fn open_storage(database: &Path) -> Done<SqliteStorage> {
+    SqliteStorage::open(database).await.map_err(|e| e.at("database", database.display().to_string()).into())
+}
+
+/// The services this command knows.
+fn providers(builder: Builder, config: &Config) -> Done<Builder> {
+    Ok(builder.provider(sheets(config)?).provider(slack(config)?))
+}
+
+/// One of them by its name.
+pub(crate) fn provider(config: &Config, name: &str) -> Done<Option<Box<dyn IntegrationSync>>> {
+    Ok(match name {
+        "sheets" => Some(Box::new(sheets(config)?)),
+        "slack" => Some(Box::new(slack(config)?)),
+        _ => None,
+    })
+}
+
+fn sheets(config: &Config) -> Done<Sheets> {
+    let builder = config.sheets.base_url.iter().fold(Sheets::builder(), |builder, url| builder.base_url(url));
+    Ok(builder.build()?)
+}
+
+fn slack(config: &Config) -> Done<Slack> {
+    let builder = config.slack.base_url.iter().fold(Slack::builder(), |builder, url| builder.base_url(url));
+    Ok(builder.build()?)
+}
+
+fn choose<'c>(all: &'c [store::Connection], named: &str, workspace: &str) -> Done<&'c store::Connection> {
+    let short = |row: &store::Connection| named.len() >= MARKED && row.id.as_str().starts_with(named);
+    let ways: [&dyn Fn(&store::Connection) -> bool; 3] =
+        [&|row| row.id.as_str() == named, &|row| &*row.provider == named, &|row| short(row) || row.account_name.as_deref() == Some(named)];
+    let meant = ways.map(|way| all.iter().filter(|row| way(row)).collect::<Vec<_>>()).into_iter().find(|rows| !rows.is_empty());
+    match meant.as_deref() {
+        Some([row]) => Ok(row),
+        Some(several) => Err(Failure::usage(
+            format!("{named:?} may mean {}", listed(several.iter().copied())),
+            "connection",
+            "name one of them by its id",
+        )),
+        None if all.is_empty() => Err(Failure::usage(
+            format!("there is no connection {named:?}; workspace {workspace:?} has none"),
+            "connection",
+            "connect an account first: `syncline connect --help`",
+        )),
+        None => Err(Failure::usage(
+            format!("there is no connection {named:?}; there are: {}", listed(all.iter())),
+            "connection",
+            "name one of them by its id, the beginning of its id, or its provider",
+        )),
+    }
+}
+
+fn listed<'c>(rows: impl Iterator<Item = &'c store::Connection>) -> String {
+    let words = rows.map(|row| format!("{} ({}, {})", row.id, row.provider, account(row)));
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// An account as people know it.
+pub(crate) fn account(row: &store::Connection) -> &str {
+    row.account_name.as_deref().unwrap_or(&row.account_id)
+}

@@ -1,0 +1,10 @@
+//! The command as its users meet it: arguments in, text and exit codes out.
+
+mod configuration;
+mod demo;
+mod examples;
+mod house;
+mod journey;
+mod secrets;
+mod slack;
+mod wrong;

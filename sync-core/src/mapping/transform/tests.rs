@@ -1,0 +1,126 @@
+//! What the tests of all transforms share, and what holds for all of them.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn apply(name: &str, options: &Value, input: Option<&str>) -> Result<Option<String>, TransformError> {
+    let step = Step { name: name.into(), options: options.clone() };
+    let transform = Transforms::default().build(&step).unwrap_or_else(|error| panic!("{error}"));
+    Ok(match transform.apply(Cell::of(input))? {
+        Made::Unchanged => input.map(str::to_owned),
+        Made::Absent => None,
+        Made::Null => Some("null".into()),
+        Made::Json(json) => Some(json),
+    })
+}
+
+/// `input` becomes `expected`, both JSON texts.
+pub(super) fn case(name: &str, options: &Value, input: Option<&str>, expected: Option<&str>) {
+    let made = apply(name, options, input).unwrap_or_else(|error| panic!("{name} {options} refused {input:?}: it {error}"));
+    assert_eq!(made.as_deref(), expected, "{name} {options} of {input:?}");
+}
+
+/// `input` cannot be read.
+pub(super) fn refused(name: &str, options: &Value, input: &str) {
+    if let Ok(made) = apply(name, options, Some(input)) {
+        panic!("{name} {options} made {made:?} of {input:?}");
+    }
+}
+
+/// The text of the error that wrong options make.
+pub(super) fn problem(name: &str, options: &Value) -> String {
+    let step = Step { name: name.into(), options: options.clone() };
+    Transforms::default().build(&step).expect_err("wrong options").text().to_owned()
+}
+
+/// A transform with options that leave most values alone.
+type Named = (&'static str, fn() -> Value);
+
+const ALL: [Named; 9] = [
+    ("boolean", || Value::Null),
+    ("currency", || Value::Null),
+    ("date", || Value::Null),
+    ("default", || json!({ "value": "x", "when": [] })),
+    ("lower", || Value::Null),
+    ("map", || json!({ "table": { "a": "b" }, "keep": true })),
+    ("number", || Value::Null),
+    ("text", || Value::Null),
+    ("trim", || Value::Null),
+];
+
+#[test]
+fn the_built_in_ones_are_these() {
+    let names: Vec<_> = ALL.iter().map(|(name, _)| *name).chain(["upper"]).collect();
+    assert_eq!(Transforms::default().names().collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn absent_and_null_stay_what_they_are() {
+    for (name, options) in ALL {
+        case(name, &options(), None, None);
+        case(name, &options(), Some("null"), Some("null"));
+    }
+}
+
+#[test]
+fn empty_text_has_no_value_of_another_type_and_stays_a_text() {
+    for (name, expected) in [
+        ("boolean", "null"),
+        ("currency", "null"),
+        ("date", "null"),
+        ("number", "null"),
+        ("text", "\"\""),
+        ("trim", "\"\""),
+        ("lower", "\"\""),
+    ] {
+        case(name, &Value::Null, Some("\"\""), Some(expected));
+    }
+    case("trim", &Value::Null, Some("\"  \""), Some("\"\""));
+}
+
+#[test]
+fn texts_change_and_other_values_pass() {
+    for (name, input, expected) in [
+        ("trim", r#""\t a b ""#, r#""a b""#),
+        ("trim", "\"\u{a0}x\u{a0}\"", r#""x""#),
+        ("lower", r#""ÄB\"C""#, r#""äb\"c""#),
+        ("upper", r#""straße""#, r#""STRASSE""#),
+        ("lower", "1E5", "1E5"),
+        ("trim", "[\" a \"]", "[\" a \"]"),
+        ("text", "007.10", r#""007.10""#),
+        ("text", "12345678901234567890", r#""12345678901234567890""#),
+        ("text", r#"{"a":1}"#, r#""{\"a\":1}""#),
+        ("text", r#""a""#, r#""a""#),
+    ] {
+        case(name, &Value::Null, Some(input), Some(expected));
+    }
+    assert!(problem("trim", &json!({ "left": true })).contains("takes no options"));
+}
+
+#[test]
+fn unknown_names_and_taken_names_are_refused() {
+    assert!(problem("trimm", &Value::Null).contains("boolean, currency, date"));
+    let mut transforms = Transforms::default();
+    let error = transforms.register("trim", |_| unreachable!("never built")).expect_err("taken");
+    assert_eq!(error.kind(), crate::ErrorKind::Config);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_result_is_one_json_value_and_the_same_each_time(text in "\\PC{0,20}", money in "[$€(]?-?[0-9,. ]{0,12}[)€]?") {
+        for text in [&text, &money] {
+            let input = serde_json::to_string(text).expect("text");
+            for (name, options) in ALL {
+                let made = apply(name, &options(), Some(&input));
+                prop_assert_eq!(&made, &apply(name, &options(), Some(&input)));
+                if let Ok(Some(json)) = made {
+                    prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(&json).is_ok(), "{} made {}", name, json);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! A storage that counts the calls to it, fails one, or loses a record on the way.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use syncline::core::{
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId, async_trait,
+    store::{
+        Activity, ActivityStore, Begin, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore,
+        Event, Feed, Fence, FleetStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState,
+        Preview, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
+    },
+};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// The n-th call, counted from 0, is refused.
+    Refuse(usize),
+    /// A record is left out of each commit with two or more.
+    LoseRecord,
+    /// The counts of each commit say one record less was created.
+    Miscount,
+    /// The counts of each commit do not add up.
+    Unbalanced,
+}
+
+/// A storage with something wrong. Clones are the same storage.
+#[derive(Clone)]
+pub(crate) struct Faulty {
+    inner: Arc<dyn Storage>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    harm: Option<Harm>,
+    calls: Vec<&'static str>,
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulty")
+    }
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: impl Storage) -> Self {
+        Self { inner: Arc::new(inner), state: Arc::default() }
+    }
+
+    /// From now on this goes wrong, or nothing; calls are counted anew.
+    pub(crate) fn harm(&self, harm: Option<Harm>) {
+        *self.state() = State { harm, calls: Vec::new() };
+    }
+
+    /// The calls so far, in their order.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.state().calls.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self, name: &'static str) -> Result<Option<Harm>> {
+        let mut state = self.state();
+        state.calls.push(name);
+        match state.harm {
+            Some(Harm::Refuse(n)) if n + 1 == state.calls.len() => {
+                Err(Error::new(ErrorKind::Storage, name, "the disk is full (so the test says)"))
+            }
+            harm => Ok(harm),
+        }
+    }
+}
+
+impl Storage for Faulty {
+    fn workspace(&self, workspace: &WorkspaceId) -> Arc<dyn WorkspaceStore> {
+        Arc::new(Scope { inner: self.inner.workspace(workspace), faulty: self.clone() })
+    }
+
+    fn fleet(&self) -> Arc<dyn FleetStore> {
+        self.inner.fleet()
+    }
+}
+
+#[derive(Debug)]
+struct Scope {
+    inner: Arc<dyn WorkspaceStore>,
+    faulty: Faulty,
+}
+
+#[async_trait]
+impl ConnectionStore for Scope {
+    async fn connect(&self, new: NewConnection) -> Result<Connection> {
+        self.faulty.call("connect")?;
+        self.inner.connect(new).await
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
+        self.faulty.call("connection")?;
+        self.inner.connection(id).await
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        self.faulty.call("connections")?;
+        self.inner.connections().await
+    }
+
+    async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: DateTime<Utc>) -> Result<Connection> {
+        self.faulty.call("update_connection")?;
+        self.inner.update_connection(id, patch, at).await
+    }
+
+    async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
+        self.faulty.call("credentials")?;
+        self.inner.credentials(id).await
+    }
+
+    async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
+        self.faulty.call("replace_credentials")?;
+        self.inner.replace_credentials(id, expected, sealed, at).await
+    }
+}
+
+#[async_trait]
+impl RunStore for Scope {
+    async fn begin_run(&self, new: NewRun) -> Result<Begin> {
+        self.faulty.call("begin_run")?;
+        self.inner.begin_run(new).await
+    }
+
+    async fn end_run(&self, fence: Fence, end: RunEnd) -> Result<Run> {
+        self.faulty.call("end_run")?;
+        self.inner.end_run(fence, end).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        self.inner.run(id).await
+    }
+
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>> {
+        self.inner.runs(filter).await
+    }
+
+    async fn failures(&self, run: RunId, limit: u32) -> Result<Vec<RecordFailure>> {
+        self.faulty.call("failures")?;
+        self.inner.failures(run, limit).await
+    }
+
+    async fn partition_states(&self, feed: &Feed) -> Result<Vec<PartitionState>> {
+        self.faulty.call("partition_states")?;
+        self.inner.partition_states(feed).await
+    }
+
+    async fn reset_cursors(&self, feed: &Feed) -> Result<()> {
+        self.inner.reset_cursors(feed).await
+    }
+
+    async fn events(&self, after: i64, limit: u32) -> Result<Vec<Event>> {
+        self.inner.events(after, limit).await
+    }
+}
+
+#[async_trait]
+impl EntityStore for Scope {
+    async fn commit(&self, mut commit: PageCommit) -> Result<CommitReport> {
+        let harm = self.faulty.call("commit")?;
+        if harm == Some(Harm::LoseRecord) {
+            for part in &mut commit.batches {
+                part.batch = without_one(&part.batch);
+            }
+        }
+        let mut report = self.inner.commit(commit).await?;
+        match harm {
+            Some(Harm::Miscount) => {
+                report.counts.read -= 1;
+                report.counts.created -= 1;
+            }
+            Some(Harm::Unbalanced) => report.counts.created -= 1,
+            _ => {}
+        }
+        Ok(report)
+    }
+
+    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
+        self.inner.preview(commit).await
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<SweepReport> {
+        self.faulty.call("sweep")?;
+        self.inner.sweep(sweep).await
+    }
+
+    async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()> {
+        self.faulty.call("register_table")?;
+        self.inner.register_table(table, fields).await
+    }
+
+    async fn entity_types(&self) -> Result<Vec<EntityType>> {
+        self.inner.entity_types().await
+    }
+
+    async fn count_entities(&self, entity: &EntityType) -> Result<u64> {
+        self.inner.count_entities(entity).await
+    }
+
+    async fn entities(&self, entity: &EntityType, query: EntityQuery) -> Result<Vec<Entity>> {
+        self.inner.entities(entity, query).await
+    }
+}
+
+#[async_trait]
+impl LineageStore for Scope {
+    async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
+        self.inner.lineage(entity, key, field).await
+    }
+}
+
+#[async_trait]
+impl ActivityStore for Scope {
+    async fn log_activity(&self, activity: NewActivity) -> Result<()> {
+        self.faulty.call("log_activity")?;
+        self.inner.log_activity(activity).await
+    }
+
+    async fn activities(&self, limit: u32) -> Result<Vec<Activity>> {
+        self.inner.activities(limit).await
+    }
+}
+
+fn without_one(batch: &syncline::core::RecordBatch) -> syncline::core::RecordBatch {
+    let mut less = syncline::core::RecordBatch::default();
+    let keep = batch.len().saturating_sub(usize::from(batch.len() > 1));
+    for record in &batch.records()[..keep] {
+        let cells: Vec<(usize, String)> =
+            batch.cells(record).map(|(name, json)| (less.name(&batch.names()[name]), json.to_owned())).collect();
+        let mut draft = less.record();
+        for (name, json) in cells {
+            draft.made(name, &json);
+        }
+        draft.finish(record.id.clone(), record.operation, record.position);
+    }
+    less
+}

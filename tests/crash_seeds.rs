@@ -37,8 +37,7 @@ impl Case {
         provider.source(source.clone());
         for partition in partitions {
             for n in 0..12 + random.below(40) {
-                // Before the first run, which would otherwise pass them over as too new.
-                let at = start() - TimeDelta::seconds(1 + random.below(30) as i64);
+                let at = start() - TimeDelta::seconds(60 + random.below(30) as i64);
                 source.put(partition, Item::new(format!("{partition}{n}"), at, format!("first {n}")));
             }
         }

@@ -435,6 +435,9 @@ async fn a_cursor_that_expires_in_the_middle_of_a_run_is_followed_by_a_whole_sca
     assert_eq!(rows(&syncline).await.len(), 27);
 }
 
+/// What a service answers to its n-th call.
+type Answer = fn(usize) -> PullPage;
+
 #[tokio::test]
 async fn pages_that_lead_nowhere_end_in_an_error() {
     let world = World::new();
@@ -442,7 +445,7 @@ async fn pages_that_lead_nowhere_end_in_an_error() {
     let syncline = world.open(provider.clone()).await;
     let connection = connect(&syncline).await;
     // The same token for ever; a circle of three; empty pages without end.
-    let cases: [(&str, fn(usize) -> PullPage); 3] = [
+    let cases: [(&str, Answer); 3] = [
         ("repeats its token", |_| then(page([("a", json!({ "id": "a" }))]), "same")),
         ("pages in a circle", |n| then(page([("a", json!({ "id": "a" }))]), ["x", "y", "z"][n % 3])),
         ("has empty pages without end", |n| then(page([]), format!("{n}"))),

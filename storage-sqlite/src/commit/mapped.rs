@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use rusqlite::types::ValueRef;
 use sync_core::{
-    Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, join_key, key_text,
+    Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, Target, join_key, key_text,
     mapping::{Decision, Stored, decide},
     store::PartitionBatch,
 };
@@ -78,7 +78,10 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
                     page.present(work, cache, &record.id)?;
                 }
                 Ok(_) if duplicated.contains(number, at) => match commit.target.duplicates {
-                    Duplicates::FirstWins => work.tally.skipped(twice(record)),
+                    Duplicates::FirstWins => {
+                        let warning = twice_in(&commit.target, record);
+                        work.tally.skipped(warning);
+                    }
                     Duplicates::LastWins => {
                         work.tally.counts.skipped += 1;
                         page.present(work, cache, &record.id)?;
@@ -173,7 +176,8 @@ impl<'a> Page<'a> {
         let (partition, type_id) = (&self.part.partition, self.rows.type_id());
         let known = link::find(work, type_id, partition, record, key)?;
         if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
-            work.tally.skipped(twice(record));
+            let warning = twice_in(&work.commit.target, record);
+            work.tally.skipped(warning);
             return Ok(());
         }
         work.journal.open(key);
@@ -442,4 +446,18 @@ fn owners(work: &Work<'_>, type_id: i64, key: &str) -> Db<HashMap<String, i32>> 
         .prepare_cached("SELECT field, priority FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?;
     let rows = found.query_map((work.workspace.as_str(), type_id, key), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The warning about a key that stands twice, naming the place of its first column in the source.
+fn twice_in(target: &Target, record: &Record) -> RecordFailure {
+    let first = match &target.place {
+        Place::Managed { key } => key.first(),
+        Place::Host(table) => table.key.first(),
+        Place::Stream => None,
+    };
+    let place = first.and_then(|field| target.source.refs.get(field));
+    match place {
+        Some(place) => twice(record).in_column(&**place),
+        None => twice(record),
+    }
 }

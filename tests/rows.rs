@@ -13,11 +13,10 @@ use support::{
     World, clean,
     scripted::{Scripted, last, page, then},
     services::{Chat, SPREADSHEET, connect_sheets, movies, movies_pull, sheets},
-
 };
 use syncline::{
-    Connection, ConnectionPatch, ConnectionStatus, Counts, Credentials, Direction, ErrorKind, Outcome, Pull, RecordFailure,
-    Result, Run, RunFilter, RunId, RunStatus, SyncResult, Syncline, WorkspaceId,
+    Connection, ConnectionPatch, ConnectionStatus, Counts, Credentials, Direction, ErrorKind, Outcome, Pull, RecordFailure, Result, Run,
+    RunFilter, RunId, RunStatus, SyncResult, Syncline, WorkspaceId,
     core::{ConnectionId, Error, PullPage, RunError, store},
 };
 

@@ -97,7 +97,7 @@ impl IntegrationSync for Warehouse {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let syncline = Syncline::builder()
         .storage(SqliteStorage::open(folder.path().join("app.db")).await?)

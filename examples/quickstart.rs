@@ -7,7 +7,7 @@ use serde_json::json;
 use syncline::{Credentials, Keyring, Pull, Sheets, SqliteStorage, Syncline, providers::sheets::simulator::SheetsSim, testkit::Simulation};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sheet = SheetsSim::new("1AbC", "Staff list");
     sheet.load("Staff", &[vec!["id", "name", "town"], vec!["1", "Ada", "London"], vec!["2", "Grace", "Arlington"]]);
     let google = Simulation::new(sheet);

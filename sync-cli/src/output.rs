@@ -188,7 +188,8 @@ pub(crate) fn width() -> usize {
     Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| usize::from(columns).max(40))
 }
 
-/// Rows under a header, every column as wide as it has to be, the widest cut until all fit into `width`.
+/// Rows under a header, every column as wide as it has to be, the widest cut until all fit into `width`. The first column is what
+/// rows are asked for by, so it is cut last. Columns of numbers stand to the right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: usize, style: Style) -> Vec<String> {
     let mut widths: Vec<usize> = header.iter().map(|name| measure_text_width(name)).collect();
     for row in rows {
@@ -197,13 +198,16 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: usize, style: 
         }
     }
     fit(&mut widths, width);
+    let numeric: Vec<bool> =
+        (0..header.len()).map(|column| rows.iter().all(|row| row.get(column).is_none_or(|cell| is_number(cell)))).collect();
     let draw = |cells: &mut dyn Iterator<Item = &str>| -> String {
         let parts: Vec<String> = cells
             .zip(&widths)
-            .map(|(cell, width)| {
+            .zip(&numeric)
+            .map(|((cell, width), numeric)| {
                 let cell = truncate_str(cell, *width, "…");
-                let gap = width.saturating_sub(measure_text_width(&cell));
-                format!("{cell}{}", " ".repeat(gap))
+                let gap = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
+                if *numeric { format!("{gap}{cell}") } else { format!("{cell}{gap}") }
             })
             .collect();
         parts.join("  ").trim_end().to_owned()
@@ -213,12 +217,21 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: usize, style: 
     lines
 }
 
-/// Takes from the widest columns until the sum fits; none falls below 6.
+fn is_number(cell: &str) -> bool {
+    let digits = cell.strip_prefix('-').unwrap_or(cell);
+    cell == "–"
+        || digits.is_empty()
+        || digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| matches!(c, '0'..='9' | ',' | '.'))
+}
+
+/// Takes from the widest columns until the sum fits; from the first one only when no other is left to take from.
 fn fit(widths: &mut [usize], total: usize) {
+    const LEAST: usize = 6;
     let gaps = widths.len().saturating_sub(1) * 2;
     while widths.iter().sum::<usize>() + gaps > total {
-        let Some(widest) = widths.iter_mut().max() else { return };
-        if *widest <= 6 {
+        let Some((first, others)) = widths.split_first_mut() else { return };
+        let widest = others.iter_mut().max().filter(|width| **width > LEAST).unwrap_or(first);
+        if *widest <= LEAST {
             return;
         }
         *widest -= 1;
@@ -242,6 +255,10 @@ mod tests {
         let lines = table(&["key", "text", "n"], &rows, 40, Style(false));
         assert!(lines.iter().all(|line| measure_text_width(line) <= 40), "{lines:#?}");
         assert!(lines[1].contains('…') && lines[2].contains("short") && lines[2].ends_with("日本"), "{lines:#?}");
+        let keys = vec![vec!["a-key-of-some-length".into(), "text of some length".into()]];
+        assert!(table(&["key", "text"], &keys, 30, Style(false))[1].starts_with("a-key-of-some-length  text of"), "keys are cut last");
+        let numbers = vec![vec!["1,234".into(), "a".into()], vec!["–".into(), "b".into()]];
+        assert_eq!(table(&["n", "x"], &numbers, 30, Style(false)), ["    n  x", "1,234  a", "    –  b"]);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use tokio::sync::broadcast;
 use crate::{
     Clock, Keyring, Syncline, SystemClock,
     crash::CrashPoints,
+    pull::Stopping,
     services::{Breakers, Limits, Overrides, Shared},
-    syncline::Engine,
+    syncline::{Engine, Unended},
 };
 
 /// Events kept for a reader that is behind.
@@ -111,6 +112,8 @@ impl Builder {
             transforms: self.transforms,
             events: broadcast::Sender::new(EVENTS_KEPT),
             crash_points: self.crash_points,
+            unended: Unended::default(),
+            stopping: Stopping::default(),
         })))
     }
 }

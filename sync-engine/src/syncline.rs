@@ -1,11 +1,15 @@
 //! The engine's handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sync_core::{Registry, WorkspaceId, mapping::Transforms, store::Storage};
+use sync_core::{
+    Registry, Result, WorkspaceId,
+    mapping::Transforms,
+    store::{Fence, RunEnd, Storage, WorkspaceStore},
+};
 use tokio::sync::broadcast;
 
-use crate::{Builder, Events, SyncEvent, Workspace, crash::CrashPoints, services::Shared};
+use crate::{Builder, Events, SyncEvent, Workspace, crash::CrashPoints, pull::Stopping, services::Shared};
 
 /// The engine. A cheap clone; there is no way to data but through a [`Workspace`].
 #[derive(Clone, Debug)]
@@ -19,6 +23,40 @@ pub(crate) struct Engine {
     pub(crate) transforms: Transforms,
     pub(crate) events: broadcast::Sender<SyncEvent>,
     pub(crate) crash_points: CrashPoints,
+    /// Ends of runs of this process that the database refused to take.
+    pub(crate) unended: Unended,
+    pub(crate) stopping: Stopping,
+}
+
+/// Ends that could not be written, since the database was locked or full. Their runs are over, but say `running` and hold their stream,
+/// so they are written before the next run of the workspace begins.
+#[derive(Debug, Default)]
+pub(crate) struct Unended(Mutex<Vec<(WorkspaceId, Fence, RunEnd)>>);
+
+impl Unended {
+    pub(crate) fn keep(&self, workspace: &WorkspaceId, fence: Fence, end: RunEnd) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((workspace.clone(), fence, end));
+    }
+
+    /// Writes those of one workspace; what is refused again is kept.
+    pub(crate) async fn write(&self, workspace: &WorkspaceId, store: &dyn WorkspaceStore) -> Result<()> {
+        loop {
+            let next = {
+                let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                ends.iter().position(|(whose, ..)| whose == workspace).map(|at| ends.swap_remove(at))
+            };
+            let Some((_, fence, end)) = next else { return Ok(()) };
+            match store.end_run(fence, end.clone()).await {
+                Ok(run) => tracing::info!(run = %run.id, "wrote the end of a run that the database had refused"),
+                // Somebody has ended it for us.
+                Err(error) if error.kind() == sync_core::ErrorKind::LeaseLost => {}
+                Err(error) => {
+                    self.keep(workspace, fence, end);
+                    return Err(error);
+                }
+            }
+        }
+    }
 }
 
 impl Engine {

@@ -103,6 +103,6 @@ mod tests {
         };
         let rows = [row("a", json!({ "name": "x\u{1b}y" })), row("b", json!({ "name": null, "extra": 7 }))];
         let lines = as_table(&rows, 80, Style::plain());
-        assert_eq!(lines, ["key  name  extra", "a    x y", "b    –     7"]);
+        assert_eq!(lines, ["key  name  extra", "a    x y", "b    –         7"]);
     }
 }

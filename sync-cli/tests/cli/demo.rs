@@ -52,6 +52,7 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     // The renamed key.
     let refused = figures(line(&demo, "Airports → sheets_airports", 2));
     assert_eq!(refused, [0, 0, 0, 0, 0, 0, 0, 3376]);
+    assert_eq!(figures(line(&demo, "Airports → sheets_airports", 3)), [3376, 0, 0, 3376, 0, 0, 0, 3376]);
     assert!(demo.out.contains("\"IATA code\", \"name\", \"city\""), "the headers it saw: {}", demo.out);
 
     // The dropped run and the one that went on.
@@ -80,7 +81,7 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     drop(db);
 
     // What the demo tells its reader to try.
-    let commands: Vec<&str> = demo.out.lines().filter_map(|line| line.trim().strip_prefix("syncline --database ")).collect();
+    let commands: Vec<&str> = demo.out.lines().filter_map(|line| Some(line.split_once("syncline --database ")?.1)).collect();
     assert_eq!(commands.len(), 2, "{}", demo.out);
     for command in commands {
         let words: Vec<&str> = std::iter::once("--database").chain(command.split(' ')).collect();
@@ -98,7 +99,7 @@ async fn a_demo_replaces_only_a_demos_database_and_answers_json() {
     let first = said(house.bare(&["demo", "--json", "--database", "my demo.db"]));
     let document = first.json();
     assert_eq!((first.code, &document["database"]), (0, &Value::from("my demo.db")));
-    assert_eq!(document["runs"].as_array().expect("runs").len(), 10, "{document}");
+    assert_eq!(document["runs"].as_array().expect("runs").len(), 11, "{document}");
     assert_eq!(said(house.bare(&["demo", "--database", "my demo.db"])).code, 2, "it exists");
     assert_eq!(said(house.bare(&["demo", "--json", "--database", "my demo.db", "--force"])).code, 0);
 }

@@ -2,7 +2,9 @@
 
 mod configuration;
 mod demo;
+mod examples;
 mod house;
 mod journey;
 mod secrets;
+mod slack;
 mod wrong;

@@ -5,12 +5,13 @@ mod committer;
 mod lane;
 mod plan;
 mod run;
+mod stopping;
 
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{PartitionId, StreamName, mapping::Mapping};
 
-pub(crate) use self::run::run;
+pub(crate) use self::{run::run, stopping::Stopping};
 
 /// What to read, and how.
 ///

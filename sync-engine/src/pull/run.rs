@@ -8,13 +8,14 @@ use sync_core::{
     mapping::CompiledMapping,
     store::{Begin, Feed, Fence, NewRun, Run, RunEnd, RunStatus, Sweep, SweepReport},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
     Pull,
     committer::{Committer, Lanes},
     lane::Fetch,
     plan::{Plan, entity_of},
+    stopping::{Caller, Key, Running},
 };
 use crate::{Connection, SyncEvent};
 
@@ -38,6 +39,7 @@ struct Report {
 /// A run about to begin.
 struct Job {
     connection: Connection,
+    key: Key,
     pull: Pull,
     feed: Feed,
     entity: EntityType,
@@ -59,20 +61,22 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
     let entity = mapping.as_ref().map_or_else(own_table, |mapping| mapping.entity().clone());
     // The run is a task of its own from before its row is written until its end is, so that dropping the caller's future at any
     // await leaves no row behind that says `running`.
-    let (alive, dropped) = oneshot::channel::<()>();
-    let task = tokio::spawn(owned(Job { connection: connection.clone(), pull, feed, entity, mapping, cx }, dropped));
-    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e))?;
-    drop(alive);
-    result
+    let key = (connection.workspace.id.clone(), connection.id.clone(), pull.stream.clone());
+    let (caller, running) = Caller::new(Arc::clone(&connection.workspace.engine), key.clone());
+    let task = tokio::spawn(owned(Job { connection: connection.clone(), key, pull, feed, entity, mapping, cx }, running));
+    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e));
+    caller.done();
+    result?
 }
 
-async fn owned(job: Job, dropped: oneshot::Receiver<()>) -> Result<SyncResult> {
+async fn owned(job: Job, running: Running) -> Result<SyncResult> {
+    let Running { stopped, end: _until_the_end } = running;
     let fence = begin(&job).await?;
     let connection = job.connection.clone();
     let work = AssertUnwindSafe(Box::pin(execute(job, fence))).catch_unwind();
     let ended = tokio::select! {
         ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
-        _ = dropped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
+        _ = stopped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
     };
     end(&connection, fence, ended).await
 }
@@ -80,6 +84,7 @@ async fn owned(job: Job, dropped: oneshot::Receiver<()>) -> Result<SyncResult> {
 async fn begin(job: &Job) -> Result<Fence> {
     let Job { connection, pull, feed, entity, .. } = job;
     let engine = &connection.workspace.engine;
+    engine.unended.write(&connection.workspace.id, &*connection.workspace.store).await?;
     let at = engine.shared.clock.now();
     let new = NewRun {
         feed: feed.clone(),
@@ -89,7 +94,11 @@ async fn begin(job: &Job) -> Result<Fence> {
         triggered_by: pull.triggered_by.clone(),
         at,
     };
-    let fence = match connection.workspace.store.begin_run(new).await? {
+    let mut begun = connection.workspace.store.begin_run(new.clone()).await?;
+    if matches!(begun, Begin::Busy(_)) && engine.stopping.wait(&job.key).await {
+        begun = connection.workspace.store.begin_run(new).await?;
+    }
+    let fence = match begun {
         Begin::Started(fence) => fence,
         Begin::Busy(other) => {
             let since = other.started_at.format("%F %T UTC");
@@ -138,7 +147,15 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
         },
     };
     engine.crash_points.at("p15");
-    let run = store.end_run(fence, end).await?;
+    let run = match store.end_run(fence, end.clone()).await {
+        Ok(run) => run,
+        Err(error) => {
+            if error.kind() != ErrorKind::LeaseLost {
+                engine.unended.keep(&connection.workspace.id, fence, end);
+            }
+            return Err(error);
+        }
+    };
     let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
     connection.log_sync_activity(&result).await?;
     match &ended {

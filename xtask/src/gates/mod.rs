@@ -84,8 +84,9 @@ fn features() -> Result {
     Ok(())
 }
 
+/// Libraries only: the program `syncline` would write over the pages of the library of that name.
 fn docs() -> Result {
-    shell::run(cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"))
+    shell::run(cargo(&["doc", "--workspace", "--lib", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 #[cfg(test)]

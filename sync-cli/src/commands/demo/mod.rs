@@ -149,7 +149,10 @@ async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulatio
         stage.say(format!("{} {}", stage.style.faint("to do:"), error.hint));
     }
     book.sim().rename_key_header(true);
-    stage.promise(!run.errors.is_empty() && run.counts.read == 0, "a renamed key stops the run")
+    stage.say("The header gets its name back:");
+    let healed = stage.pull(sheets, airports(), "Airports").await?;
+    let kept = !run.errors.is_empty() && run.counts.read == 0 && healed.counts.unchanged == healed.counts.read;
+    stage.promise(kept, "a renamed key stops the run and harms nothing")
 }
 
 async fn half_way(stage: &mut Stage, slack: &Connection, talk: &Simulation<Talk>, whole: usize) -> Done<()> {
@@ -230,10 +233,18 @@ async fn where_from(stage: &mut Stage, airport: &str) -> Done<()> {
 }
 
 fn look_yourself(stage: &mut Stage, database: &str, airport: &str, config: &Config) {
-    let workspace = if config.workspace == "default" { String::new() } else { format!(" --workspace {}", config.workspace) };
+    let workspace = if config.workspace == "default" { String::new() } else { format!(" --workspace {}", word(&config.workspace)) };
+    let program = std::env::args().next().unwrap_or_else(|| "syncline".into());
+    let (program, database) = (word(&program), word(database));
     stage.step("Look yourself");
     stage.command(&format!("sqlite3 {database} \"select title, released_on, us_gross from movie order by us_gross desc limit 5\""));
-    stage.command(&format!("sqlite3 {database} \"select field_name, previous_value, new_value, source_ref from syncline_field_lineage where entity_id = '{airport}'\""));
-    stage.command(&format!("syncline --database {database}{workspace} explain sheets_airports {airport}"));
-    stage.command(&format!("syncline --database {database}{workspace} runs"));
+    stage.command(&format!("sqlite3 {database} \"select * from syncline_field_lineage where entity_id = '{airport}'\""));
+    stage.command(&format!("{program} --database {database}{workspace} explain sheets_airports {airport}"));
+    stage.command(&format!("{program} --database {database}{workspace} runs"));
+}
+
+/// A word as a shell takes it.
+fn word(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '\\'));
+    if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

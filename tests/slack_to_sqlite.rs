@@ -105,7 +105,7 @@ async fn only_the_chosen_channels_are_read() {
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     let read: Vec<_> = chat.simulation.calls().into_iter().filter(|call| call.operation == "slack.conversations.history").collect();
     assert!(!read.is_empty());
-    assert_eq!(world.ask_all("SELECT DISTINCT channel_id FROM slack_messages"), [chat.general.clone()]);
+    assert_eq!(world.ask_all("SELECT DISTINCT channel_id FROM slack_messages"), std::slice::from_ref(&chat.general));
     assert_eq!(world.ask("SELECT count(*) FROM slack_messages"), "4");
     // A channel that does not exist is named with those that do.
     let settings = json!({ "channels": ["genral"] });

@@ -124,9 +124,12 @@ struct Kept {
     errors: Vec<RunError>,
 }
 
+/// Whether and how often it is scheduled, and its last error and how many there were in a row.
+type Switches = (bool, u32, Option<Box<str>>, u32);
+
 impl Kept {
     /// Takes a connection apart completely: a field more or less, or of another type, does not compile.
-    fn of(row: store::Connection, run: Run, result: SyncResult) -> (Self, (bool, u32, Option<Box<str>>, u32)) {
+    fn of(row: store::Connection, run: Run, result: SyncResult) -> (Self, Switches) {
         let store::Connection {
             workspace_id,
             id,

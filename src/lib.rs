@@ -36,3 +36,8 @@ pub use sync_core::{
 pub use sync_engine::{
     Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, SyncEvent, Syncline, SystemClock, Workspace,
 };
+
+/// The guide's code compiles and runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;

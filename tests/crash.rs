@@ -59,7 +59,7 @@ impl Order {
         // Nothing is waited for: the engine's own quotas are not what is tested here.
         let clock = VirtualClock::new(start() + Duration::from_secs(86_400));
         builder = builder.clock(TestClock(clock)).quota("sheets", "read", 1_000_000, Duration::from_secs(1));
-        for bucket in ["conversations.list", "conversations.history", "conversations.replies", "users.list"] {
+        for bucket in ["auth.test", "conversations.list", "conversations.history", "conversations.replies", "users.list"] {
             builder = builder.quota("slack", bucket, 1_000_000, Duration::from_secs(1));
         }
         if let Some((point, hit)) = self.stop.clone() {
@@ -82,7 +82,7 @@ impl Order {
                 acme.connect("sheets", Credentials::token("ya29.good")).settings(settings).await.expect("it connects")
             }
             Service::Slack => {
-                let settings = json!({ "page_size": 10 });
+                let settings = json!({ "history_limit": 10 });
                 acme.connect("slack", Credentials::token("xoxb-good")).settings(settings).await.expect("it connects")
             }
         }
@@ -238,9 +238,8 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     let world = World::new();
     let chat = Chat::new(&world);
     let (sim, general, random) = (chat.sim(), &chat.general, &chat.random);
-    sim.without_limits();
     for n in 0..60 {
-        sim.post(if n % 3 == 0 { random } else { general }, &chat.bob, &ts(-90_000 + n * 60, 10), &format!("remark {n}"));
+        sim.at(&ts(-90_000 + n * 60, 10)).post(if n % 3 == 0 { random } else { general }, &chat.bob, &format!("remark {n}"));
     }
     let served = chat.simulation.serve().await.expect("a port");
     let url = format!("{}/api/", served.url);
@@ -256,11 +255,11 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     // The same from cursors on: new messages, a late reply, an edit.
     order.work().await;
     for n in 0..25 {
-        sim.post(general, &chat.ada, &ts(3_600 + n * 60, 20), &format!("later {n}"));
-        sim.post(random, &chat.bob, &ts(3_600 + n * 60, 30), &format!("elsewhere {n}"));
+        sim.at(&ts(3_600 + n * 60, 20)).post(general, &chat.ada, &format!("later {n}"));
+        sim.at(&ts(3_600 + n * 60, 30)).post(random, &chat.bob, &format!("elsewhere {n}"));
     }
-    sim.reply(general, &chat.question, &chat.bob, &ts(4_000, 1), "Late");
-    sim.edit(general, &chat.question, "Anyone there?", &ts(4_100, 0));
+    sim.at(&ts(4_000, 1)).reply(general, &chat.question, &chat.bob, "Late");
+    sim.at(&ts(4_100, 0)).edit(general, &chat.question, "Anyone there?");
     let (second, template) = (order.clone(), world.path());
     aside(move || kill_everywhere(&second, &template, WRITING)).await;
 
@@ -269,7 +268,7 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     for n in [3, 9, 12] {
         sim.delete(random, &ts(-90_000 + n * 60, 10));
     }
-    sim.edit(random, &chat.news, "All loud", &ts(5_000, 0));
+    sim.at(&ts(5_000, 0)).edit(random, &chat.news, "All loud");
     let (full, template) = (Order { full: true, ..order }, world.path());
     aside(move || kill_everywhere(&full, &template, &[WRITING, SWEEPING].concat())).await;
     drop(served);

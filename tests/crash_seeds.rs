@@ -37,7 +37,7 @@ impl Case {
         provider.source(source.clone());
         for partition in partitions {
             for n in 0..12 + random.below(40) {
-                let at = start() + TimeDelta::seconds(random.below(30) as i64);
+                let at = start() - TimeDelta::seconds(60 + random.below(30) as i64);
                 source.put(partition, Item::new(format!("{partition}{n}"), at, format!("first {n}")));
             }
         }

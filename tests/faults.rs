@@ -62,8 +62,8 @@ async fn slack() -> ChatWorld {
     let connection = connect_slack(&syncline, json!({})).await;
     clean(&connection.sync_from_external(Pull::stream("messages")).await.expect("it runs"));
     world.clock.advance(Duration::from_secs(3_600));
-    chat.sim().post(&chat.general, &chat.ada, &ts(1_000, 1), "new");
-    chat.sim().post(&chat.random, &chat.ada, &ts(1_100, 1), "new too");
+    chat.sim().at(&ts(1_000, 1)).post(&chat.general, &chat.ada, "new");
+    chat.sim().at(&ts(1_100, 1)).post(&chat.random, &chat.ada, "new too");
     ChatWorld { world, chat, syncline, connection }
 }
 

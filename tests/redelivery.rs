@@ -435,6 +435,9 @@ async fn a_cursor_that_expires_in_the_middle_of_a_run_is_followed_by_a_whole_sca
     assert_eq!(rows(&syncline).await.len(), 27);
 }
 
+/// What a service answers to its n-th call.
+type Answer = fn(usize) -> PullPage;
+
 #[tokio::test]
 async fn pages_that_lead_nowhere_end_in_an_error() {
     let world = World::new();
@@ -442,11 +445,10 @@ async fn pages_that_lead_nowhere_end_in_an_error() {
     let syncline = world.open(provider.clone()).await;
     let connection = connect(&syncline).await;
     // The same token for ever; a circle of three; empty pages without end.
-    let circle = |n: usize| then(page([("a", json!({ "id": "a" }))]), ["x", "y", "z"][n % 3]);
-    let cases: Vec<(&str, Box<dyn Fn(usize) -> PullPage + Send + Sync>)> = vec![
-        ("repeats its token", Box::new(|_| then(page([("a", json!({ "id": "a" }))]), "same"))),
-        ("pages in a circle", Box::new(circle)),
-        ("has empty pages without end", Box::new(|n| then(page([]), format!("{n}")))),
+    let cases: [(&str, Answer); 3] = [
+        ("repeats its token", |_| then(page([("a", json!({ "id": "a" }))]), "same")),
+        ("pages in a circle", |n| then(page([("a", json!({ "id": "a" }))]), ["x", "y", "z"][n % 3])),
+        ("has empty pages without end", |n| then(page([]), format!("{n}"))),
     ];
     for (what, answer) in cases {
         provider.answer(move |_, n| Ok(answer(n)));
@@ -619,6 +621,23 @@ async fn a_run_that_is_not_ready_is_asked_again_after_the_wait() {
     clean(&connection.sync_from_external(items()).await.expect("it runs"));
     assert_eq!(world.clock.slept().iter().filter(|wait| **wait == Duration::from_secs(30)).count(), 3);
     assert_eq!(rows(&syncline).await.len(), 2);
+}
+
+#[tokio::test]
+async fn commits_are_as_large_as_the_setting_says() {
+    let world = World::new();
+    // No commit comes early because a second has passed.
+    world.clock.hold(true);
+    let (provider, storage) = (Scripted::new("demo"), Faulty::new(world.storage().await));
+    let syncline = world.open_on(storage.clone(), provider.clone()).await;
+    let connection = connect(&syncline).await;
+    for (rows, commits) in [(50, 4), (10, 20), (2_000, 1)] {
+        provider.pages(scan(&texts(200, &format!("commits of {rows}"))));
+        storage.harm(None);
+        clean(&connection.sync_from_external(items().full().commit_rows(rows)).await.expect("it runs"));
+        let made = storage.calls().iter().filter(|name| **name == "commit").count();
+        assert_eq!(made, commits, "200 rows, {rows} at a time");
+    }
 }
 
 #[tokio::test]

@@ -171,7 +171,6 @@ async fn no_planted_secret_turns_up_anywhere_through_good_and_failing_pulls() {
     sheet.sim().set_reads_per_minute(u32::MAX);
     let chat = Chat::new(&world);
     chat.sim().expect_token(slack.secret());
-    chat.sim().without_limits();
     let storage = world.storage().await;
     let builder = world.builder().storage(storage.clone()).provider(sheets(&sheet)).provider(chat.provider());
     let mut seen = Seen::default();

@@ -85,10 +85,10 @@ async fn a_sender_is_looked_up_once() {
     let world = World::new();
     let chat = Chat::new(&world);
     for n in 0..50 {
-        chat.sim().post(&chat.general, &chat.bob, &ts(-100 + n, 7), "again");
+        chat.sim().at(&ts(-100 + n, 7)).post(&chat.general, &chat.bob, "again");
     }
     let syncline = world.open(chat.provider()).await;
-    let connection = connect_slack(&syncline, json!({ "page_size": 10 })).await;
+    let connection = connect_slack(&syncline, json!({ "history_limit": 10 })).await;
     clean(&connection.sync_from_external(messages().safety_lag(Duration::ZERO)).await.expect("it runs"));
     let asked = chat.simulation.count("slack.users.info") + chat.simulation.count("slack.users.list");
     assert!(asked <= 2, "{asked} look-ups for two users");
@@ -105,7 +105,7 @@ async fn only_the_chosen_channels_are_read() {
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     let read: Vec<_> = chat.simulation.calls().into_iter().filter(|call| call.operation == "slack.conversations.history").collect();
     assert!(!read.is_empty());
-    assert_eq!(world.ask_all("SELECT DISTINCT channel_id FROM slack_messages"), [chat.general.clone()]);
+    assert_eq!(world.ask_all("SELECT DISTINCT channel_id FROM slack_messages"), std::slice::from_ref(&chat.general));
     assert_eq!(world.ask("SELECT count(*) FROM slack_messages"), "4");
     // A channel that does not exist is named with those that do.
     let settings = json!({ "channels": ["genral"] });
@@ -126,8 +126,8 @@ async fn a_late_reply_and_an_edit_inside_the_look_back_are_found() {
     clean(&connection.sync_from_external(Pull::mapped(communication())).await.expect("it runs"));
     // Two hours later: nothing is new at the top, but the old thread goes on and its question was corrected.
     world.clock.advance(Duration::from_secs(7_200));
-    let late = chat.sim().reply(&chat.general, &chat.question, &chat.bob, &ts(3_600, 42), "Late, but here");
-    chat.sim().edit(&chat.general, &chat.question, "Anyone there?", &ts(3_700, 0));
+    let late = chat.sim().at(&ts(3_600, 42)).reply(&chat.general, &chat.question, &chat.bob, "Late, but here");
+    chat.sim().at(&ts(3_700, 0)).edit(&chat.general, &chat.question, "Anyone there?");
     let result = connection.sync_from_external(Pull::mapped(communication())).await.expect("it runs");
     clean(&result);
     // The parent's reply count and newest reply change with it in Slack; here only what is mapped counts.
@@ -149,14 +149,14 @@ async fn an_incremental_pull_asks_only_for_what_is_new_and_what_may_have_changed
     let world = World::new();
     let chat = Chat::new(&world);
     for n in 0..200 {
-        chat.sim().post(&chat.general, &chat.ada, &ts(-20 * 86_400 + n * 60, 1), "old");
+        chat.sim().at(&ts(-20 * 86_400 + n * 60, 1)).post(&chat.general, &chat.ada, "old");
     }
     let syncline = world.open(chat.provider()).await;
     let connection = connect_slack(&syncline, json!({})).await;
     let first = connection.sync_from_external(messages()).await.expect("it runs");
     assert_eq!((first.counts.read, first.counts.created), (205, 205));
     world.clock.advance(DAY);
-    chat.sim().post(&chat.general, &chat.ada, &ts(80_000, 1), "new");
+    chat.sim().at(&ts(80_000, 1)).post(&chat.general, &chat.ada, "new");
     let second = connection.sync_from_external(messages()).await.expect("it runs");
     clean(&second);
     assert_eq!(second.counts.created, 1);
@@ -172,7 +172,7 @@ async fn a_deleted_message_is_found_by_a_full_pull() {
     let chat = Chat::new(&world);
     let mut spam = String::new();
     for n in 0..10 {
-        spam = chat.sim().post(&chat.random, &chat.bob, &ts(-1_000 + n, 0), "spam");
+        spam = chat.sim().at(&ts(-1_000 + n, 0)).post(&chat.random, &chat.bob, "spam");
     }
     let syncline = world.open(chat.provider()).await;
     let connection = connect_slack(&syncline, json!({})).await;
@@ -211,7 +211,7 @@ async fn two_mappings_of_one_stream_have_cursors_of_their_own() {
         .column(Column::new("text").to("words"));
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     world.clock.advance(3 * DAY);
-    let fresh = chat.sim().post(&chat.general, &chat.ada, &ts(2 * 86_400, 5), "fresh");
+    let fresh = chat.sim().at(&ts(2 * 86_400, 5)).post(&chat.general, &chat.ada, "fresh");
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     // The others begin at the beginning, wherever the first one is.
     for pull in [Pull::mapped(communication()), Pull::mapped(short.clone())] {
@@ -220,7 +220,7 @@ async fn two_mappings_of_one_stream_have_cursors_of_their_own() {
         assert_eq!(result.counts.created, 6);
     }
     world.clock.advance(3 * DAY);
-    chat.sim().post(&chat.general, &chat.ada, &ts(5 * 86_400, 5), "fresher");
+    chat.sim().at(&ts(5 * 86_400, 5)).post(&chat.general, &chat.ada, "fresher");
     clean(&connection.sync_from_external(Pull::mapped(short)).await.expect("it runs"));
     let acme = syncline.workspace("acme");
     for (entity, count) in [("slack_messages", 6), ("communication", 6), ("remark", 7)] {
@@ -232,7 +232,7 @@ async fn two_mappings_of_one_stream_have_cursors_of_their_own() {
             chat.general
         ))
     };
-    assert_eq!(of(""), of("slack-communication"));
+    assert_eq!(of(""), of("communication"));
     assert!(of("").contains(&fresh) && of("short").contains(&ts(5 * 86_400, 5)), "{} {}", of(""), of("short"));
 }
 
@@ -245,9 +245,9 @@ async fn a_channel_the_app_was_put_out_of_fails_alone_and_goes_on_later() {
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     let before = world.ask(&format!("SELECT cursor_state FROM syncline_sync_cursors WHERE partition_id = '{}'", chat.random));
     world.clock.advance(Duration::from_secs(3_600));
-    chat.sim().set_member(&chat.random, false, false);
-    chat.sim().post(&chat.random, &chat.ada, &ts(1_000, 1), "unseen");
-    chat.sim().post(&chat.general, &chat.ada, &ts(1_100, 1), "seen");
+    chat.sim().put_out(&chat.random);
+    chat.sim().at(&ts(1_000, 1)).post(&chat.random, &chat.ada, "unseen");
+    chat.sim().at(&ts(1_100, 1)).post(&chat.general, &chat.ada, "seen");
     for pull in [messages(), messages().full()] {
         let result = connection.sync_from_external(pull).await.expect("it runs");
         assert_eq!((result.outcome, result.success()), (Outcome::Partial, true));
@@ -259,9 +259,38 @@ async fn a_channel_the_app_was_put_out_of_fails_alone_and_goes_on_later() {
     assert_eq!(world.ask("SELECT count(*) FROM slack_messages WHERE text = 'seen'"), "1");
     assert_eq!(world.ask(&format!("SELECT count(*) FROM slack_messages WHERE channel_id = '{}'", chat.random)), "1");
     assert_eq!(world.ask(&format!("SELECT cursor_state FROM syncline_sync_cursors WHERE partition_id = '{}'", chat.random)), before);
-    chat.sim().set_member(&chat.random, true, false);
+    chat.sim().set_member(&chat.random, true);
     clean(&connection.sync_from_external(messages()).await.expect("it runs"));
     assert_eq!(world.ask("SELECT count(*) FROM slack_messages WHERE text = 'unseen'"), "1");
+}
+
+#[tokio::test]
+async fn a_channel_that_is_there_but_not_read_keeps_its_rows() {
+    let world = World::new();
+    let chat = Chat::new(&world);
+    let syncline = world.open(chat.provider()).await;
+    let connection = connect_slack(&syncline, json!({})).await;
+    clean(&connection.sync_from_external(messages()).await.expect("it runs"));
+    let unselected = syncline::ConnectionPatch { settings: Some(json!({ "channels": ["general"] })), ..Default::default() };
+    let kept = async |why: &str| {
+        let result = connection.sync_from_external(messages().full()).await.expect("it runs");
+        clean(&result);
+        assert_eq!((result.counts.read, result.counts.swept), (4, 0), "{why}");
+    };
+    chat.sim().archive(&chat.random, true);
+    kept("archived").await;
+    chat.sim().archive(&chat.random, false);
+    chat.sim().set_member(&chat.random, false);
+    kept("left").await;
+    chat.sim().set_member(&chat.random, true);
+    connection.save_config(unselected).await.expect("saved");
+    kept("not selected").await;
+    let all = syncline::ConnectionPatch { settings: Some(json!({})), ..Default::default() };
+    connection.save_config(all).await.expect("saved");
+    chat.sim().remove_channel(&chat.random);
+    let result = connection.sync_from_external(messages().full()).await.expect("it runs");
+    clean(&result);
+    assert_eq!((result.counts.read, result.counts.swept), (4, 1), "the channel is gone");
 }
 
 #[tokio::test]
@@ -286,12 +315,13 @@ async fn channels_and_users_are_tables_of_their_own() {
 async fn slacks_limits_are_kept_without_a_single_refusal() {
     let world = World::new();
     let chat = Chat::new(&world);
+    chat.sim().enforce_quotas(false);
     for n in 0..120 {
-        let root = chat.sim().post(&chat.general, &chat.ada, &ts(-50_000 + n * 10, 1), "root");
-        chat.sim().reply(&chat.general, &root, &chat.bob, &ts(-50_000 + n * 10 + 1, 2), "reply");
+        let root = chat.sim().at(&ts(-50_000 + n * 10, 1)).post(&chat.general, &chat.ada, "root");
+        chat.sim().at(&ts(-50_000 + n * 10 + 1, 2)).reply(&chat.general, &root, &chat.bob, "reply");
     }
     let syncline = world.open(chat.provider()).await;
-    let connection = connect_slack(&syncline, json!({ "page_size": 40 })).await;
+    let connection = connect_slack(&syncline, json!({ "history_limit": 40 })).await;
     let result = connection.sync_from_external(messages()).await.expect("it runs");
     clean(&result);
     assert_eq!(result.counts.created, 245);
@@ -305,11 +335,11 @@ async fn a_workspace_under_the_rule_of_one_call_a_minute_is_read_to_its_end() {
     let world = World::new();
     let chat = Chat::new(&world);
     for n in 0..40 {
-        chat.sim().post(&chat.random, &chat.ada, &ts(-40_000 + n * 10, 1), "message");
+        chat.sim().at(&ts(-40_000 + n * 10, 1)).post(&chat.random, &chat.ada, "message");
     }
-    chat.sim().sold_outside_the_marketplace();
+    chat.sim().enforce_quotas(true);
     let syncline = world.open(chat.provider()).await;
-    let connection = connect_slack(&syncline, json!({})).await;
+    let connection = connect_slack(&syncline, json!({ "commercial": true })).await;
     let result = connection.sync_from_external(messages()).await.expect("it runs");
     clean(&result);
     assert_eq!(result.counts.created, 45);

@@ -151,7 +151,7 @@ struct Ours {
 impl Ours {
     fn open(path: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let feed = Feed { connection: "0197f0c2-7c1e-7d0a-b1c2-5a9f0e3d4b6a".into(), stream: "members".into(), mapping: "".into() };
+        let feed = Feed { connection: "0197f0c27c1e7d0ab1c25a9f0e3d4b6a".into(), stream: "members".into(), mapping: "".into() };
         let target = Target {
             entity: "mailchimp_members".into(),
             place: Place::Stream,

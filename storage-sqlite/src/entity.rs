@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, Transaction, params_from_iter, types::Value as Sql};
+use rusqlite::{Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text,
     store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport},
@@ -62,49 +62,52 @@ fn rows_of<'w>(known: &Known, workspace: &'w WorkspaceId, what: &str) -> (String
     }
 }
 
-/// The connections that have rows in a table; each is found by its first row.
-pub(crate) fn connections_in(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId) -> Db<Vec<String>> {
-    let sql =
-        format!("SELECT connection_id FROM {} WHERE workspace_id = ?1 AND connection_id > ?2 ORDER BY connection_id LIMIT 1", table.sql);
-    let mut next = tx.prepare_cached(&sql)?;
-    // The connection of rows fed through mappings is empty.
-    let empty = format!("SELECT 1 FROM {} WHERE workspace_id = ?1 AND connection_id = '' LIMIT 1", table.sql);
-    let mut found = if tx.prepare_cached(&empty)?.exists([workspace.as_str()])? { vec![String::new()] } else { Vec::new() };
-    let mut last = String::new();
-    while let Some(connection) = next.query_row((workspace.as_str(), &last), |row| row.get::<_, String>(0)).optional()? {
-        last.clone_from(&connection);
-        found.push(connection);
+/// A connection whose rows a table has: its number there and its id, which is empty for rows fed through mappings.
+type Origin = (i64, String);
+
+/// The connections of a workspace that have rows in a table.
+pub(crate) fn origins(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId) -> Db<Vec<Origin>> {
+    let mut all = tx.prepare_cached("SELECT no, connection_id FROM syncline_connection_numbers WHERE workspace_id = ?1")?;
+    let mut origins = vec![(0, String::new())];
+    for origin in all.query_map([workspace.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))? {
+        origins.push(origin?);
     }
-    Ok(found)
+    let mut any = tx.prepare_cached(&format!("SELECT 1 FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 LIMIT 1", table.sql))?;
+    let mut present = Vec::new();
+    for origin in origins {
+        if any.exists((workspace.as_str(), origin.0))? {
+            present.push(origin);
+        }
+    }
+    Ok(present)
 }
 
 fn ours(tx: &Transaction<'_>, table: &Table, workspace: &WorkspaceId, query: &EntityQuery, limit: usize) -> Db<Vec<Entity>> {
-    let connections = match &query.connection {
-        Some(connection) => vec![connection.to_string()],
-        None => connections_in(tx, table, workspace)?,
-    };
+    let mut origins = origins(tx, table, workspace)?;
+    if let Some(connection) = &query.connection {
+        origins.retain(|(_, id)| *id == connection.as_str());
+    }
     let (condition, key) = match (&query.key, &query.after) {
         (Some(key), _) => ("= ?3", &**key),
         (None, Some(after)) => ("> ?3", &**after),
         (None, None) => (">= ?3", ""),
     };
     let sql = format!(
-        "SELECT entity_id, connection_id, last_synced_at, {} FROM {} WHERE workspace_id = ?1 AND connection_id = ?2 AND entity_id {condition} \
+        "SELECT entity_id, last_synced_at, {} FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND entity_id {condition} \
          ORDER BY entity_id LIMIT ?4",
         row::columns(table),
         table.sql
     );
     let mut statement = tx.prepare_cached(&sql)?;
     let mut found = Vec::new();
-    for connection in &connections {
-        let mut rows = statement.query((workspace.as_str(), connection, key, limit as i64 + 1))?;
+    for (number, connection) in &origins {
+        let mut rows = statement.query((workspace.as_str(), number, key, limit as i64 + 1))?;
         while let Some(row) = rows.next()? {
-            let connection = row.get_ref(1)?.as_str()?;
             found.push(Entity {
                 key: row.get(0)?,
-                connection: (!connection.is_empty()).then(|| ConnectionId::from(connection)),
-                last_synced_at: time::optional(row, 2)?,
-                fields: row::object(table, row, 3)?,
+                connection: (!connection.is_empty()).then(|| ConnectionId::from(connection.as_str())),
+                last_synced_at: time::optional(row, 1)?,
+                fields: row::object(table, row, 2)?,
             });
         }
     }
@@ -153,7 +156,8 @@ fn hosts(tx: &Transaction<'_>, host: &Host, workspace: &WorkspaceId, query: &Ent
     }
     let mut rows = statement.query(params_from_iter(parameters))?;
     let mut linked = tx.prepare_cached(
-        "SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 AND connection_id = ?4",
+        "SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 AND connection_no = \
+         (SELECT no FROM syncline_connection_numbers WHERE workspace_id = ?1 AND connection_id = ?4)",
     )?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -189,7 +193,7 @@ fn list(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, quer
         Some(Known::Ours(table)) => {
             let found = ours(tx, &table, workspace, query, limit)?;
             // A table that only other workspaces have rows in is unknown here.
-            if found.is_empty() && connections_in(tx, &table, workspace)?.is_empty() {
+            if found.is_empty() && origins(tx, &table, workspace)?.is_empty() {
                 return Err(unknown(tx, workspace, entity)?.into());
             }
             Ok(found)

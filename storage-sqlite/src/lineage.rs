@@ -1,6 +1,6 @@
 //! The history of an entity, in the same terms as the view `syncline_field_lineage`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use sync_core::{
 };
 
 use crate::{
-    entity::connections_in,
+    entity::origins,
     error::{Db, damaged},
     row,
     storage::Scoped,
@@ -66,14 +66,14 @@ fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str
 /// A row that is there now: its run, the time it was made, and its fields.
 type Live = (i64, DateTime<Utc>, BTreeMap<String, String>);
 
-fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection: &str, key: &str) -> Db<Option<Live>> {
+fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection_no: i64, key: &str) -> Db<Option<Live>> {
     let sql = format!(
-        "SELECT created_run, created_at, {} FROM {} WHERE workspace_id = ?1 AND connection_id = ?2 AND entity_id = ?3 AND created_run IS NOT NULL",
+        "SELECT created_run, created_at, {} FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND entity_id = ?3 AND created_run IS NOT NULL",
         row::columns(table),
         table.sql
     );
     let mut found = tx.prepare_cached(&sql)?;
-    let mut rows = found.query((workspace.as_str(), connection, key))?;
+    let mut rows = found.query((workspace.as_str(), connection_no, key))?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let mut fields = BTreeMap::new();
     row::fields(table, row, 2, |field, json| {
@@ -148,21 +148,18 @@ fn origin(tx: &Transaction<'_>, run: i64) -> Db<Origin> {
 fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
     let Some(table) = Table::load(tx, entity)? else { return Ok(Vec::new()) };
     let mut lines = lines(tx, workspace, &table, key)?;
-    let mut connections: Vec<String> = match table.keyed {
-        Keyed::Stream | Keyed::Managed => connections_in(tx, &table, workspace)?,
-        Keyed::Host => vec![String::new()],
+    let origins: Vec<(i64, String)> = match table.keyed {
+        Keyed::Stream | Keyed::Managed => origins(tx, &table, workspace)?,
+        Keyed::Host => Vec::new(),
     };
-    connections.extend(lines.keys().cloned());
-    connections.sort_unstable();
-    connections.dedup();
     let mut changes = Vec::new();
-    for connection in connections {
-        let lines = lines.remove(&connection).unwrap_or_default();
-        let live = match table.keyed {
-            Keyed::Host => None,
-            Keyed::Stream | Keyed::Managed => live(tx, workspace, &table, &connection, key)?,
-        };
-        history(&lines, live, &mut changes);
+    for (number, connection) in origins {
+        let live = live(tx, workspace, &table, number, key)?;
+        history(&lines.remove(&connection).unwrap_or_default(), live, &mut changes);
+    }
+    // Rows that are gone, and those of the host, have their lines alone.
+    for lines in lines.into_values() {
+        history(&lines, None, &mut changes);
     }
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.
@@ -170,10 +167,10 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     let mut origins: HashMap<i64, Origin> = HashMap::new();
     let mut entries = Vec::with_capacity(changes.len());
     for change in changes {
-        if !origins.contains_key(&change.run) {
-            origins.insert(change.run, origin(tx, change.run)?);
-        }
-        let origin = &origins[&change.run];
+        let origin = match origins.entry(change.run) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(origin(tx, change.run)?),
+        };
         entries.push(LineageEntry {
             seq: change.seq,
             entity_type: entity.clone(),

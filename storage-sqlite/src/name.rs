@@ -3,7 +3,7 @@
 /// Columns every managed table has, and the names SQLite gives a row's number.
 const OWN: &[&str] = &[
     "workspace_id",
-    "connection_id",
+    "connection_no",
     "entity_id",
     "partition_id",
     "row_hash",

@@ -57,6 +57,28 @@ impl Owner {
     }
 }
 
+/// Removes the lock files of storages that ended without being closed. Only files that have been there for a while are looked at: a
+/// fresh one may be between being made and being locked. To be called inside a write transaction, as [`Owner::lives`] is, so that
+/// nobody takes a look's own lock for an owner's.
+pub(crate) fn tidy(database: &Path) {
+    const SETTLED: std::time::Duration = std::time::Duration::from_secs(60);
+    let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else { return };
+    let prefix = format!("{}-syncline-", name.to_string_lossy());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
+        if name.starts_with(&prefix)
+            && name.ends_with(".lock")
+            && age.is_some_and(|age| age > SETTLED)
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
         let _ = self.lock.unlock();

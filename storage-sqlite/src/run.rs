@@ -10,7 +10,7 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
-    failure,
+    failure, owner,
     storage::{Durability, Scoped, Shared},
     time,
 };
@@ -136,6 +136,7 @@ pub(crate) fn reap(tx: &Transaction<'_>, shared: &Shared) -> Db<u64> {
             reaped += 1;
         }
     }
+    owner::tidy(&shared.path);
     Ok(reaped)
 }
 

@@ -1,8 +1,11 @@
 //! Opening the file, and bringing our tables up to date.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 use sync_core::{Error, ErrorKind};
 
 use crate::error::{Db, file_name};
@@ -23,14 +26,28 @@ pub(crate) fn connect(path: &Path, busy_timeout: Duration, writes: bool) -> Db<C
     conn.set_prepared_statement_cache_capacity(128);
     conn.pragma_update(None, "foreign_keys", true)?;
     if writes {
-        // The answer is the mode that is in force: a file that may not be written stays in the one it is in.
-        let _mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        log_ahead(&conn, busy_timeout)?;
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -8192)?;
     } else {
         conn.pragma_update(None, "query_only", true)?;
     }
     Ok(conn)
+}
+
+/// Switches to the write-ahead log. Of several that open a new file at once SQLite turns some away without waiting, so the wait is ours.
+fn log_ahead(conn: &Connection, busy_timeout: Duration) -> Db<()> {
+    let begun = Instant::now();
+    loop {
+        // The answer is the mode that is in force: a file that may not be written stays in the one it is in.
+        match conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < busy_timeout => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn version(conn: &Connection) -> Db<i64> {

@@ -34,7 +34,10 @@ struct Chunk {
 
 /// The scans under way, as far as they are in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(HashMap<Place, Scan>);
+pub(crate) struct Seen {
+    scans: Vec<Scan>,
+    places: HashMap<Place, usize>,
+}
 
 /// One partition's scan.
 #[derive(Debug)]
@@ -67,28 +70,44 @@ macro_rules! whose {
 const WHOSE: &str = "workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 AND mapping = ?4 AND partition_id = ?5";
 
 impl Seen {
-    /// The scan `number` of a partition; what an earlier one left is forgotten.
-    pub(crate) fn scan(
+    /// The scan `number` of a partition; what an earlier one left is forgotten. Answers where it is kept until the next
+    /// [`flush`](Self::flush).
+    pub(crate) fn begin(
         &mut self,
         tx: &Transaction<'_>,
         workspace: &WorkspaceId,
         feed: &Feed,
         partition: &PartitionId,
         number: u64,
-    ) -> Db<&mut Scan> {
+    ) -> Db<usize> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
-        if self.0.get(&place).is_none_or(|scan| scan.number != number) {
-            let stored: Option<i64> = tx
-                .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?
-                .query_row(whose!(place), |row| row.get(0))
-                .optional()?;
-            if stored.map(i64::cast_unsigned) != Some(number) {
-                tx.prepare_cached(&format!("DELETE FROM syncline_scan_seen WHERE {WHOSE}"))?.execute(whose!(place))?;
-                write(tx, &place, number, STATE, OPEN)?;
-            }
-            self.0.insert(place.clone(), Scan { place: place.clone(), number, chunks: HashMap::new() });
+        let known = self.places.get(&place).copied();
+        if let Some(at) = known
+            && self.scans[at].number == number
+        {
+            return Ok(at);
         }
-        Ok(self.0.get_mut(&place).expect("it was put there above"))
+        if stored_number(tx, &place)? != Some(number) {
+            tx.prepare_cached(&format!("DELETE FROM syncline_scan_seen WHERE {WHOSE}"))?.execute(whose!(place))?;
+            write(tx, &place, number, STATE, OPEN)?;
+        }
+        let scan = Scan { place: place.clone(), number, chunks: HashMap::new() };
+        Ok(match known {
+            Some(at) => {
+                self.scans[at] = scan;
+                at
+            }
+            None => {
+                self.scans.push(scan);
+                self.places.insert(place, self.scans.len() - 1);
+                self.scans.len() - 1
+            }
+        })
+    }
+
+    /// The scan kept there.
+    pub(crate) fn at(&mut self, at: usize) -> &mut Scan {
+        &mut self.scans[at]
     }
 
     /// The scan of a partition if it is this one; others are left alone.
@@ -101,14 +120,11 @@ impl Seen {
         number: u64,
     ) -> Db<Option<&mut Scan>> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
-        let stored: Option<i64> = tx
-            .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?
-            .query_row(whose!(place), |row| row.get(0))
-            .optional()?;
-        if stored.map(i64::cast_unsigned) != Some(number) {
+        if stored_number(tx, &place)? != Some(number) {
             return Ok(None);
         }
-        self.scan(tx, workspace, feed, partition, number).map(Some)
+        let at = self.begin(tx, workspace, feed, partition, number)?;
+        Ok(Some(self.at(at)))
     }
 
     /// Forgets a row, whose number may be given to another one.
@@ -121,12 +137,9 @@ impl Seen {
         row: i64,
     ) -> Db<()> {
         let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
-        let stored: Option<i64> = tx
-            .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?
-            .query_row(whose!(place), |row| row.get(0))
-            .optional()?;
-        if let Some(number) = stored {
-            self.scan(tx, workspace, feed, partition, number.cast_unsigned())?.unset(tx, row)?;
+        if let Some(number) = stored_number(tx, &place)? {
+            let at = self.begin(tx, workspace, feed, partition, number)?;
+            self.at(at).unset(tx, row)?;
         }
         Ok(())
     }
@@ -134,7 +147,7 @@ impl Seen {
     /// Writes what changed.
     pub(crate) fn flush(&mut self, tx: &Transaction<'_>) -> Db<()> {
         let mut kept = 0;
-        for scan in self.0.values_mut() {
+        for scan in &mut self.scans {
             for (chunk, state) in scan.chunks.iter_mut().filter(|(_, state)| state.dirty) {
                 write(tx, &scan.place, scan.number, *chunk, &state.bits)?;
                 state.dirty = false;
@@ -142,14 +155,24 @@ impl Seen {
             kept += scan.chunks.len() + 1;
         }
         if kept > KEPT {
-            self.0.clear();
+            self.clear();
         }
         Ok(())
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.scans.clear();
+        self.places.clear();
     }
+}
+
+/// The number of the scan whose bits are stored.
+fn stored_number(tx: &Transaction<'_>, place: &Place) -> Db<Option<u64>> {
+    let stored: Option<i64> = tx
+        .prepare_cached(&format!("SELECT scan FROM syncline_scan_seen WHERE {WHOSE} AND chunk = {STATE}"))?
+        .query_row(whose!(place), |row| row.get(0))
+        .optional()?;
+    Ok(stored.map(i64::cast_unsigned))
 }
 
 fn write(tx: &Transaction<'_>, place: &Place, number: u64, chunk: i64, bits: &[u8]) -> Db<()> {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
-use sync_core::{EntityType, Error, Field, FieldKind, Place, RecordBatch};
+use sync_core::{ConnectionId, EntityType, Error, Field, FieldKind, Place, RecordBatch, WorkspaceId};
 
 use crate::{
     error::{Db, damaged},
@@ -134,9 +134,9 @@ impl Table {
         }
         let sql = quoted(&name);
         tx.execute_batch(&format!(
-            "CREATE TABLE {sql} (workspace_id TEXT NOT NULL, connection_id TEXT NOT NULL, entity_id TEXT NOT NULL, \
+            "CREATE TABLE {sql} (workspace_id TEXT NOT NULL, connection_no INTEGER NOT NULL, entity_id TEXT NOT NULL, \
              row_hash INTEGER, partition_id TEXT NOT NULL, created_run INTEGER, created_at TEXT NOT NULL, \
-             last_synced_at TEXT NOT NULL, extra TEXT, PRIMARY KEY (workspace_id, connection_id, entity_id))"
+             last_synced_at TEXT NOT NULL, extra TEXT, PRIMARY KEY (workspace_id, connection_no, entity_id))"
         ))?;
         tx.execute(
             "INSERT INTO syncline_entity_types (entity_type, table_name, place) VALUES (?1, ?2, ?3)",
@@ -189,6 +189,16 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// The number of a connection in rows and keys; given when it is first asked for.
+pub(crate) fn connection_no(tx: &Transaction<'_>, workspace: &WorkspaceId, connection: &ConnectionId) -> Db<i64> {
+    let whose = (workspace.as_str(), connection.as_str());
+    tx.prepare_cached("INSERT INTO syncline_connection_numbers (workspace_id, connection_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(whose)?;
+    Ok(tx
+        .prepare_cached("SELECT no FROM syncline_connection_numbers WHERE workspace_id = ?1 AND connection_id = ?2")?
+        .query_row(whose, |row| row.get(0))?)
 }
 
 /// The tables the writer has met, as its transactions left them.

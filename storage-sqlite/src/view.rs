@@ -35,7 +35,7 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
         }
         let table = quoted(table);
         let whose = format!(
-            "SELECT {id} AS ty, t.workspace_id AS ws, t.connection_id AS c, t.entity_id AS e, t.created_run AS run, t.created_at AS at"
+            "SELECT {id} AS ty, t.workspace_id AS ws, coalesce((SELECT connection_id FROM syncline_connection_numbers WHERE no = t.connection_no), '') AS c, t.entity_id AS e, t.created_run AS run, t.created_at AS at"
         );
         let mut term = String::new();
         if !cases.is_empty() {

@@ -38,6 +38,7 @@ impl<S: Send + 'static> Workers<S> {
                         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                         let Ok(job) = job else { break };
                         if catch_unwind(AssertUnwindSafe(|| job(&mut state))).is_err() {
+                            tracing::error!("work on the database panicked; nothing of the transaction it was in was written");
                             heal(&mut state);
                         }
                     }

@@ -76,16 +76,16 @@ pub(crate) struct Chat {
 impl Chat {
     pub(crate) fn new(world: &World) -> Self {
         let sim = SlackSim::new("T024BE7LD", "Acme");
-        let (ada, bob) = (sim.add_user("ada", "Ada Lovelace"), sim.add_user("bob", "Bob"));
-        let (general, random) = (sim.add_channel("general"), sim.add_channel("random"));
-        sim.post(&general, &bob, &ts(-7_200, 1), "Good morning");
-        let question = sim.post(&general, &ada, &ts(-3_600, 216), "Anyone here?");
+        let (ada, bob) = (sim.add_user("U024ADA01", "Ada Lovelace"), sim.add_user("U024BOB02", "Bob"));
+        let (general, random) = (sim.add_channel("C024GEN01", "general"), sim.add_channel("C024RND02", "random"));
+        sim.at(&ts(-7_200, 1)).post(&general, &bob, "Good morning");
+        let question = sim.at(&ts(-3_600, 216)).post(&general, &ada, "Anyone here?");
         let answers = [
-            sim.reply(&general, &question, &bob, &ts(-3_500, 999_999), "I am"),
-            sim.reply(&general, &question, &ada, &ts(-3_400, 0), "Fine"),
+            sim.at(&ts(-3_500, 999_999)).reply(&general, &question, &bob, "I am"),
+            sim.at(&ts(-3_400, 0)).reply(&general, &question, &ada, "Fine"),
         ];
         sim.react(&general, &question, &bob, "wave");
-        let news = sim.post_as_bot(&random, "newsbot", &ts(-1_800, 500_000), "All quiet");
+        let news = sim.at(&ts(-1_800, 500_000)).post_as_bot(&random, "B024NEWS1", "newsbot", "All quiet");
         Self { simulation: Simulation::new(sim).with_clock(world.clock.clone()), general, random, ada, bob, question, answers, news }
     }
 

@@ -1,122 +1,198 @@
-//! From an answer of Slack's to an error: the one place. Slack answers 200 with `ok: false`; only rate limits and server trouble use
-//! the status.
-
-use std::borrow::Cow;
+//! From an answer of Slack's to an error: the one place. Slack says almost everything with status 200.
 
 use serde::Deserialize;
 use sync_core::{Delivery, Error, ErrorKind, Result, Retry};
-use sync_http::{Answer, classify_status, retry_after};
+use sync_http::{Answer, StatusCode, classify_status, retry_after};
 
+/// The name under which an error carries Slack's own code.
+const CODE: &str = "code";
+
+/// What every answer has beside its data.
 #[derive(Debug, Deserialize)]
-struct Envelope<'a> {
-    ok: bool,
-    #[serde(borrow)]
-    error: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    needed: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    provided: Option<Cow<'a, str>>,
+struct Envelope {
+    ok: Option<bool>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    needed: Option<String>,
+    #[serde(default)]
+    provided: Option<String>,
 }
 
-/// The classifier of every Slack call.
+/// The classifier of every Slack call. The code in the body counts more than the status.
 pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
+    let envelope = answer.json::<Envelope>(operation);
+    let refused = envelope.as_ref().ok().filter(|envelope| envelope.ok == Some(false));
+    let code = refused.and_then(|envelope| envelope.error.as_deref()).map(|code| plain(code, 64));
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return classify_status(operation, answer, code.as_deref());
+    }
+    if let (Some(code), Some(envelope)) = (&code, refused) {
+        return Err(of_code(operation, answer, code, envelope));
+    }
     if !answer.status.is_success() {
-        let body = answer.json::<Envelope<'_>>(operation).ok();
-        return classify_status(operation, answer, body.as_ref().and_then(|body| body.error.as_deref()));
+        return classify_status(operation, answer, None);
     }
-    let envelope: Envelope<'_> = answer.json(operation)?;
-    if envelope.ok {
-        return Ok(());
+    match envelope?.ok {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::new(ErrorKind::Decode, operation, "Slack refused the call and gave no reason")),
+        None => Err(Error::new(ErrorKind::Decode, operation, "the answer does not say `ok`; it is not one of Slack's")),
     }
-    let code = envelope.error.as_deref().unwrap_or("no error code");
-    let kind = kind_of(code);
-    let mut text = format!("Slack answered {code}");
-    if let Some(needed) = envelope.needed {
-        text += &format!(": the app needs the scope {needed}, it was granted {}", envelope.provided.as_deref().unwrap_or("none"));
-    }
-    let retry = match kind {
-        ErrorKind::RateLimited => Retry::After(retry_after(&answer.headers)),
-        ErrorKind::Transport => Retry::After(None),
-        _ => Retry::Never,
-    };
-    // What Slack calls internal may have been done all the same.
-    let delivery = if kind == ErrorKind::Transport { Delivery::Unknown } else { Delivery::Answered };
-    Err(Error::new(kind, operation, text).with_retry(retry).with_delivery(delivery))
 }
 
-/// What a code means for the caller.
-fn kind_of(code: &str) -> ErrorKind {
-    match code {
-        "invalid_auth" | "not_authed" | "token_expired" => ErrorKind::Auth,
-        "token_revoked" | "account_inactive" => ErrorKind::AuthRevoked,
-        "missing_scope"
-        | "no_permission"
-        | "not_allowed_token_type"
-        | "org_login_required"
-        | "ekm_access_denied"
-        | "access_denied"
-        | "accesslimited"
-        | "two_factor_setup_required"
-        | "not_in_channel"
-        | "channel_is_limited_access" => ErrorKind::Forbidden,
-        "channel_not_found" | "thread_not_found" | "user_not_found" | "message_not_found" => ErrorKind::NotFound,
-        "ratelimited" | "rate_limited" => ErrorKind::RateLimited,
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => ErrorKind::Transport,
-        "invalid_cursor" => ErrorKind::CursorExpired,
-        "method_not_supported_for_channel_type" => ErrorKind::Unsupported,
-        _ => ErrorKind::Invalid,
+/// Whether an error is Slack's `code`.
+pub(crate) fn is_code(error: &Error, code: &str) -> bool {
+    error.context().iter().any(|(what, which)| *what == CODE && which == code)
+}
+
+fn of_code(operation: &'static str, answer: &Answer, code: &str, envelope: &Envelope) -> Error {
+    let (kind, advice) = meaning(code);
+    let mut text = format!("Slack answered {code}");
+    if let Some(needed) = &envelope.needed {
+        text.push_str(&format!("; the scope {} is needed", plain(needed, 300)));
+        if let Some(provided) = &envelope.provided {
+            text.push_str(&format!(", the token has {}", plain(provided, 600)));
+        }
     }
+    if !advice.is_empty() {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    let (retry, delivery) = match kind {
+        ErrorKind::RateLimited => (Retry::After(retry_after(&answer.headers)), Delivery::Answered),
+        ErrorKind::Transport => (Retry::After(retry_after(&answer.headers)), Delivery::Unknown),
+        _ => (Retry::Never, Delivery::Answered),
+    };
+    Error::new(kind, operation, text).with_retry(retry).with_delivery(delivery).at(CODE, code)
+}
+
+/// What a code means, and what to do about it where the kind's own hint says too little.
+fn meaning(code: &str) -> (ErrorKind, &'static str) {
+    use ErrorKind::{Auth, AuthRevoked, Config, CursorExpired, Forbidden, Invalid, NotFound, RateLimited, Transport};
+    match code {
+        "invalid_auth" | "not_authed" | "token_expired" => (Auth, ""),
+        "token_revoked" | "account_inactive" => (AuthRevoked, ""),
+        "missing_scope" => (Forbidden, "add it to the app and install the app again"),
+        "not_in_channel" => (Forbidden, "invite the app to the channel"),
+        "channel_is_limited_access" => (Forbidden, "the channel is closed to this app"),
+        "method_not_supported_for_channel_type" => (Forbidden, "conversations of this kind cannot be read so"),
+        "not_allowed_token_type" => (Forbidden, "connect with a bot token (xoxb-)"),
+        "accesslimited" => (Forbidden, "this address is not on the workspace's list of allowed addresses"),
+        "access_denied"
+        | "ekm_access_denied"
+        | "enterprise_is_restricted"
+        | "no_permission"
+        | "org_login_required"
+        | "team_access_not_granted"
+        | "two_factor_setup_required" => (Forbidden, "an administrator of the Slack workspace has to allow it"),
+        "missing_argument" => (Config, "tokens of a whole organisation are not supported; install the app in one workspace"),
+        "channel_not_found" => (NotFound, "the channel is gone, or private and without the app"),
+        "thread_not_found" | "user_not_found" | "user_not_visible" => (NotFound, ""),
+        "ratelimited" | "rate_limited" => (RateLimited, ""),
+        "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" => (Transport, ""),
+        "team_added_to_org" => (Transport, "the workspace is being moved into an organisation"),
+        "invalid_cursor" => (CursorExpired, ""),
+        "invalid_limit" => (Invalid, "an app sold outside the Marketplace needs the setting `commercial`"),
+        _ => (Invalid, ""),
+    }
+}
+
+/// Somebody else's words without what could break a line or a log, cut to length.
+fn plain(words: &str, longest: usize) -> String {
+    words.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ').take(longest).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use sync_http::{HeaderMap, StatusCode};
+    use std::time::Duration;
+
+    use serde_json::json;
+    use sync_http::HeaderMap;
 
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Answer {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", "30".parse().expect("a header value"));
-        Answer { status: StatusCode::from_u16(status).expect("a status"), headers, body: body.to_owned().into() }
+    fn answer(status: u16, body: impl Into<String>, headers: &[(&'static str, &str)]) -> Answer {
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect();
+        Answer { status: StatusCode::from_u16(status).expect("a status"), headers, body: body.into().into() }
+    }
+
+    fn refused(code: &str) -> String {
+        json!({"ok": false, "error": code}).to_string()
     }
 
     #[test]
-    fn codes_and_statuses_have_the_kind_a_caller_can_act_on() {
-        let wait = Retry::After(Some(std::time::Duration::from_secs(30)));
-        for (status, body, kind, retry) in [
-            (200, r#"{"ok":false,"error":"invalid_auth"}"#, ErrorKind::Auth, Retry::Never),
-            (200, r#"{"ok":false,"error":"token_expired"}"#, ErrorKind::Auth, Retry::Never),
-            (200, r#"{"ok":false,"error":"token_revoked"}"#, ErrorKind::AuthRevoked, Retry::Never),
-            (200, r#"{"ok":false,"error":"account_inactive"}"#, ErrorKind::AuthRevoked, Retry::Never),
-            (200, r#"{"ok":false,"error":"missing_scope"}"#, ErrorKind::Forbidden, Retry::Never),
-            (200, r#"{"ok":false,"error":"not_in_channel"}"#, ErrorKind::Forbidden, Retry::Never),
-            (200, r#"{"ok":false,"error":"channel_not_found"}"#, ErrorKind::NotFound, Retry::Never),
-            (200, r#"{"ok":false,"error":"ratelimited"}"#, ErrorKind::RateLimited, wait),
-            (200, r#"{"ok":false,"error":"internal_error"}"#, ErrorKind::Transport, Retry::After(None)),
-            (200, r#"{"ok":false,"error":"invalid_cursor"}"#, ErrorKind::CursorExpired, Retry::Never),
-            (200, r#"{"ok":false,"error":"invalid_arg_name"}"#, ErrorKind::Invalid, Retry::Never),
-            (200, r#"{"ok":false}"#, ErrorKind::Invalid, Retry::Never),
-            (429, r#"{"ok":false,"error":"ratelimited"}"#, ErrorKind::RateLimited, wait),
-        ] {
-            let error = classify("slack.test", &answer(status, body)).expect_err(body);
-            assert_eq!((error.kind(), error.retry()), (kind, retry), "{body}");
+    fn answers_become_errors_as_slack_means_them() {
+        use ErrorKind::*;
+        let again = Retry::After(None);
+        let in_30 = Retry::After(Some(Duration::from_secs(30)));
+        let scope = json!({"ok": false, "error": "missing_scope", "needed": "channels:history", "provided": "chat:write,users:read"});
+        let cases = [
+            (200, refused("invalid_auth"), Auth, Retry::Never, "invalid_auth"),
+            (200, refused("not_authed"), Auth, Retry::Never, "not_authed"),
+            (200, refused("token_expired"), Auth, Retry::Never, "token_expired"),
+            (401, refused("invalid_auth"), Auth, Retry::Never, "invalid_auth"),
+            (401, String::new(), Auth, Retry::Never, "401"),
+            (200, refused("token_revoked"), AuthRevoked, Retry::Never, "token_revoked"),
+            (200, refused("account_inactive"), AuthRevoked, Retry::Never, "account_inactive"),
+            (401, refused("token_revoked"), AuthRevoked, Retry::Never, "token_revoked"),
+            (200, scope.to_string(), Forbidden, Retry::Never, "channels:history is needed, the token has chat:write,users:read"),
+            (200, refused("not_in_channel"), Forbidden, Retry::Never, "invite the app"),
+            (200, refused("channel_is_limited_access"), Forbidden, Retry::Never, "closed"),
+            (200, refused("not_allowed_token_type"), Forbidden, Retry::Never, "xoxb-"),
+            (200, refused("org_login_required"), Forbidden, Retry::Never, "administrator"),
+            (403, refused("accesslimited"), Forbidden, Retry::Never, "allowed addresses"),
+            (403, "<html>".into(), Forbidden, Retry::Never, "403"),
+            (200, refused("missing_argument"), Config, Retry::Never, "organisation"),
+            (200, refused("channel_not_found"), NotFound, Retry::Never, "channel_not_found"),
+            (200, refused("thread_not_found"), NotFound, Retry::Never, "thread_not_found"),
+            (200, refused("user_not_found"), NotFound, Retry::Never, "user_not_found"),
+            (404, "<html>".into(), NotFound, Retry::Never, "404"),
+            (200, refused("ratelimited"), RateLimited, in_30, "ratelimited"),
+            (200, refused("rate_limited"), RateLimited, in_30, "rate_limited"),
+            (429, refused("ratelimited"), RateLimited, in_30, "ratelimited"),
+            (429, String::new(), RateLimited, in_30, "429"),
+            (429, refused("not_authed"), RateLimited, in_30, "429"),
+            (200, refused("internal_error"), Transport, in_30, "internal_error"),
+            (200, refused("fatal_error"), Transport, in_30, "fatal_error"),
+            (200, refused("service_unavailable"), Transport, in_30, "service_unavailable"),
+            (200, refused("request_timeout"), Transport, in_30, "request_timeout"),
+            (200, refused("team_added_to_org"), Transport, in_30, "moved"),
+            (500, refused("internal_error"), Transport, in_30, "internal_error"),
+            (503, "<html>Bad day".into(), Transport, in_30, "503"),
+            (502, String::new(), Transport, in_30, "502"),
+            (200, refused("invalid_cursor"), CursorExpired, Retry::Never, "invalid_cursor"),
+            (200, refused("invalid_limit"), Invalid, Retry::Never, "commercial"),
+            (200, refused("invalid_ts_oldest"), Invalid, Retry::Never, "invalid_ts_oldest"),
+            (200, refused("unknown_method"), Invalid, Retry::Never, "unknown_method"),
+            (400, refused("a_code_of_tomorrow"), Invalid, Retry::Never, "a_code_of_tomorrow"),
+            (200, refused("bad\n\u{1b}[31m\u{202e}code"), Invalid, Retry::Never, "bad[31mcode"),
+            (200, r#"{"ok":false}"#.into(), Decode, Retry::Never, "no reason"),
+            (200, r#"{"messages":[]}"#.into(), Decode, Retry::Never, "`ok`"),
+            (200, r#"{"ok":null,"messages":[]}"#.into(), Decode, Retry::Never, "`ok`"),
+            (200, r#"{"ok":"true"}"#.into(), Decode, Retry::Never, "boolean"),
+            (200, "[]".into(), Decode, Retry::Never, "shape"),
+            (200, "null".into(), Decode, Retry::Never, "shape"),
+            (200, "<!doctype html><p>Sign in".into(), Decode, Retry::Never, "HTML"),
+            (200, r#"{"ok":true,"messages":[{"#.into(), Decode, Retry::Never, "cut"),
+            (200, String::new(), Decode, Retry::Never, "nothing"),
+            (302, String::new(), Transport, Retry::Never, "302"),
+        ];
+        for (status, body, kind, retry, words) in cases {
+            let error = classify("slack.test", &answer(status, &*body, &[("retry-after", "30")])).expect_err(&body);
+            assert_eq!((error.kind(), error.retry()), (kind, retry), "{status} {body}: {error}");
+            assert!(error.to_string().contains(words), "{error} lacks {words}");
+            if kind == RateLimited || kind == Transport && status < 300 {
+                let plain = classify("slack.test", &answer(status, &*body, &[])).expect_err(&body);
+                assert_eq!(plain.retry(), again, "without a hint: {plain}");
+            }
         }
-        for (status, body, kind) in [
-            (503, "", ErrorKind::Transport),
-            (200, "", ErrorKind::Decode),
-            (200, "<html>", ErrorKind::Decode),
-            (200, "{}", ErrorKind::Decode),
-            (200, r#"{"ok":true"#, ErrorKind::Decode),
-        ] {
-            assert_eq!(classify("slack.test", &answer(status, body)).expect_err(body).kind(), kind, "{status} {body}");
-        }
-        classify("slack.test", &answer(200, r#"{"ok":true,"messages":[]}"#)).expect("it is well");
+        classify("slack.test", &answer(200, r#"{"ok":true,"error":"left_over"}"#, &[])).expect("ok is ok");
     }
 
     #[test]
-    fn a_missing_scope_is_named() {
-        let body = r#"{"ok":false,"error":"missing_scope","needed":"users:read","provided":"channels:read"}"#;
-        let text = classify("slack.users.list", &answer(200, body)).expect_err("refused").to_string();
-        assert!(text.contains("needs the scope users:read") && text.contains("granted channels:read"), "{text}");
+    fn an_error_knows_its_code() {
+        let error = classify("slack.test", &answer(200, refused("thread_not_found"), &[])).expect_err("refused");
+        assert!(is_code(&error, "thread_not_found") && !is_code(&error, "channel_not_found"));
     }
 }

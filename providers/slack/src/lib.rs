@@ -2,19 +2,20 @@
 
 mod api;
 mod config;
+mod cursor;
 mod error;
 mod map;
 mod mapping;
 mod people;
-mod position;
 mod provider;
 mod read;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod streams;
 mod ts;
 
 pub use self::{
-    config::Settings,
+    config::{ConversationType, Settings},
     mapping::communication,
     provider::{Slack, SlackBuilder},
 };

@@ -1,81 +1,102 @@
-//! Names of users, so that messages say who wrote them: listed once per connection and kept for ten minutes.
+//! Names of people by their ids: looked up once, kept for a while, per connection.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::Duration,
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sync_core::{ConnectionId, ErrorKind, Result, SyncContext, WorkspaceId};
-use tokio::sync::Mutex;
 
-use crate::api::{Listing, SlackApi, User};
+use crate::{
+    Settings,
+    api::{Listing, Rows, SlackApi, User},
+};
 
-const KEPT: Duration = Duration::from_secs(600);
+/// How long names are taken as known.
+const FRESH: TimeDelta = TimeDelta::minutes(10);
 
-type Owner = (WorkspaceId, ConnectionId);
+/// Pages of the listing that are read at once. People beyond are asked for one by one as they turn up, so that the first page of
+/// messages does not wait for the listing of a very large workspace.
+const PAGES: usize = 10;
 
-/// Users by id, per connection.
+/// The people of every connection.
 #[derive(Debug, Default)]
-pub(crate) struct People(StdMutex<HashMap<Owner, Arc<Mutex<Known>>>>);
-
-#[derive(Debug, Default)]
-struct Known {
-    listed_at: Option<DateTime<Utc>>,
-    /// `None`: asked for, and Slack does not know them or may not say.
-    names: HashMap<String, Option<Arc<str>>>,
-}
+pub(crate) struct People(Mutex<HashMap<(WorkspaceId, ConnectionId), Arc<Circle>>>);
 
 impl People {
-    /// The names of these users. One that cannot be named stays out; a missing scope leaves all of them out.
-    pub(crate) async fn names(&self, api: &SlackApi, cx: &SyncContext, ids: &[String]) -> Result<HashMap<String, Arc<str>>> {
-        let owner = (cx.workspace.clone(), cx.connection.clone());
-        let known = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(owner).or_default());
-        // Held while asking, so that lanes side by side ask once.
-        let mut known = known.lock().await;
+    /// Those of one connection. What is too old, of this one or any other, is forgotten.
+    pub(crate) fn of(&self, cx: &SyncContext) -> Arc<Circle> {
         let now = cx.services.now();
-        if known.listed_at.is_none_or(|at| (now - at).to_std().map_or(true, |age| age >= KEPT)) {
-            known.names = match list(api, cx).await {
-                Ok(names) => names,
-                Err(error) if error.kind() == ErrorKind::Forbidden => {
-                    tracing::warn!(%error, "messages are read without names");
-                    HashMap::new()
-                }
-                Err(error) => return Err(error),
-            };
-            known.listed_at = Some(now);
-        }
-        for id in ids {
-            if !known.names.contains_key(id) {
-                let name = match api.user(cx, id).await {
-                    Ok(user) => Some(user.shown().into()),
-                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden) => None,
-                    Err(error) => return Err(error),
-                };
-                known.names.insert(id.clone(), name);
-            }
-        }
-        Ok(ids.iter().filter_map(|id| Some((id.clone(), Arc::clone(known.names.get(id)?.as_ref()?)))).collect())
+        let mut circles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        circles.retain(|_, circle| now < circle.good_until);
+        let key = (cx.workspace.clone(), cx.connection.clone());
+        Arc::clone(circles.entry(key).or_insert_with(|| Arc::new(Circle::new(now + FRESH))))
     }
 }
 
-async fn list(api: &SlackApi, cx: &SyncContext) -> Result<HashMap<String, Option<Arc<str>>>> {
-    let mut names = HashMap::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let answer = api.users(cx, cursor.as_deref()).await?;
-        let page: Listing<'_> = answer.json("slack.users.list")?;
-        for raw in &page.records {
-            // A user that cannot be read only stays nameless.
-            if let Ok(user) = serde_json::from_str::<User>(raw.get()) {
-                names.insert(user.id.clone(), Some(user.shown().into()));
+/// The people of one connection.
+#[derive(Debug)]
+pub(crate) struct Circle {
+    good_until: DateTime<Utc>,
+    /// By id; `None` for an id that Slack knows no name for.
+    names: RwLock<HashMap<Box<str>, Option<Box<str>>>>,
+    /// Whether the listing was read. Held while people are looked up: lanes wait for one look-up instead of making their own.
+    listed: tokio::sync::Mutex<bool>,
+}
+
+impl Circle {
+    fn new(good_until: DateTime<Utc>) -> Self {
+        Self { good_until, names: RwLock::default(), listed: tokio::sync::Mutex::new(false) }
+    }
+
+    /// A person's name: `None` when nobody has asked for it yet, `Some(None)` when there is none.
+    pub(crate) fn name(&self, id: &str) -> Option<Option<Box<str>>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn learn(&self, people: impl IntoIterator<Item = (Box<str>, Option<Box<str>>)>) {
+        self.names.write().unwrap_or_else(PoisonError::into_inner).extend(people);
+    }
+
+    /// Reads the listing, unless that was done.
+    pub(crate) async fn list(&self, api: &SlackApi, cx: &SyncContext, settings: &Settings) -> Result<()> {
+        let mut listed = self.listed.lock().await;
+        if *listed {
+            return Ok(());
+        }
+        let mut cursor = None;
+        for _ in 0..PAGES {
+            let read = |_: &_, page: Rows<'_>| {
+                // A row without an id is reported where people are a stream.
+                let people = page.rows.iter().filter_map(|row| serde_json::from_str::<User>(row.get()).ok());
+                Ok((people.map(|user| (user.id.clone(), user.shown())).collect::<Vec<_>>(), page.next))
+            };
+            let (people, next) = api.list(cx, Listing::Users, settings, cursor.as_deref(), read).await?;
+            self.learn(people);
+            cursor = next;
+            if cursor.is_none() {
+                break;
             }
         }
-        let next = page.next().map(str::to_owned);
-        if next.is_none() || next == cursor {
-            return Ok(names);
+        *listed = true;
+        Ok(())
+    }
+
+    /// Looks up people one by one, those that are still unknown.
+    pub(crate) async fn ask(&self, api: &SlackApi, cx: &SyncContext, ids: &BTreeSet<String>) -> Result<()> {
+        let _one_at_a_time = self.listed.lock().await;
+        for id in ids {
+            if self.name(id).is_some() {
+                continue;
+            }
+            let name = match api.user(cx, id).await {
+                Ok(user) => user.shown(),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            self.learn([(id.as_str().into(), name)]);
         }
-        cursor = next;
+        Ok(())
     }
 }

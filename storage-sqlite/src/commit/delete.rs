@@ -30,7 +30,7 @@ pub(crate) fn managed(tx: &Transaction<'_>, table: &Table, rowid: i64, journal: 
 
 /// Deletes a managed row that mappings fed, by its key.
 pub(crate) fn managed_key(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str, journal: &mut Journal) -> Db<bool> {
-    let sql = format!("SELECT rowid FROM {} WHERE workspace_id = ?1 AND connection_id = '' AND entity_id = ?2", table.sql);
+    let sql = format!("SELECT rowid FROM {} WHERE workspace_id = ?1 AND connection_no = 0 AND entity_id = ?2", table.sql);
     let rowid: Option<i64> = tx.prepare_cached(&sql)?.query_row((workspace.as_str(), key), |row| row.get(0)).optional()?;
     let Some(rowid) = rowid else { return Ok(false) };
     managed(tx, table, rowid, journal)?;

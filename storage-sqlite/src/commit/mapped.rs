@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use rusqlite::{OptionalExtension as _, types::ValueRef};
+use rusqlite::types::ValueRef;
 use sync_core::{
-    Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, join_key, key_text,
+    Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, Target, join_key, key_text,
     mapping::{Decision, Stored, decide},
     store::PartitionBatch,
 };
 
-use super::{Duplicated, Work, created_run, delete, plain::twice, show, target::Rows};
+use super::{Duplicated, Work, created_run, delete, link, plain::twice, scan_of, show, target::Rows};
 use crate::{
     error::{Db, internal, row_fault},
     name::quoted,
@@ -32,6 +32,7 @@ struct Slot<'a> {
 struct Page<'a> {
     rows: &'a Rows,
     part: &'a PartitionBatch,
+    scan: Option<usize>,
     slots: Vec<Slot<'a>>,
     /// Per field its value and whether the record's is the same; the fields' parameters first, then the key's.
     find: String,
@@ -63,7 +64,8 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
         Operation::Delete => None,
     });
     for (number, part) in commit.batches.iter().enumerate() {
-        let mut page = Page::open(work, rows, part, &key, owned)?;
+        let scan = scan_of(work, cache, &part.partition)?;
+        let mut page = Page::open(work, rows, part, &key, owned, scan)?;
         for (at, record) in part.batch.records().iter().enumerate() {
             if record.operation == Operation::Delete {
                 page.delete(work, cache, record)?;
@@ -76,7 +78,10 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
                     page.present(work, cache, &record.id)?;
                 }
                 Ok(_) if duplicated.contains(number, at) => match commit.target.duplicates {
-                    Duplicates::FirstWins => work.tally.skipped(twice(record)),
+                    Duplicates::FirstWins => {
+                        let warning = twice_in(&commit.target, record);
+                        work.tally.skipped(warning);
+                    }
                     Duplicates::LastWins => {
                         work.tally.counts.skipped += 1;
                         page.present(work, cache, &record.id)?;
@@ -114,7 +119,7 @@ struct Verdict<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn open(work: &Work<'a>, rows: &'a Rows, part: &'a PartitionBatch, key: &[Box<str>], owned: bool) -> Db<Self> {
+    fn open(work: &Work<'a>, rows: &'a Rows, part: &'a PartitionBatch, key: &[Box<str>], owned: bool, scan: Option<usize>) -> Db<Self> {
         let target = &work.commit.target;
         let mut slots = Vec::with_capacity(part.batch.names().len());
         for field in part.batch.names() {
@@ -139,14 +144,14 @@ impl<'a> Page<'a> {
         let (table, condition) = Self::place(rows, slots.len() + 1, key, &slots)?;
         let _ = write!(find, " FROM {table} WHERE {condition}");
         let unowned = matches!(rows, Rows::Managed(_)).then_some(0);
-        Ok(Self { rows, part, slots, find, owned, unowned, scratch: String::new() })
+        Ok(Self { rows, part, scan, slots, find, owned, unowned, scratch: String::new() })
     }
 
     /// The table and the condition that finds a row; its parameters begin at `from`: the workspace, if the table knows it, then the key.
     fn place(rows: &Rows, from: usize, key: &[Box<str>], slots: &[Slot<'_>]) -> Db<(String, String)> {
         Ok(match rows {
             Rows::Stream(table) | Rows::Managed(table) => {
-                (table.sql.to_string(), format!("workspace_id = ?{from} AND connection_id = '' AND entity_id = ?{}", from + 1))
+                (table.sql.to_string(), format!("workspace_id = ?{from} AND connection_no = 0 AND entity_id = ?{}", from + 1))
             }
             Rows::Host(host) => {
                 let mut terms = Vec::new();
@@ -168,9 +173,11 @@ impl<'a> Page<'a> {
     }
 
     fn record(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record, key: &str) -> Db<()> {
-        let link = self.link(work, record, key)?;
-        if work.commit.target.duplicates == Duplicates::FirstWins && self.shown_before(work, cache, key)? {
-            work.tally.skipped(twice(record));
+        let (partition, type_id) = (&self.part.partition, self.rows.type_id());
+        let known = link::find(work, type_id, partition, record, key)?;
+        if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
+            let warning = twice_in(&work.commit.target, record);
+            work.tally.skipped(warning);
             return Ok(());
         }
         work.journal.open(key);
@@ -178,8 +185,8 @@ impl<'a> Page<'a> {
             Ok(verdict) => verdict,
             Err((name, reason)) => {
                 work.journal.abandon();
-                if let Some(link) = link {
-                    show(work, cache, &self.part.partition, link)?;
+                if let Some(link) = known {
+                    show(work, cache, self.scan, link)?;
                 }
                 let failure = RecordFailure::error(reason).in_column(self.slots[name].field);
                 work.tally.failed(failure.at_row(record.position).of_record(record.id.as_str()));
@@ -204,8 +211,8 @@ impl<'a> Page<'a> {
                     failure = failure.in_column(column);
                 }
                 work.tally.failed(failure);
-                if let Some(link) = link {
-                    show(work, cache, &self.part.partition, link)?;
+                if let Some(link) = known {
+                    show(work, cache, self.scan, link)?;
                 }
                 return Ok(());
             }
@@ -229,11 +236,11 @@ impl<'a> Page<'a> {
             }
         }
         self.own(work, key, &verdict.owns)?;
-        let link = match link {
+        let link = match known {
             Some(link) => link,
-            None => self.make_link(work, record, key)?,
+            None => link::make(work, type_id, partition, record, key)?,
         };
-        show(work, cache, &self.part.partition, link)?;
+        show(work, cache, self.scan, link)?;
         Ok(())
     }
 
@@ -328,7 +335,7 @@ impl<'a> Page<'a> {
                 let _ = write!(sql, "{}{column} = ?{}", if at > 0 { ", " } else { "" }, CELLS_FROM + at);
             }
             if ours {
-                sql.push_str(", last_synced_at = ?4 WHERE workspace_id = ?1 AND connection_id = '' AND entity_id = ?2");
+                sql.push_str(", last_synced_at = ?4 WHERE workspace_id = ?1 AND connection_no = 0 AND entity_id = ?2");
             } else {
                 let terms = keys.iter().enumerate().map(|(at, (name, _))| format!("{} = ?{}", self.slots[*name].sql, last + at));
                 let terms: Vec<String> = whose.iter().map(|column| format!("{column} = ?1")).chain(terms).collect();
@@ -340,9 +347,9 @@ impl<'a> Page<'a> {
             if ours {
                 names.splice(
                     0..0,
-                    ["workspace_id", "connection_id", "entity_id", "partition_id", "created_run", "created_at", "last_synced_at"],
+                    ["workspace_id", "connection_no", "entity_id", "partition_id", "created_run", "created_at", "last_synced_at"],
                 );
-                values.splice(0..0, ["?1", "''", "?2", "''", "?3", "?4", "?4"].map(String::from));
+                values.splice(0..0, ["?1", "0", "?2", "''", "?3", "?4", "?4"].map(String::from));
             } else if let Some(column) = &whose {
                 names.insert(0, column);
                 values.insert(0, "?1".into());
@@ -397,106 +404,16 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// The link from a record to an entity, brought to this partition.
-    fn link(&self, work: &Work<'a>, record: &Record, key: &str) -> Db<Option<i64>> {
-        let feed = &work.commit.feed;
-        let found: Option<(i64, bool)> = work
-            .tx
-            .prepare_cached(
-                "SELECT id, partition_id = ?7 FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 \
-                 AND mapping = ?4 AND external_id = ?5 AND entity_id = ?6",
-            )?
-            .query_row(
-                (
-                    work.workspace.as_str(),
-                    feed.connection.as_str(),
-                    feed.stream.as_str(),
-                    &*feed.mapping,
-                    record.id.as_str(),
-                    key,
-                    self.part.partition.as_str(),
-                ),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        if let Some((link, false)) = found {
-            work.tx
-                .prepare_cached("UPDATE syncline_record_links SET partition_id = ?2 WHERE id = ?1")?
-                .execute((link, self.part.partition.as_str()))?;
-        }
-        Ok(found.map(|(link, _)| link))
-    }
-
-    fn make_link(&self, work: &Work<'a>, record: &Record, key: &str) -> Db<i64> {
-        let feed = &work.commit.feed;
-        work.tx
-            .prepare_cached(
-                "INSERT INTO syncline_record_links (workspace_id, connection_id, stream, mapping, partition_id, external_id, type_id, entity_id) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                work.workspace.as_str(),
-                feed.connection.as_str(),
-                feed.stream.as_str(),
-                &*feed.mapping,
-                self.part.partition.as_str(),
-                record.id.as_str(),
-                self.rows.type_id(),
-                key,
-            ))?;
-        Ok(work.tx.last_insert_rowid())
-    }
-
-    /// Whether an earlier commit of this scan brought a record with this key.
-    fn shown_before(&self, work: &Work<'a>, cache: &mut Cache, key: &str) -> Db<bool> {
-        let Some(number) = work.commit.scan else { return Ok(false) };
-        let feed = &work.commit.feed;
-        let mut found = work.tx.prepare_cached(
-            "SELECT id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 \
-             AND connection_id = ?4 AND stream = ?5 AND mapping = ?6",
-        )?;
-        let mut rows = found.query((
-            work.workspace.as_str(),
-            self.rows.type_id(),
-            key,
-            feed.connection.as_str(),
-            feed.stream.as_str(),
-            &*feed.mapping,
-        ))?;
-        while let Some(row) = rows.next()? {
-            let partition = row.get_ref(1)?.as_str()?.into();
-            if let Some(scan) = cache.seen.current(work.tx, work.workspace, feed, &partition, number)?
-                && scan.has(work.tx, row.get(0)?)?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn links_of(&self, work: &Work<'a>, id: &RecordId) -> Db<Vec<(i64, Box<str>, String)>> {
-        let feed = &work.commit.feed;
-        let mut found = work.tx.prepare_cached(
-            "SELECT id, entity_id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 \
-             AND mapping = ?4 AND external_id = ?5",
-        )?;
-        let rows = found
-            .query_map((work.workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, id.as_str()), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
     /// A record that is there but could not be taken: whatever it stands behind is not gone.
     fn present(&self, work: &Work<'a>, cache: &mut Cache, id: &RecordId) -> Db<()> {
-        for (link, ..) in self.links_of(work, id)? {
-            show(work, cache, &self.part.partition, link)?;
+        for (link, ..) in link::of(work, self.rows.type_id(), id)? {
+            show(work, cache, self.scan, link)?;
         }
         Ok(())
     }
 
     fn delete(&self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
-        let links = self.links_of(work, &record.id)?;
+        let links = link::of(work, self.rows.type_id(), &record.id)?;
         if links.is_empty() {
             // What we never had is as the record says: gone.
             work.tally.counts.unchanged += 1;
@@ -529,4 +446,18 @@ fn owners(work: &Work<'_>, type_id: i64, key: &str) -> Db<HashMap<String, i32>> 
         .prepare_cached("SELECT field, priority FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?;
     let rows = found.query_map((work.workspace.as_str(), type_id, key), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The warning about a key that stands twice, naming the place of its first column in the source.
+fn twice_in(target: &Target, record: &Record) -> RecordFailure {
+    let first = match &target.place {
+        Place::Managed { key } => key.first(),
+        Place::Host(table) => table.key.first(),
+        Place::Stream => None,
+    };
+    let place = first.and_then(|field| target.source.refs.get(field));
+    match place {
+        Some(place) => twice(record).in_column(&**place),
+        None => twice(record),
+    }
 }

@@ -4,6 +4,7 @@ mod book;
 pub(crate) mod delete;
 mod duplicates;
 pub(crate) mod journal;
+mod link;
 mod mapped;
 mod plain;
 pub(crate) mod target;
@@ -23,6 +24,7 @@ use crate::{
     hook::Committed,
     run,
     storage::{Cache, Shared},
+    table::connection_no,
     time,
 };
 
@@ -40,6 +42,8 @@ pub(crate) struct Work<'a> {
     pub(crate) tx: &'a Transaction<'a>,
     pub(crate) workspace: &'a WorkspaceId,
     pub(crate) commit: &'a PageCommit,
+    /// The connection's number in rows and keys.
+    pub(crate) connection_no: i64,
     pub(crate) at: &'a str,
     pub(crate) tally: Tally,
     pub(crate) journal: Journal,
@@ -111,6 +115,7 @@ pub(crate) fn write(
         tx,
         workspace,
         commit,
+        connection_no: connection_no(tx, workspace, &commit.feed.connection)?,
         at: &at,
         tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
         journal: Journal::new(commit.target.lineage, mode == Mode::Preview),
@@ -159,15 +164,17 @@ fn open_scans(work: &Work<'_>, cache: &mut Cache) -> Db<()> {
     let Some(number) = work.commit.scan else { return Ok(()) };
     let batches = work.commit.batches.iter().map(|part| &part.partition);
     for partition in batches.chain(work.commit.cursors.iter().map(|position| &position.partition)) {
-        cache.seen.scan(work.tx, work.workspace, &work.commit.feed, partition, number)?;
+        cache.seen.begin(work.tx, work.workspace, &work.commit.feed, partition, number)?;
     }
     Ok(())
 }
 
+/// Where the scan of a partition is kept, if the commit belongs to one.
+fn scan_of(work: &Work<'_>, cache: &mut Cache, partition: &PartitionId) -> Db<Option<usize>> {
+    work.commit.scan.map(|number| cache.seen.begin(work.tx, work.workspace, &work.commit.feed, partition, number)).transpose()
+}
+
 /// Counts a row as shown by the scan, if there is one; answers whether it was before.
-fn show(work: &Work<'_>, cache: &mut Cache, partition: &PartitionId, row: i64) -> Db<bool> {
-    match work.commit.scan {
-        Some(number) => cache.seen.scan(work.tx, work.workspace, &work.commit.feed, partition, number)?.set(work.tx, row),
-        None => Ok(false),
-    }
+fn show(work: &Work<'_>, cache: &mut Cache, scan: Option<usize>, row: i64) -> Db<bool> {
+    scan.map_or(Ok(false), |scan| cache.seen.at(scan).set(work.tx, row))
 }

@@ -6,7 +6,7 @@ use rusqlite::CachedStatement;
 use serde_json::value::RawValue;
 use sync_core::{Duplicates, Operation, Record, RecordBatch, RecordFailure, store::PartitionBatch};
 
-use super::{Duplicated, Work, created_run, delete, show};
+use super::{Duplicated, Work, created_run, delete, scan_of, show};
 use crate::{
     error::{Db, internal, row_fault},
     row::{Extra, parse_extra},
@@ -33,7 +33,8 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, table: &'a Table
     let batches: Vec<&RecordBatch> = commit.batches.iter().map(|part| &part.batch).collect();
     let duplicated = Duplicated::find(&batches, commit.target.duplicates, |_, _, record| Some(record.id.as_str()));
     for (number, part) in commit.batches.iter().enumerate() {
-        let mut page = Page::open(work, table, part)?;
+        let scan = scan_of(work, cache, &part.partition)?;
+        let mut page = Page::open(work, table, part, scan)?;
         for (at, record) in part.batch.records().iter().enumerate() {
             if duplicated.contains(number, at) {
                 match commit.target.duplicates {
@@ -46,7 +47,7 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, table: &'a Table
         }
         for id in &part.present {
             if let Some((row, _)) = page.find(id.as_str())? {
-                show(work, cache, &part.partition, row)?;
+                show(work, cache, page.scan, row)?;
             }
         }
     }
@@ -69,6 +70,7 @@ fn partition_hash(partition: &str) -> u64 {
 struct Page<'a> {
     table: &'a Table,
     part: &'a PartitionBatch,
+    scan: Option<usize>,
     seeds: Vec<u64>,
     partition_hash: u64,
     slots: Vec<Slot>,
@@ -80,6 +82,8 @@ struct Page<'a> {
     read: CachedStatement<'a>,
     /// The last update, the fields it sets, and whether it sets `extra`; records of one page tend to change the same ones.
     update: Option<(Vec<usize>, bool, CachedStatement<'a>)>,
+    /// Whether the last record was new, and so probably the next one: then it is written without being looked for first.
+    expect_new: bool,
     scratch: String,
 }
 
@@ -95,7 +99,7 @@ struct Difference<'a> {
 const FIELDS_FROM: usize = 10;
 
 impl<'a> Page<'a> {
-    fn open(work: &Work<'a>, table: &'a Table, part: &'a PartitionBatch) -> Db<Self> {
+    fn open(work: &Work<'a>, table: &'a Table, part: &'a PartitionBatch, scan: Option<usize>) -> Db<Self> {
         let (tx, batch) = (work.tx, &part.batch);
         let mut slots = Vec::with_capacity(batch.names().len());
         let (mut names, mut marks) = (String::new(), String::new());
@@ -111,17 +115,18 @@ impl<'a> Page<'a> {
             let _ = write!(marks, ", ?{}", FIELDS_FROM + columns);
             columns += 1;
         }
-        let key = "workspace_id = ?1 AND connection_id = ?2 AND entity_id = ?3";
+        let key = "workspace_id = ?1 AND connection_no = ?2 AND entity_id = ?3";
         let mut lookup = tx.prepare_cached(&format!("SELECT rowid, row_hash FROM {} WHERE {key}", table.sql))?;
         let mut insert = tx.prepare_cached(&format!(
-            "INSERT INTO {} (workspace_id, connection_id, entity_id, row_hash, partition_id, created_run, created_at, last_synced_at, extra{names}) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9{marks})",
+            "INSERT INTO {} (workspace_id, connection_no, entity_id, row_hash, partition_id, created_run, created_at, last_synced_at, extra{names}) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9{marks}) \
+             ON CONFLICT (workspace_id, connection_no, entity_id) DO NOTHING",
             table.sql
         ))?;
         let read = tx.prepare_cached(&format!("SELECT extra{names} FROM {} WHERE rowid = ?1", table.sql))?;
         for statement in [&mut lookup, &mut insert] {
             statement.raw_bind_parameter(1, text(work.workspace.as_str()))?;
-            statement.raw_bind_parameter(2, text(work.commit.feed.connection.as_str()))?;
+            statement.raw_bind_parameter(2, work.connection_no)?;
         }
         insert.raw_bind_parameter(5, text(part.partition.as_str()))?;
         insert.raw_bind_parameter(6, created_run(work))?;
@@ -131,6 +136,7 @@ impl<'a> Page<'a> {
         Ok(Self {
             table,
             part,
+            scan,
             seeds: batch.name_seeds(),
             partition_hash: partition_hash(part.partition.as_str()),
             has_extra: columns < slots.len(),
@@ -140,6 +146,7 @@ impl<'a> Page<'a> {
             insert,
             read,
             update: None,
+            expect_new: false,
             scratch: String::new(),
         })
     }
@@ -152,22 +159,20 @@ impl<'a> Page<'a> {
     }
 
     fn record(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
-        let known = self.find(record.id.as_str())?;
         if record.operation == Operation::Delete {
-            // What we never had is as the record says: gone.
-            let Some((row, _)) = known else {
-                work.tally.counts.unchanged += 1;
-                return Ok(());
-            };
-            delete::managed(work.tx, self.table, row, &mut work.journal)?;
-            cache.seen.forget(work.tx, work.workspace, &work.commit.feed, &self.part.partition, row)?;
-            work.tally.deleted(record.id.as_str());
-            work.tally.counts.deleted += 1;
-            return Ok(());
+            return self.delete(work, cache, record);
         }
         let hash = (self.part.batch.hash(record, &self.seeds) ^ self.partition_hash).cast_signed();
-        let Some((row, stored)) = known else { return self.create(work, cache, record, hash) };
-        let shown = show(work, cache, &self.part.partition, row)?;
+        if self.expect_new && self.create(work, cache, record, hash)? {
+            return Ok(());
+        }
+        let Some((row, stored)) = self.find(record.id.as_str())? else {
+            self.expect_new = true;
+            self.create(work, cache, record, hash)?;
+            return Ok(());
+        };
+        self.expect_new = false;
+        let shown = show(work, cache, self.scan, row)?;
         if shown && work.commit.target.duplicates == Duplicates::FirstWins {
             work.tally.skipped(twice(record));
         } else if stored == Some(hash) {
@@ -178,12 +183,34 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn create(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record, hash: i64) -> Db<()> {
-        if let Err(refused) = self.insert(record, hash)? {
-            self.refuse(work, record, refused);
+    fn delete(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
+        let Some((row, _)) = self.find(record.id.as_str())? else {
+            // What we never had is as the record says: gone.
+            work.tally.counts.unchanged += 1;
             return Ok(());
+        };
+        delete::managed(work.tx, self.table, row, &mut work.journal)?;
+        cache.seen.forget(work.tx, work.workspace, &work.commit.feed, &self.part.partition, row)?;
+        work.tally.deleted(record.id.as_str());
+        work.tally.counts.deleted += 1;
+        Ok(())
+    }
+
+    /// Makes the record's row; answers `false` when there is one already, and nothing was done.
+    fn create(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record, hash: i64) -> Db<bool> {
+        match self.insert(record, hash)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(refused) => {
+                // A record that cannot be taken is still there at the source.
+                if let Some((row, _)) = self.find(record.id.as_str())? {
+                    show(work, cache, self.scan, row)?;
+                }
+                self.refuse(work, record, refused);
+                return Ok(true);
+            }
         }
-        show(work, cache, &self.part.partition, work.tx.last_insert_rowid())?;
+        show(work, cache, self.scan, work.tx.last_insert_rowid())?;
         work.tally.counts.created += 1;
         work.tally.wrote(record.id.as_str());
         if work.journal.previews() {
@@ -193,10 +220,11 @@ impl<'a> Page<'a> {
             }
             work.journal.close_unwritten();
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn insert(&mut self, record: &Record, hash: i64) -> Db<Result<(), Refused>> {
+    /// Answers whether there was no row with this key.
+    fn insert(&mut self, record: &Record, hash: i64) -> Db<Result<bool, Refused>> {
         let batch = &self.part.batch;
         let cells = batch.cells(record);
         self.insert.raw_bind_parameter(3, text(record.id.as_str()))?;
@@ -234,7 +262,10 @@ impl<'a> Page<'a> {
                 self.insert.raw_bind_parameter(9, text(&extra))?;
             }
         }
-        Ok(row_error(self.insert.raw_execute())?.map_or(Ok(()), Err))
+        match self.insert.raw_execute() {
+            Ok(rows) => Ok(Ok(rows > 0)),
+            refused => Ok(row_error(refused)?.map_or(Ok(false), Err)),
+        }
     }
 
     /// Compares a record with its row and writes the fields that differ.

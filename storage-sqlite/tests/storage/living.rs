@@ -117,3 +117,37 @@ async fn what_another_storage_adds_to_a_table_is_seen_here() {
     assert_eq!(table["a"], json!({"first": 1, "second": "y", "third": true}));
     assert_eq!(table["b"], json!({"first": 2, "second": "x", "third": false}));
 }
+
+#[tokio::test]
+async fn many_may_open_a_new_file_at_once() {
+    for _ in 0..5 {
+        let folder = Folder::new();
+        let path = folder.db();
+        let opened: Vec<_> = (0..8).map(|_| tokio::spawn(SqliteStorage::open(path.clone()))).collect();
+        for storage in opened {
+            storage.await.expect("no panic").expect("opens");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lock_files_of_the_dead_are_cleared_away_and_those_of_the_living_stay() {
+    use sync_core::store::Storage as _;
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let left = folder.db().with_file_name("app.db-syncline-dead.lock");
+    let fresh = folder.db().with_file_name("app.db-syncline-fresh.lock");
+    for file in [&left, &fresh] {
+        std::fs::write(file, "").expect("written");
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(600);
+    let own = std::fs::read_dir(folder.db().parent().expect("a folder")).expect("a folder").map(|f| f.expect("a file").path());
+    let locks: Vec<_> = own.filter(|path| path.extension().is_some_and(|end| end == "lock") && *path != fresh).collect();
+    assert_eq!(locks.len(), 2);
+    for lock in &locks {
+        std::fs::OpenOptions::new().write(true).open(lock).and_then(|file| file.set_modified(long_ago)).expect("aged");
+    }
+    storage.fleet().reap().await.expect("reaps");
+    assert!(!left.exists() && fresh.exists());
+    assert!(locks.iter().any(|lock| lock.exists()), "its own lock stays");
+}

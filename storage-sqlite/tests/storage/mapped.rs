@@ -211,3 +211,19 @@ async fn a_preview_of_mapped_rows_names_the_rule_and_writes_nothing() {
     );
     assert_eq!(dump(&folder.db()), before);
 }
+
+#[tokio::test]
+async fn a_mapping_that_was_turned_to_another_entity_type_begins_anew_there() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let feed = mapped_feed("c1", "s", "m");
+    let run = begin(&storage, "acme", &feed, &managed("people", &["email"])).await;
+    run.scan("", 1, &[up("r1", json!({"email": "a@x"}))]).await;
+    run.end().await;
+    let run = begin(&storage, "acme", &feed, &managed("contacts", &["email"])).await;
+    assert_eq!(counts(&run.scan("", 2, &[up("r1", json!({"email": "a@x"}))]).await.counts), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(run.sweep(&[("", 2)], true).await.missing, 0, "rows of the old type are none of this mapping's any more");
+    assert_eq!(counts(&run.commit(&[gone("r1")]).await.counts), [0, 0, 0, 0, 0, 1]);
+    assert!(run.table().await.is_empty());
+    assert_eq!(run.store.count_entities(&entity("people")).await.expect("read"), 1);
+}

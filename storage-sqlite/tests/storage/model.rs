@@ -25,7 +25,9 @@ fn cell() -> impl Strategy<Value = Option<Value>> {
 }
 
 /// A record about one of a few keys: its fields, or its deletion.
-fn record() -> impl Strategy<Value = (u8, Option<[Option<Value>; 3]>)> {
+type Said = (u8, Option<[Option<Value>; 3]>);
+
+fn record() -> impl Strategy<Value = Said> {
     (0..6u8, prop_oneof![4 => [cell(), cell(), cell()].prop_map(Some), 1 => Just(None)])
 }
 
@@ -67,7 +69,7 @@ fn plain(world: &World) -> BTreeMap<String, Value> {
     world.iter().map(|(id, row)| (id.clone(), Value::Object(row.clone()))).collect()
 }
 
-async fn live(target: Target, mapped: bool, pages: &[Vec<(u8, Option<[Option<Value>; 3]>)>]) {
+async fn live(target: Target, mapped: bool, pages: &[Vec<Said>]) {
     let folder = Folder::new();
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     let mapping = if mapped { "m" } else { "" };

@@ -83,7 +83,7 @@ pub(crate) fn gone(id: &str) -> Row<'_> {
 }
 
 pub(crate) fn batch(rows: &[Row<'_>]) -> RecordBatch {
-    let cells: Vec<(&str, Option<Vec<(String, String)>>)> = rows
+    let cells: Vec<RawRow<'_>> = rows
         .iter()
         .map(|(id, fields)| {
             let fields = fields.as_ref().map(|fields| {
@@ -95,8 +95,11 @@ pub(crate) fn batch(rows: &[Row<'_>]) -> RecordBatch {
     raw_batch(&cells)
 }
 
+/// One record as cells of JSON text.
+pub(crate) type RawRow<'a> = (&'a str, Option<Vec<(String, String)>>);
+
 /// A batch whose cells are JSON text as written.
-pub(crate) fn raw_batch(rows: &[(&str, Option<Vec<(String, String)>>)]) -> RecordBatch {
+pub(crate) fn raw_batch(rows: &[RawRow<'_>]) -> RecordBatch {
     let mut batch = RecordBatch::default();
     for (n, (id, fields)) in rows.iter().enumerate() {
         let names: Vec<(usize, &String)> = fields.iter().flatten().map(|(name, json)| (batch.name(name), json)).collect();

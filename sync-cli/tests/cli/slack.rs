@@ -9,12 +9,12 @@ async fn a_channel_that_cannot_be_read_is_named_and_the_others_are_pulled() {
     let house = House::new().await;
     let sim = SlackSim::new("T1", "Acme");
     sim.expect_token("xoxb-right");
-    let ada = sim.add_user("ada", "Ada Lovelace");
-    let (general, secret) = (sim.add_channel("general"), sim.add_channel("secret"));
-    let hello = sim.post(&general, &ada, "1712345678.000100", "Hello");
-    sim.reply(&general, &hello, &ada, "1712345700.000200", "Anyone here?");
-    sim.post(&secret, &ada, "1712345679.000100", "Hush");
-    sim.set_member(&secret, false, false);
+    let ada = sim.add_user("U012ADA01", "Ada Lovelace");
+    let (general, secret) = (sim.add_channel("C012GEN01", "general"), sim.add_channel("C012SEC02", "secret"));
+    let hello = sim.at("1712345678.000100").post(&general, &ada, "Hello");
+    sim.at("1712345700.000200").reply(&general, &hello, &ada, "Anyone here?");
+    sim.at("1712345679.000100").post(&secret, &ada, "Hush");
+    sim.put_out(&secret);
     let slack = Simulation::new(sim);
     let served = slack.serve().await.expect("a loopback socket");
     let syncline = |args: &[&str]| {
@@ -37,7 +37,7 @@ async fn a_channel_that_cannot_be_read_is_named_and_the_others_are_pulled() {
     let rows = syncline(&["show", "communication", "--json"]).json();
     assert_eq!((&rows["total"], &rows["rows"][0]["fields"]["sender_name"]), (&2.into(), &"Ada Lovelace".into()), "{rows}");
 
-    slack.sim().set_member(&secret, true, true);
+    slack.sim().set_member(&secret, true);
     let whole = syncline(&["pull", "slack", "messages", "--full", "-q"]);
     assert!(whole.code == 0 && whole.err.is_empty() && whole.out.contains("created     1"), "{}{}", whole.out, whole.err);
 }

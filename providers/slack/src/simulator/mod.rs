@@ -1,295 +1,273 @@
-//! A Slack workspace in memory that answers like Slack's Web API: its methods, cursors, `ok: false` on 200, and per-method limits.
+//! A Slack workspace in memory that answers like Slack's Web API: its methods by GET and POST, its paging, its refusals with status 200,
+//! its quotas.
 //!
 //! ```
 //! use provider_slack::simulator::SlackSim;
 //!
-//! let sim = SlackSim::new("T024BE7LD", "Acme");
-//! let ada = sim.add_user("ada", "Ada Lovelace");
-//! let general = sim.add_channel("general");
-//! let hello = sim.post(&general, &ada, "1712345678.000100", "Hello");
-//! sim.reply(&general, &hello, &ada, "1712345700.000200", "Anyone here?");
+//! let sim = SlackSim::new("T1", "Acme");
+//! let ada = sim.add_user("U1", "Ada Lovelace");
+//! let general = sim.add_channel("C1", "general");
+//! let question = sim.post(&general, &ada, "Lunch?");
+//! let answer = sim.reply(&general, &question, &ada, "At noon.");
+//! assert!(answer > question);
 //! ```
 
-mod paging;
-mod workspace;
+mod answer;
+mod seed;
+mod state;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sync_core::{ExposeSecret, SecretString};
 use sync_testkit::{SimAnswer, SimRequest, Simulator, Window};
 
-use self::{
-    paging::Page,
-    workspace::{Micros, Team},
-};
+use self::state::{Channel, State, Token};
+use crate::ts::Ts;
 
-/// One workspace of an app, with its token and limits. Everything can be edited while it is being read.
+/// One workspace with an app in it. Everything can be edited while it is being read.
 ///
-/// Methods that name a channel or message panic when there is none; timestamps are Slack's text with six decimals.
+/// Channels and users are named by their ids, messages by channel and `ts`. Methods panic when there is none of that name. A message
+/// is written a minute after the one before it, in the order of the calls, unless [`at`](Self::at) or [`set_time`](Self::set_time) says
+/// otherwise.
 #[derive(Debug)]
-pub struct SlackSim(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    team: Team,
-    token: Token,
-    missing_scopes: BTreeSet<&'static str>,
-    /// Calls a minute by method; `None` is no limit.
-    limits: Option<HashMap<&'static str, Window>>,
-    /// The most messages a page may hold.
-    page_cap: usize,
+pub struct SlackSim {
+    state: Mutex<State>,
 }
 
-#[derive(Debug)]
-enum Token {
-    Any,
-    Only(SecretString),
-    Revoked,
-}
-
-/// A method: its operation, its scope, and its calls a minute by Slack's tiers (docs.slack.dev, rate limits).
-const METHODS: &[(&str, &str, Option<&str>, u32)] = &[
-    ("auth.test", "slack.auth.test", None, 600),
-    ("conversations.list", "slack.conversations.list", Some("channels:read"), 20),
-    ("conversations.info", "slack.conversations.info", Some("channels:read"), 50),
-    ("conversations.join", "slack.conversations.join", Some("channels:join"), 50),
-    ("conversations.history", "slack.conversations.history", Some("channels:history"), 50),
-    ("conversations.replies", "slack.conversations.replies", Some("channels:history"), 50),
-    ("users.list", "slack.users.list", Some("users:read"), 20),
-    ("users.info", "slack.users.info", Some("users:read"), 100),
+/// Each method with its tier's calls a minute.
+const METHODS: &[(&str, &str, u32)] = &[
+    ("auth.test", "slack.auth.test", 600),
+    ("conversations.list", "slack.conversations.list", 20),
+    ("conversations.info", "slack.conversations.info", 50),
+    ("conversations.history", "slack.conversations.history", 50),
+    ("conversations.replies", "slack.conversations.replies", 50),
+    ("conversations.join", "slack.conversations.join", 50),
+    ("users.list", "slack.users.list", 20),
+    ("users.info", "slack.users.info", 100),
 ];
 
+fn method(request: &SimRequest) -> &str {
+    request.path.rsplit('/').next().unwrap_or_default()
+}
+
 impl SlackSim {
-    /// A workspace without users and channels, readable with any token within Slack's published limits.
-    pub fn new(team_id: &str, name: &str) -> Self {
-        let limits = METHODS.iter().map(|method| (method.0, Window::new(method.3, Duration::from_secs(60)))).collect();
-        Self(Mutex::new(State {
-            team: Team::new(team_id, name),
-            token: Token::Any,
-            missing_scopes: BTreeSet::new(),
-            limits: Some(limits),
-            page_cap: 999,
-        }))
+    /// A workspace without people and channels, readable with any token, without quotas.
+    pub fn new(team_id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { state: Mutex::new(State::new(team_id.into(), name.into())) }
     }
 
-    /// Lifts the limits.
-    pub fn without_limits(&self) {
-        self.state().limits = None;
+    /// A workspace with people, channels and some weeks of talk, the same for the same seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let sim = Self::new("T0SEEDED", "Acme");
+        seed::fill(&sim, seed);
+        sim
     }
 
-    /// The rule of 2025 for apps sold outside the Marketplace: one call a minute for history and replies, 15 messages each.
-    pub fn sold_outside_the_marketplace(&self) {
+    /// Adds a person; answers the id.
+    pub fn add_user(&self, id: &str, name: &str) -> String {
+        let account = name.to_lowercase().replace(' ', ".");
         let mut state = self.state();
-        state.page_cap = 15;
-        for method in ["conversations.history", "conversations.replies"] {
-            if let Some(limits) = &mut state.limits {
-                limits.insert(method, Window::new(1, Duration::from_secs(60)));
-            }
+        let user = json!({
+            "id": id, "team_id": state.team, "name": account, "real_name": name, "deleted": false, "is_bot": false, "updated": 1_700_000_000,
+            "profile": {"real_name": name, "display_name": name},
+        });
+        state.users.insert(id.to_owned(), user);
+        id.to_owned()
+    }
+
+    /// Lets a person take another name.
+    pub fn rename_user(&self, id: &str, name: &str) {
+        let mut state = self.state();
+        let user = state.users.get_mut(id).expect("the user was added");
+        user["real_name"] = name.into();
+        user["profile"] = json!({"real_name": name, "display_name": name});
+    }
+
+    /// Deactivates a person, who stays in the listing.
+    pub fn deactivate_user(&self, id: &str) {
+        self.state().users.get_mut(id).expect("the user was added")["deleted"] = true.into();
+    }
+
+    /// Leaves a person out of the listing, as guests of other workspaces are; `users.info` still knows them.
+    pub fn hide_user(&self, id: &str) {
+        self.state().users.get_mut(id).expect("the user was added")["hidden"] = true.into();
+    }
+
+    /// Adds a public channel the app is a member of; answers the id.
+    pub fn add_channel(&self, id: &str, name: &str) -> String {
+        self.state().channels.insert(id.to_owned(), Channel::new(name));
+        id.to_owned()
+    }
+
+    /// Makes a channel private.
+    pub fn make_private(&self, channel: &str) {
+        self.state().channel(channel).private = true;
+    }
+
+    /// Archives a channel, or brings it back.
+    pub fn archive(&self, channel: &str, archived: bool) {
+        self.state().channel(channel).archived = archived;
+    }
+
+    /// Lets the app into a channel or takes it out.
+    pub fn set_member(&self, channel: &str, member: bool) {
+        self.state().channel(channel).set_member(member);
+    }
+
+    /// Puts the app out of a channel while the listing still shows it as a member; reading says `not_in_channel`.
+    /// [`set_member`](Self::set_member) lets it in again.
+    pub fn put_out(&self, channel: &str) {
+        self.state().channel(channel).put_out = true;
+    }
+
+    /// Deletes a channel with all its messages.
+    pub fn remove_channel(&self, channel: &str) {
+        self.state().channels.remove(channel);
+    }
+
+    /// Sets the time of the next message.
+    pub fn set_time(&self, at: DateTime<Utc>) {
+        self.state().next = Ts::of(at);
+    }
+
+    /// The next message, edit or reply has exactly this `ts`, text and all; what follows goes on a minute later.
+    ///
+    /// ```
+    /// # let sim = provider_slack::simulator::SlackSim::new("T1", "Acme");
+    /// # let (general, ada) = (sim.add_channel("C1", "general"), sim.add_user("U1", "Ada Lovelace"));
+    /// assert_eq!(sim.at("1712345678.000100").post(&general, &ada, "Lunch?"), "1712345678.000100");
+    /// ```
+    ///
+    /// # Panics
+    /// When `ts` is no timestamp of Slack's: seconds, a point, six digits.
+    pub fn at(&self, ts: &str) -> &Self {
+        let at = Ts::parse(ts).unwrap_or_else(|| panic!("{ts:?} is no timestamp of Slack's: seconds, a point, six digits"));
+        self.state().next = at;
+        self
+    }
+
+    /// Posts a message; answers its `ts`.
+    pub fn post(&self, channel: &str, user: &str, text: &str) -> String {
+        self.write(channel, json!({"user": user, "text": text}))
+    }
+
+    /// Answers in the thread of a message; answers the reply's `ts`.
+    pub fn reply(&self, channel: &str, parent: &str, user: &str, text: &str) -> String {
+        self.write(channel, json!({"user": user, "text": text, "thread_ts": parent}))
+    }
+
+    /// Answers in a thread and sends the reply to the channel as well.
+    pub fn broadcast(&self, channel: &str, parent: &str, user: &str, text: &str) -> String {
+        self.write(channel, json!({"user": user, "text": text, "thread_ts": parent, "subtype": "thread_broadcast"}))
+    }
+
+    /// Posts as an app that has no user; answers the `ts`.
+    pub fn post_as_bot(&self, channel: &str, bot_id: &str, name: &str, text: &str) -> String {
+        self.write(channel, json!({"subtype": "bot_message", "bot_id": bot_id, "username": name, "text": text}))
+    }
+
+    /// Writes a message of any form; answers its `ts`.
+    pub fn write(&self, channel: &str, fields: Value) -> String {
+        let mut state = self.state();
+        let ts = state.tick();
+        state.channel(channel).add(ts, fields);
+        ts.to_string()
+    }
+
+    /// Changes a message's text.
+    pub fn edit(&self, channel: &str, ts: &str, text: &str) {
+        let mut state = self.state();
+        let at = state.tick().to_string();
+        let message = state.channel(channel).message(ts);
+        message["edited"] = json!({"user": message["user"], "ts": at});
+        message["text"] = text.into();
+    }
+
+    /// Deletes a message. A parent with replies leaves a tombstone.
+    pub fn delete(&self, channel: &str, ts: &str) {
+        self.state().channel(channel).delete(ts);
+    }
+
+    /// Adds a person's reaction to a message.
+    pub fn react(&self, channel: &str, ts: &str, user: &str, name: &str) {
+        self.state().channel(channel).react(ts, user, name);
+    }
+
+    /// Takes all reactions of a message back.
+    pub fn clear_reactions(&self, channel: &str, ts: &str) {
+        if let Some(fields) = self.state().channel(channel).message(ts).as_object_mut() {
+            fields.remove("reactions");
         }
     }
 
-    /// Accepts this token only.
+    /// From now on only this token is good.
     pub fn expect_token(&self, token: &str) {
         self.state().token = Token::Only(token.into());
     }
 
-    /// Refuses every token as revoked.
+    /// From now on no token is good, until [`expect_token`](Self::expect_token).
     pub fn revoke_token(&self) {
         self.state().token = Token::Revoked;
     }
 
-    /// Takes a scope from the app: `users:read`, `channels:history`.
-    pub fn take_scope(&self, scope: &'static str) {
-        self.state().missing_scopes.insert(scope);
+    /// Takes a scope (`users:read`) from the app.
+    pub fn without_scope(&self, scope: &str) {
+        self.state().missing_scopes.insert(scope.to_owned());
     }
 
-    /// Adds a user; answers the id.
-    pub fn add_user(&self, handle: &str, name: &str) -> String {
-        self.state().team.add_user(handle, name, false)
+    /// Shows no more than so many entries a page, whatever is asked for.
+    pub fn page_size(&self, entries: usize) {
+        self.state().page = Some(entries.max(1));
     }
 
-    /// Changes the name a user shows.
-    pub fn rename_user(&self, user: &str, name: &str) {
-        self.state().team.rename_user(user, name);
-    }
-
-    /// Marks a user as deactivated; they stay in listings.
-    pub fn deactivate_user(&self, user: &str) {
-        self.state().team.deactivate_user(user);
-    }
-
-    /// Adds a public channel the app is a member of; answers the id.
-    pub fn add_channel(&self, name: &str) -> String {
-        self.state().team.add_channel(name)
-    }
-
-    /// Takes the app out of a channel, or lets it join again. The listing says so when `listed`, else only reading it does.
-    pub fn set_member(&self, channel: &str, member: bool, listed: bool) {
+    /// Puts the published quotas in force, one a minute and 15 messages a page for history and replies where the app is `commercial`.
+    pub fn enforce_quotas(&self, commercial: bool) {
         let mut state = self.state();
-        let channel = state.team.channel(channel);
-        channel.readable = member;
-        channel.is_member = member || !listed;
+        state.commercial = commercial;
+        let units =
+            |name: &str, tier| if commercial && matches!(name, "conversations.history" | "conversations.replies") { 1 } else { tier };
+        state.quotas = METHODS
+            .iter()
+            .map(|(name, _, tier)| (*name, Window::new(units(name, *tier), Duration::from_secs(60))))
+            .collect::<BTreeMap<_, _>>();
     }
 
-    /// Archives a channel.
-    pub fn archive(&self, channel: &str) {
-        self.state().team.channel(channel).is_archived = true;
-    }
-
-    /// Removes a channel with everything in it.
-    pub fn remove_channel(&self, channel: &str) {
-        self.state().team.remove_channel(channel);
-    }
-
-    /// Posts a message at a time; answers its `ts`.
-    pub fn post(&self, channel: &str, user: &str, ts: &str, text: &str) -> String {
-        self.add(channel, ts, json!({ "type": "message", "user": user, "text": text, "ts": ts }))
-    }
-
-    /// Posts a message of a bot, which has no user.
-    pub fn post_as_bot(&self, channel: &str, bot: &str, ts: &str, text: &str) -> String {
-        let message = json!({
-            "type": "message", "subtype": "bot_message", "bot_id": "B0BOT0001", "username": bot, "text": text, "ts": ts,
-        });
-        self.add(channel, ts, message)
-    }
-
-    /// Replies in a thread.
-    pub fn reply(&self, channel: &str, parent: &str, user: &str, ts: &str, text: &str) -> String {
-        self.add(channel, ts, json!({ "type": "message", "user": user, "text": text, "ts": ts, "thread_ts": parent }))
-    }
-
-    /// Adds any message object; `ts` is its id.
-    pub fn add(&self, channel: &str, ts: &str, message: Value) -> String {
-        self.state().team.channel(channel).messages.insert(Micros::of(ts), message);
-        ts.to_owned()
-    }
-
-    /// Changes a message's text.
-    pub fn edit(&self, channel: &str, ts: &str, text: &str, edited_at: &str) {
-        self.change(channel, ts, |message| {
-            message["edited"] = json!({ "user": message["user"], "ts": edited_at });
-            message["text"] = text.into();
-        });
-    }
-
-    /// Adds a reaction.
-    pub fn react(&self, channel: &str, ts: &str, user: &str, name: &str) {
-        self.change(channel, ts, |message| message["reactions"] = json!([{ "name": name, "count": 1, "users": [user] }]));
-    }
-
-    /// Deletes a message; a parent of replies leaves a tombstone.
-    pub fn delete(&self, channel: &str, ts: &str) {
-        self.state().team.channel(channel).delete(ts);
-    }
-
-    /// How many messages a channel has, replies included.
+    /// How many messages there are.
     #[must_use]
-    pub fn messages(&self, channel: &str) -> usize {
-        self.state().team.channel(channel).messages.len()
+    pub fn messages(&self) -> usize {
+        self.state().channels.values().map(|channel| channel.messages.len()).sum()
     }
 
-    fn change(&self, channel: &str, ts: &str, change: impl FnOnce(&mut Value)) {
-        let mut state = self.state();
-        change(state.team.channel(channel).messages.get_mut(&Micros::of(ts)).expect("the message is there"));
+    /// Every message as `<channel>/<ts>`, in order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.state();
+        state.channels.iter().flat_map(|(id, channel)| channel.messages.keys().map(move |ts| format!("{id}/{ts}"))).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Simulator for SlackSim {
     fn operation(&self, request: &SimRequest) -> &'static str {
-        method(request).map_or("slack.unknown", |method| method.1)
+        METHODS.iter().find(|(name, ..)| *name == method(request)).map_or("slack.unknown", |(_, operation, _)| operation)
     }
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
+        let name = method(request);
         let mut state = self.state();
-        let Some(&(name, _, scope, _)) = method(request) else { return refuse("unknown_method") };
-        if let Some(Err(wait)) = state.limits.as_mut().and_then(|limits| limits.get_mut(name)).map(|window| window.take(request.now, 1)) {
-            let seconds = wait.as_secs_f64().ceil().max(1.0);
-            return SimAnswer::json(429, json!({ "ok": false, "error": "ratelimited" })).with_header("retry-after", format!("{seconds}"));
+        if let Some(wait) = state.quotas.get_mut(name).and_then(|quota| quota.take(request.now, 1).err()) {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            return SimAnswer::json(429, json!({"ok": false, "error": "ratelimited"})).with_header("retry-after", seconds);
         }
-        if let Some(error) = state.token.check(request) {
-            return refuse(error);
-        }
-        if let Some(scope) = scope.filter(|scope| state.missing_scopes.contains(scope)) {
-            let body = json!({ "ok": false, "error": "missing_scope", "needed": scope, "provided": "team:read" });
-            return SimAnswer::json(200, body);
-        }
-        match state.call(name, request) {
-            Ok(mut body) => {
-                body["ok"] = true.into();
-                SimAnswer::json(200, body)
-            }
-            Err(error) => refuse(error),
-        }
-    }
-}
-
-fn method(request: &SimRequest) -> Option<&'static (&'static str, &'static str, Option<&'static str>, u32)> {
-    let name = request.path.rsplit('/').next()?;
-    METHODS.iter().find(|method| method.0 == name)
-}
-
-fn refuse(error: &str) -> SimAnswer {
-    SimAnswer::json(200, json!({ "ok": false, "error": error }))
-}
-
-impl Token {
-    fn check(&self, request: &SimRequest) -> Option<&'static str> {
-        match (self, request.bearer()) {
-            (_, None) => Some("not_authed"),
-            (Self::Revoked, _) => Some("token_revoked"),
-            (Self::Only(token), Some(sent)) if token.expose_secret() != sent => Some("invalid_auth"),
-            _ => None,
-        }
-    }
-}
-
-impl State {
-    fn call(&mut self, method: &str, request: &SimRequest) -> Result<Value, &'static str> {
-        let limit = |default: usize| request.param("limit").and_then(|text| text.parse().ok()).unwrap_or(default).clamp(1, 999);
-        let cursor = request.param("cursor").filter(|cursor| !cursor.is_empty());
-        let cursor = cursor.as_deref();
-        let named = |name| request.param(name).ok_or("invalid_arguments");
-        match method {
-            "auth.test" => Ok(self.team.identity()),
-            "conversations.list" => {
-                let hide = request.param("exclude_archived").as_deref() == Some("true");
-                Ok(Page::of_list(self.team.channels(hide), cursor, limit(100))?.body("channels"))
-            }
-            "conversations.info" => Ok(json!({ "channel": self.team.known_channel(&named("channel")?)?.object() })),
-            "conversations.join" => {
-                let channel = self.team.known_channel(&named("channel")?)?;
-                (channel.is_member, channel.readable) = (true, true);
-                Ok(json!({ "channel": channel.object() }))
-            }
-            "users.list" => Ok(Page::of_list(self.team.users(), cursor, limit(1000))?.body("members")),
-            "users.info" => Ok(json!({ "user": self.team.user(&named("user")?).ok_or("user_not_found")? })),
-            "conversations.history" | "conversations.replies" => {
-                let limit = limit(100).min(self.page_cap);
-                let channel = self.team.known_channel(&named("channel")?)?;
-                if !channel.readable {
-                    return Err("not_in_channel");
-                }
-                let window = workspace::Window::of(request)?;
-                let page = if method == "conversations.history" {
-                    Page::of_history(channel.history(window), cursor, limit)?
-                } else {
-                    let thread = Micros::parse(&named("ts")?).ok_or("thread_not_found")?;
-                    let (parent, replies) = channel.thread(thread, window).ok_or("thread_not_found")?;
-                    Page::of_thread(parent, replies, cursor, limit)?
-                };
-                Ok(page.body("messages"))
-            }
-            _ => Err("unknown_method"),
-        }
+        SimAnswer::json(200, answer::answer(&mut state, name, request).unwrap_or_else(|refusal| refusal))
     }
 }

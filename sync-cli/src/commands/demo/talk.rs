@@ -7,19 +7,28 @@ use syncline::{
     testkit::{SimAnswer, SimRequest, Simulator},
 };
 
-const CHANNELS: [&str; 8] = ["general", "films", "premieres", "airports", "delays", "support", "sales", "random"];
+const CHANNELS: [(&str, &str); 8] = [
+    ("C0DEMO001", "general"),
+    ("C0DEMO002", "films"),
+    ("C0DEMO003", "premieres"),
+    ("C0DEMO004", "airports"),
+    ("C0DEMO005", "delays"),
+    ("C0DEMO006", "support"),
+    ("C0DEMO007", "sales"),
+    ("C0DEMO008", "random"),
+];
 
 const PEOPLE: [(&str, &str); 10] = [
-    ("ada", "Ada Lovelace"),
-    ("grace", "Grace Hopper"),
-    ("alan", "Alan Turing"),
-    ("edsger", "Edsger Dijkstra"),
-    ("barbara", "Barbara Liskov"),
-    ("donald", "Donald Knuth"),
-    ("katherine", "Katherine Johnson"),
-    ("margaret", "Margaret Hamilton"),
-    ("ken", "Ken Thompson"),
-    ("radia", "Radia Perlman"),
+    ("U0DEMO001", "Ada Lovelace"),
+    ("U0DEMO002", "Grace Hopper"),
+    ("U0DEMO003", "Alan Turing"),
+    ("U0DEMO004", "Edsger Dijkstra"),
+    ("U0DEMO005", "Barbara Liskov"),
+    ("U0DEMO006", "Donald Knuth"),
+    ("U0DEMO007", "Katherine Johnson"),
+    ("U0DEMO008", "Margaret Hamilton"),
+    ("U0DEMO009", "Ken Thompson"),
+    ("U0DEMO010", "Radia Perlman"),
 ];
 
 const OPENINGS: [&str; 6] =
@@ -54,9 +63,8 @@ impl Talk {
     pub(super) fn seeded(token: &str) -> Self {
         let sim = SlackSim::new("T0DEMO001", "Demo Films & Flights");
         sim.expect_token(token);
-        sim.without_limits();
-        let people = PEOPLE.map(|(handle, name)| sim.add_user(handle, name));
-        let channels = CHANNELS.map(|name| sim.add_channel(name));
+        let people = PEOPLE.map(|(id, name)| sim.add_user(id, name));
+        let channels = CHANNELS.map(|(id, name)| sim.add_channel(id, name));
         let start = SystemClock.now().timestamp() - BEGINNING;
         let mut chosen = Vec::new();
         for (c, channel) in channels.iter().enumerate() {
@@ -68,14 +76,14 @@ impl Talk {
                 let user = &people[mix % people.len()];
                 let at = start + n as i64 * step + c as i64;
                 let text = format!("{} {}{}", OPENINGS[mix % 6], THINGS[(mix / 3) % 8], ENDINGS[(mix / 5) % 5]);
-                let ts = sim.post(channel, user, &stamp(at, mix), &text);
+                let ts = sim.at(&stamp(at, mix)).post(channel, user, &text);
                 let replies = if n % 9 == 4 { 1 + mix % 4 } else { 0 };
                 for r in 0..replies {
                     let who = &people[(mix + 3 * r + 1) % people.len()];
-                    sim.reply(channel, &ts, who, &stamp(at + 60 * (r as i64 + 1), mix + r), ANSWERS[(mix + r) % 6]);
+                    sim.at(&stamp(at + 60 * (r as i64 + 1), mix + r)).reply(channel, &ts, who, ANSWERS[(mix + r) % 6]);
                 }
                 match n % 40 {
-                    7 => sim.edit(channel, &ts, &format!("{text} (edited)"), &stamp(at + 30, mix)),
+                    7 => sim.at(&stamp(at + 30, mix)).edit(channel, &ts, &format!("{text} (edited)")),
                     // A parent of replies leaves a tombstone.
                     13 => sim.delete(channel, &ts),
                     _ => {}
@@ -92,7 +100,8 @@ impl Talk {
     /// Somebody edits one old message and deletes another; answers the keys they have as records.
     pub(super) fn edit_and_delete(&self) -> (String, String) {
         let ((channel, ts), (gone_from, gone)) = (&self.edited, &self.deleted);
-        self.sim.edit(channel, ts, "I was wrong about that, please ignore it.", &stamp(SystemClock.now().timestamp(), 1));
+        let now = stamp(SystemClock.now().timestamp(), 1);
+        self.sim.at(&now).edit(channel, ts, "I was wrong about that, please ignore it.");
         self.sim.delete(gone_from, gone);
         (join_key([channel.as_str(), ts]), join_key([gone_from.as_str(), gone]))
     }

@@ -1,0 +1,8 @@
+//! The provider against the simulated workspace.
+
+mod faults;
+mod loopback;
+mod messages;
+mod people;
+mod streams;
+mod support;

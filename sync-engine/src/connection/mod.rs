@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, value::RawValue};
 use sync_core::{
-    Account, ConnectionId, Direction, Error, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
+    Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
     store::{self, ConnectionPatch, ConnectionStatus, NewActivity},
 };
 
@@ -58,17 +58,27 @@ impl Connection {
         self.workspace.store.connection(&self.id).await?.ok_or_else(|| unknown(&self.id))
     }
 
-    /// Changes settings, schedule or name; logged.
+    /// Changes settings, schedule or name; logged. New settings are accepted by the provider in one cheap call first.
+    ///
+    /// # Errors
+    /// What the provider says of the settings; [`Conflict`](sync_core::ErrorKind::Conflict) when they lead to another account, which
+    /// needs a connection of its own.
     pub async fn save_config(&self, patch: ConnectionPatch) -> Result<store::Connection> {
+        if let Some(settings) = &patch.settings {
+            let (row, account) = (self.load_config().await?, self.provider.validate_credentials(&self.context_with(settings)?).await?);
+            if account.id != row.account_id {
+                let text =
+                    format!("these settings lead to the account {:?}; connect it by itself, this one is {:?}", account.id, row.account_id);
+                return Err(Error::new(ErrorKind::Conflict, "settings", text).at("connection", self.id.as_str()));
+            }
+        }
         let row = self.workspace.store.update_connection(&self.id, patch, self.services.now()).await?;
         self.log(&row, "config_saved", true, None).await?;
         Ok(row)
     }
 
-    /// Replaces the provider's settings, after the provider has accepted them in one cheap call.
+    /// Replaces the provider's settings, as [`save_config`](Self::save_config) does.
     pub async fn save_settings(&self, settings: Value) -> Result<store::Connection> {
-        let cx = self.context_with(&settings)?;
-        self.provider.validate_credentials(&cx).await?;
         self.save_config(ConnectionPatch { settings: Some(settings), ..ConnectionPatch::default() }).await
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Committer<'a> {
     pub(crate) target: Arc<Target>,
     /// The lanes' partitions, in their order.
     pub(crate) partitions: Vec<PartitionId>,
+    /// The scans the lanes begin with, in the same order.
+    pub(crate) scans: Vec<Option<u64>>,
     pub(crate) group: Group,
 }
 
@@ -57,7 +59,7 @@ impl Committer<'_> {
     pub(crate) async fn run(&self, mut arrivals: mpsc::Receiver<Arrival>) -> Result<Lanes> {
         let mut lanes = Lanes::default();
         let mut pending: BTreeMap<Option<u64>, Pending> = BTreeMap::new();
-        let mut scans: Vec<Option<u64>> = vec![None; self.partitions.len()];
+        let mut scans = self.scans.clone();
         let mut fatal = None;
         loop {
             let oldest = pending.values().filter_map(|group| group.since).min();
@@ -82,7 +84,12 @@ impl Committer<'_> {
                 None => break,
                 Some(Arrival::Page(page)) => {
                     let scan = page.scan;
-                    scans[page.lane] = scan;
+                    if std::mem::replace(&mut scans[page.lane], scan) != scan {
+                        // The lane began anew: what it brought before is written before.
+                        for (scan, group) in std::mem::take(&mut pending) {
+                            self.commit(scan, group, &mut lanes).await?;
+                        }
+                    }
                     let group = pending.entry(scan).or_default();
                     self.add(group, *page);
                     if group.rows >= self.group.rows || group.bytes >= self.group.bytes {

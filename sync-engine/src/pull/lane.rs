@@ -19,6 +19,7 @@ pub(crate) struct Fetch {
     pub(crate) cx: SyncContext,
     pub(crate) stream: StreamName,
     pub(crate) key: Arc<[Box<str>]>,
+    /// Until when increments are read; a read of everything ends now, so that it misses nothing that is known.
     pub(crate) until: DateTime<Utc>,
     pub(crate) look_back: Duration,
     pub(crate) limit: Option<u64>,
@@ -26,7 +27,8 @@ pub(crate) struct Fetch {
     pub(crate) fields: Arc<[Field]>,
     /// Whether the stream told its fields before reading; otherwise the first page has to show those the mapping needs.
     pub(crate) fields_declared: bool,
-    pub(crate) scan: u64,
+    /// The number of a scan that begins anew.
+    pub(crate) anew: u64,
     pub(crate) crash_points: CrashPoints,
 }
 
@@ -72,7 +74,7 @@ impl Fetch {
                 Err(error) if error.kind() == ErrorKind::CursorExpired && !restarted && self.limit.is_none() => {
                     tracing::warn!(partition = %plan.partition.id, "the stored position has expired; reading everything again");
                     restarted = true;
-                    plan = LanePlan { cursor: None, after: None, scan: Some(self.scan), ..plan };
+                    plan = LanePlan { cursor: None, after: None, scan: Some(self.anew), ..plan };
                 }
                 Err(error) => {
                     // The one partition of a stream without parts has no name to show.
@@ -87,7 +89,8 @@ impl Fetch {
 
     /// One scan; answers whether it was complete, or `None` when nobody listens any more.
     async fn scan(&self, lane: usize, plan: &LanePlan, out: &mpsc::Sender<Arrival>) -> Result<Option<bool>> {
-        let mut request = PullRequest::new(self.stream.clone(), plan.partition.clone(), self.until);
+        let until = if plan.cursor.is_none() { self.cx.services.now() } else { self.until };
+        let mut request = PullRequest::new(self.stream.clone(), plan.partition.clone(), until);
         request.cursor = plan.cursor.clone();
         request.after = plan.after.clone();
         request.key = Arc::clone(&self.key);
@@ -102,7 +105,7 @@ impl Fetch {
             let cx = SyncContext { deadline: self.cx.services.now() + CALL_DEADLINE, ..self.cx.clone() };
             let page = self.provider.pull(&cx, &request).await?;
             self.crash_points.at("p7");
-            guard.check(&page.next, page.batch.len())?;
+            guard.check(&page.next, usize::try_from(page.read()).unwrap_or(usize::MAX))?;
             sure &= !page.unseen;
             if let (false, false, Some(mapping)) = (checked, page.batch.is_empty(), &self.mapping) {
                 mapping.check_batch(&page.batch)?;
@@ -110,10 +113,14 @@ impl Fetch {
             }
             let next = page.next.clone();
             let read = page.read();
-            let fetched = self.prepare(lane, plan, page)?;
+            let mut fetched = self.prepare(lane, plan, page)?;
             // A record that failed without a key may be one we know: its absence from the batch proves nothing.
             let nameless = |failure: &RecordFailure| failure.severity == Severity::Error && failure.record.is_none();
             sure &= !fetched.failures.iter().any(nameless);
+            if !sure {
+                // A scan that goes on mid-way takes the pages before for shown: this one begins anew instead.
+                fetched.page = None;
+            }
             if out.send(Arrival::Page(Box::new(fetched))).await.is_err() {
                 return Ok(None);
             }

@@ -154,9 +154,16 @@ fn choose(list: Vec<Partition>, wanted: Option<&[PartitionId]>) -> Result<Vec<Pa
     Ok(list.into_iter().filter(|partition| wanted.contains(&partition.id)).collect())
 }
 
-/// Where a partition goes on: at the token of the same kind of scan while it lives, else at the cursor, else at the beginning.
+/// The number of the scan a run begins, and of the one it begins anew when a position has expired. No two scans share one, so that
+/// what one has seen never counts for another.
+pub(crate) fn scan_of(run: RunId, anew: bool) -> u64 {
+    run.0.unsigned_abs() * 2 + u64::from(anew)
+}
+
+/// Where a partition goes on: at the token of the same kind of scan while it lives, else at the cursor, else at the beginning. One that
+/// was gone begins anew, since its rows may have been deleted; a limited read is no scan and leaves what others have seen alone.
 fn lane(partition: Partition, states: &[PartitionState], full: bool, limited: bool, run: RunId, now: DateTime<Utc>) -> LanePlan {
-    let state = states.iter().find(|state| state.partition == partition.id);
+    let state = states.iter().find(|state| state.partition == partition.id && !state.gone);
     let cursor = state.filter(|_| !full).and_then(|state| state.cursor.clone());
     let started_by = |scan: u64| (scan != 0).then_some(scan);
     let token = state
@@ -166,7 +173,7 @@ fn lane(partition: Partition, states: &[PartitionState], full: bool, limited: bo
     match token {
         Some((token, _, scan)) => LanePlan { partition, cursor, after: Some(token.clone()), scan },
         None => {
-            let scan = cursor.is_none().then_some(run.0.unsigned_abs());
+            let scan = (cursor.is_none() && !limited).then_some(scan_of(run, false));
             LanePlan { partition, cursor, after: None, scan }
         }
     }
@@ -192,14 +199,16 @@ mod tests {
     fn a_partition_goes_on_at_a_living_token_of_the_same_kind_of_scan() {
         // stored state, full asked for, limited → (goes on at token, cursor used, scan)
         let cases = [
-            (None, false, false, (false, false, Some(9))),
+            (None, false, false, (false, false, Some(18))),
             (Some(state(true, None, 0)), false, false, (false, true, None)),
-            (Some(state(true, None, 0)), true, false, (false, false, Some(9))),
+            (Some(state(true, None, 0)), true, false, (false, false, Some(18))),
             (Some(state(false, Some(60), 4)), false, false, (true, false, Some(4))),
-            (Some(state(false, Some(0), 4)), false, false, (false, false, Some(9))),
-            (Some(state(false, Some(60), 4)), false, true, (false, false, Some(9))),
+            (Some(state(false, Some(0), 4)), false, false, (false, false, Some(18))),
+            (Some(state(false, Some(60), 4)), false, true, (false, false, None)),
+            (None, false, true, (false, false, None)),
             (Some(state(true, Some(60), 0)), false, false, (true, true, None)),
-            (Some(state(true, Some(60), 0)), true, false, (false, false, Some(9))),
+            (Some(state(true, Some(60), 0)), true, false, (false, false, Some(18))),
+            (Some(PartitionState { gone: true, ..state(true, Some(60), 0) }), false, false, (false, false, Some(18))),
             (Some(state(true, Some(60), 4)), false, false, (false, true, None)),
             (Some(state(true, Some(60), 4)), true, false, (true, false, Some(4))),
         ];

@@ -14,7 +14,7 @@ use super::{
     Pull,
     committer::{Committer, Lanes},
     lane::Fetch,
-    plan::{Plan, entity_of},
+    plan::{Plan, entity_of, scan_of},
     stopping::{Caller, Key, Running},
 };
 use crate::{Connection, SyncEvent};
@@ -140,7 +140,9 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
             outcome: Outcome::Failed,
             errors: vec![RunError::new(error)],
             failures: Vec::new(),
-            counts_against_connection: error.kind().counts_against_connection(),
+            // A slip of the caller's pen says nothing about the connection.
+            counts_against_connection: error.kind().counts_against_connection()
+                && (error.kind(), error.operation()) != (ErrorKind::Config, "pull"),
             revoked: error.kind() == ErrorKind::AuthRevoked,
             gone: Vec::new(),
             at,
@@ -157,7 +159,9 @@ async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Re
         }
     };
     let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
-    connection.log_sync_activity(&result).await?;
+    if let Err(error) = connection.log_sync_activity(&result).await {
+        tracing::error!(run = %run.id, %error, "the run is written, its line in the activity log is not");
+    }
     match &ended {
         Ok(_) => tracing::info!(run = %run.id, counts = ?run.counts, "run completed"),
         Err(error) => tracing::warn!(run = %run.id, %error, hint = error.hint(), "run stopped"),
@@ -215,12 +219,13 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         cx,
         stream: pull.stream.clone(),
         key: Arc::clone(&plan.key),
-        look_back: pull.look_back.unwrap_or(descriptor.look_back),
+        // At least the lag, since a read of everything moves the position up to now.
+        look_back: pull.look_back.unwrap_or(descriptor.look_back).max(pull.safety_lag),
         limit: pull.limit,
         mapping: plan.mapping.clone(),
         fields: Arc::clone(&plan.fields),
         fields_declared: plan.fields_declared,
-        scan: fence.run.0.unsigned_abs(),
+        anew: scan_of(fence.run, true),
         crash_points: engine.crash_points.clone(),
     };
     let (out, arrivals) = mpsc::channel(PAGES_AHEAD);
@@ -231,6 +236,7 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         feed: feed.clone(),
         target: Arc::clone(&plan.target),
         partitions: plan.lanes.iter().map(|lane| lane.partition.id.clone()).collect(),
+        scans: plan.lanes.iter().map(|lane| lane.scan).collect(),
         group: pull.group,
     };
     // Fetching is a task of its own: pages are read and parsed while the committer waits for the database.
@@ -239,9 +245,11 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
     let fetching = tokio::spawn(async move {
         stream::iter(lanes.into_iter().enumerate()).for_each_concurrent(side_by_side, |(lane, plan)| fetch.run(lane, plan, &out)).await;
     });
-    let stop = AbortOnDrop(fetching);
+    let mut fetching = AbortOnDrop(fetching);
     let lanes = committer.run(arrivals).await?;
-    drop(stop);
+    if (&mut fetching.0).await.is_err_and(|e| e.is_panic()) {
+        return Err(Error::new(ErrorKind::Internal, "pull", "the provider panicked").at("provider", descriptor.name));
+    }
     let ended = lanes.done + lanes.failed.len() as u64;
     if ended != plan.lanes.len() as u64 {
         let text = format!("{ended} of {} partitions reported their end", plan.lanes.len());
@@ -268,7 +276,7 @@ async fn sweep(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, 
     }
     let mut scans = lanes.complete.clone();
     if plan.whole && lanes.complete.len() == plan.lanes.len() {
-        scans.extend(plan.gone.iter().map(|partition| (partition.clone(), fence.run.0.unsigned_abs())));
+        scans.extend(plan.gone.iter().map(|partition| (partition.clone(), scan_of(fence.run, false))));
     }
     if scans.is_empty() {
         return Ok(None);

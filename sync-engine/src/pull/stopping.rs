@@ -19,7 +19,7 @@ pub(crate) struct Stopping(Mutex<HashMap<Key, watch::Receiver<()>>>);
 impl Stopping {
     /// Waits for the end of the run that is stopping, if there is one; answers whether there was.
     pub(crate) async fn wait(&self, key: &Key) -> bool {
-        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         match ended {
             Some(mut ended) => {
                 // Nothing is ever sent: the run's task lets go of its end when it is done.

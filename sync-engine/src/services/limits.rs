@@ -96,10 +96,10 @@ impl Bucket {
     }
 
     /// One answer that says the bucket is empty pauses it for all callers.
-    pub(crate) fn learn(&self, outcome: &CallOutcome) {
+    pub(crate) fn learn(&self, outcome: &CallOutcome, now: DateTime<Utc>) {
         if let (None | Some(0), Some(wait)) = (outcome.left, outcome.resets_in) {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(now), Ok(wait)) = (state.set_to, chrono::Duration::from_std(wait)) {
+            if let Ok(wait) = chrono::Duration::from_std(wait) {
                 state.paused_until = state.paused_until.max(Some(now + wait));
             }
         }
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(bucket.take(1, start), Ok(()));
         let outcome =
             CallOutcome { health: sync_core::Health::Ignored, took: Duration::ZERO, left: None, resets_in: Some(Duration::from_secs(30)) };
-        bucket.learn(&outcome);
+        bucket.learn(&outcome, start);
         assert_eq!(bucket.take(1, start + Duration::from_secs(10)), Err(Duration::from_secs(20)));
         assert_eq!(bucket.take(1, start + Duration::from_secs(30)), Ok(()));
     }

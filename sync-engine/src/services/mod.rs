@@ -74,9 +74,8 @@ impl ConnectionServices {
             Error::new(ErrorKind::Auth, "token", "no access token found: the connection was never authorised, or was disconnected")
                 .at("connection", connection.as_str())
         })?;
-        if sealed.refresh.is_none() && sealed.expires_at.is_some_and(|end| end <= self.shared.clock.now()) {
-            return Err(Error::new(ErrorKind::Auth, "token", "the access token has expired and there is no refresh token")
-                .at("connection", connection.as_str()));
+        if sealed.expires_at.is_some_and(|end| end <= self.shared.clock.now()) {
+            return Err(Error::new(ErrorKind::Auth, "token", "the access token has expired").at("connection", connection.as_str()));
         }
         let place = Place { workspace: &self.workspace, connection, field: Field::Access };
         let secret = self.shared.keyring.open(place, &sealed.access)?;
@@ -112,16 +111,18 @@ impl Services for ConnectionServices {
     async fn permit(&self, call: &CallSite<'_>, deadline: DateTime<Utc>) -> Result<Permit> {
         let breaker = self.shared.breakers.breaker(self.descriptor.name, call.host);
         let connection = call.connection.map_or("", ConnectionId::as_str);
-        let probe = breaker.permit(&self.shared.clock, connection)?;
         let quota = self.descriptor.quotas.iter().find(|quota| quota.bucket == call.bucket);
         let bucket = self.shared.limits.bucket(self.descriptor.name, connection, call.bucket, quota);
         loop {
             let now = self.shared.clock.now();
             match bucket.take(call.cost, now) {
                 Ok(()) => {
+                    // The breaker comes last: a probe that waited for quota would not come back in time.
+                    let probe = breaker.permit(&self.shared.clock, connection)?;
+                    let clock = Arc::clone(&self.shared.clock);
                     return Ok(Permit::new(move |outcome| {
                         if let Some(outcome) = &outcome {
-                            bucket.learn(outcome);
+                            bucket.learn(outcome, clock.now());
                         }
                         probe.report(outcome);
                     }));
@@ -137,7 +138,7 @@ impl Services for ConnectionServices {
                 }
                 Err(wait) => {
                     tracing::debug!(bucket = call.bucket, wait_ms = wait.as_millis() as u64, "waiting for quota");
-                    metrics::counter!("syncline_quota_wait_seconds", "provider" => self.descriptor.name).increment(wait.as_secs());
+                    metrics::histogram!("syncline_quota_wait_seconds", "provider" => self.descriptor.name).record(wait.as_secs_f64());
                     self.shared.clock.sleep(wait).await;
                 }
             }

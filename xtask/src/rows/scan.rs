@@ -144,10 +144,16 @@ impl Tests {
             Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => self.items(body.stream(), &below, &below, modules)?,
             _ => {
                 let usual = [(children.join(format!("{name}.rs")), below.clone()), (below.join("mod.rs"), below)];
+<<<<<<< HEAD
+                // A path is relative to the folder of the file it stands in: that of the children for `mod.rs`, the one above otherwise.
+                let folders = [Some(children), children.parent()].into_iter().flatten();
+                let own = folders.filter_map(|folder| attributes.path.as_ref().map(|path| folder.join(path)));
+=======
                 let own = attributes.path.as_ref().map(|path| here.join(path));
+>>>>>>> rows
                 let own = own.map(|path| (path.clone(), path.parent().unwrap_or(children).to_owned()));
                 // A module that is missing is the compiler's to report.
-                if let Some((path, below)) = own.into_iter().chain(usual).find(|(path, _)| path.is_file()) {
+                if let Some((path, below)) = own.chain(usual).find(|(path, _)| path.is_file()) {
                     self.file(&path, &below, modules)?;
                 }
             }

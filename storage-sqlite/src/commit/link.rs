@@ -76,17 +76,17 @@ pub(super) fn shown_before(work: &Work<'_>, cache: &mut Cache, type_id: i64, key
     Ok(false)
 }
 
-/// A link, the key of its entity, and its partition.
-pub(super) type Link = (i64, Box<str>, String);
+/// A link, and the key of its entity.
+pub(super) type Link = (i64, Box<str>);
 
 /// The links of a record: two where its key field changed, until a scan proves one gone.
 pub(super) fn of(work: &Work<'_>, type_id: i64, id: &RecordId) -> Db<Vec<Link>> {
     let feed = &work.commit.feed;
     let mut found = work.tx.prepare_cached(
-        "SELECT id, entity_id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 \
+        "SELECT id, entity_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 \
          AND mapping = ?4 AND external_id = ?5 AND type_id = ?6",
     )?;
     let whose = (work.workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, id.as_str(), type_id);
-    let links = found.query_map(whose, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let links = found.query_map(whose, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(links.collect::<rusqlite::Result<_>>()?)
 }

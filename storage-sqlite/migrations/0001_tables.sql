@@ -146,8 +146,8 @@ CREATE TABLE syncline_entity_columns (
     UNIQUE (type_id, field)
 );
 
--- Connections as they stand in rows and keys: a number, since the id's text in every row and key is a third of what a commit writes.
--- 0 is the number in rows that are fed through mappings, which belong to no connection.
+-- Connections as they stand in the rows and keys of managed tables: a number, since the id's text in every row and key costs a large
+-- part of what a commit writes. 0 is the number in rows that are fed through mappings, which belong to no connection.
 CREATE TABLE syncline_connection_numbers (
     no INTEGER PRIMARY KEY,
     workspace_id TEXT NOT NULL,
@@ -167,14 +167,14 @@ CREATE TABLE syncline_host_tables (
 CREATE TABLE syncline_record_links (
     id INTEGER PRIMARY KEY,
     workspace_id TEXT NOT NULL,
-    connection_no INTEGER NOT NULL,
+    connection_id TEXT NOT NULL,
     stream TEXT NOT NULL,
     mapping TEXT NOT NULL,
     partition_id TEXT NOT NULL,
     external_id TEXT NOT NULL,
     type_id INTEGER NOT NULL,
     entity_id TEXT NOT NULL,
-    UNIQUE (workspace_id, connection_no, stream, mapping, external_id, type_id, entity_id)
+    UNIQUE (workspace_id, connection_id, stream, mapping, external_id, type_id, entity_id)
 );
 CREATE INDEX syncline_links_to ON syncline_record_links (workspace_id, type_id, entity_id);
 

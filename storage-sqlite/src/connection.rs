@@ -11,6 +11,7 @@ use sync_core::{
 use crate::{
     error::Db,
     storage::{Durability, Scoped},
+    table::connection_no,
     time,
     value::json_value,
 };
@@ -103,6 +104,8 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.sync_frequency_minutes,
                 &at,
             ))?;
+            // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
+            connection_no(tx, workspace, &new.id)?;
             new.id.clone()
         }
     };

@@ -156,8 +156,7 @@ fn hosts(tx: &Transaction<'_>, host: &Host, workspace: &WorkspaceId, query: &Ent
     }
     let mut rows = statement.query(params_from_iter(parameters))?;
     let mut linked = tx.prepare_cached(
-        "SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 AND connection_no = \
-         (SELECT no FROM syncline_connection_numbers WHERE workspace_id = ?1 AND connection_id = ?4)",
+        "SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3 AND connection_id = ?4",
     )?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -1,4 +1,7 @@
 //! What a scan has shown: one bit for each row, kept beside the rows so that a scan that was killed goes on with its proof.
+//!
+//! SQLite may give the number of a deleted row to a new one, whose bit is then set already: that row is kept, to be looked for by the
+//! next scan.
 
 use std::collections::HashMap;
 
@@ -127,23 +130,6 @@ impl Seen {
         Ok(Some(self.at(at)))
     }
 
-    /// Forgets a row, whose number may be given to another one.
-    pub(crate) fn forget(
-        &mut self,
-        tx: &Transaction<'_>,
-        workspace: &WorkspaceId,
-        feed: &Feed,
-        partition: &PartitionId,
-        row: i64,
-    ) -> Db<()> {
-        let place = Place { workspace: workspace.clone(), feed: feed.clone(), partition: partition.clone() };
-        if let Some(number) = stored_number(tx, &place)? {
-            let at = self.begin(tx, workspace, feed, partition, number)?;
-            self.at(at).unset(tx, row)?;
-        }
-        Ok(())
-    }
-
     /// Writes what changed.
     pub(crate) fn flush(&mut self, tx: &Transaction<'_>) -> Db<()> {
         let mut kept = 0;
@@ -238,16 +224,6 @@ impl Scan {
     pub(crate) fn has(&mut self, tx: &Transaction<'_>, row: i64) -> Db<bool> {
         let (chunk, byte, bit) = place_of(row);
         Ok(self.chunk(tx, chunk)?.bits[byte] & bit != 0)
-    }
-
-    fn unset(&mut self, tx: &Transaction<'_>, row: i64) -> Db<()> {
-        let (chunk, byte, bit) = place_of(row);
-        let chunk = self.chunk(tx, chunk)?;
-        if chunk.bits[byte] & bit != 0 {
-            chunk.bits[byte] &= !bit;
-            chunk.dirty = true;
-        }
-        Ok(())
     }
 }
 

@@ -89,20 +89,20 @@ fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep, rows: &Row
         Ok(())
     };
     let feed = &sweep.feed;
-    let connection = connection_no(tx, workspace, &feed.connection)?;
     if let Rows::Stream(table) = rows {
         let sql = format!("SELECT rowid, partition_id FROM {} WHERE workspace_id = ?1 AND connection_no = ?2", table.sql);
         let mut known = tx.prepare(&sql)?;
-        let mut known = known.query((workspace.as_str(), connection))?;
+        let mut known = known.query((workspace.as_str(), connection_no(tx, workspace, &feed.connection)?))?;
         while let Some(row) = known.next()? {
             look(row)?;
         }
     } else {
         let mut known = tx.prepare_cached(
-            "SELECT id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_no = ?2 AND stream = ?3 AND mapping = ?4 \
+            "SELECT id, partition_id FROM syncline_record_links WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 AND mapping = ?4 \
              AND type_id = ?5",
         )?;
-        let mut known = known.query((workspace.as_str(), connection, feed.stream.as_str(), &*feed.mapping, rows.type_id()))?;
+        let mut known =
+            known.query((workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, rows.type_id()))?;
         while let Some(row) = known.next()? {
             look(row)?;
         }

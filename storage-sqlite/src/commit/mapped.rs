@@ -68,7 +68,7 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
         let mut page = Page::open(work, rows, part, &key, owned, scan)?;
         for (at, record) in part.batch.records().iter().enumerate() {
             if record.operation == Operation::Delete {
-                page.delete(work, cache, record)?;
+                page.delete(work, record)?;
                 continue;
             }
             match &keys[number][at] {
@@ -406,22 +406,21 @@ impl<'a> Page<'a> {
 
     /// A record that is there but could not be taken: whatever it stands behind is not gone.
     fn present(&self, work: &Work<'a>, cache: &mut Cache, id: &RecordId) -> Db<()> {
-        for (link, ..) in link::of(work, self.rows.type_id(), id)? {
+        for (link, _) in link::of(work, self.rows.type_id(), id)? {
             show(work, cache, self.scan, link)?;
         }
         Ok(())
     }
 
-    fn delete(&self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
+    fn delete(&self, work: &mut Work<'a>, record: &Record) -> Db<()> {
         let links = link::of(work, self.rows.type_id(), &record.id)?;
         if links.is_empty() {
             // What we never had is as the record says: gone.
             work.tally.counts.unchanged += 1;
             return Ok(());
         }
-        for (link, key, partition) in links {
+        for (link, key) in links {
             work.tx.prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1")?.execute([link])?;
-            cache.seen.forget(work.tx, work.workspace, &work.commit.feed, &partition.into(), link)?;
             match delete::orphan(work.tx, work.workspace, self.rows, &key, &mut work.journal) {
                 Ok(true) => work.tally.deleted(&key),
                 Ok(false) => {}

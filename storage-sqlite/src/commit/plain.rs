@@ -160,7 +160,7 @@ impl<'a> Page<'a> {
 
     fn record(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
         if record.operation == Operation::Delete {
-            return self.delete(work, cache, record);
+            return self.delete(work, record);
         }
         let hash = (self.part.batch.hash(record, &self.seeds) ^ self.partition_hash).cast_signed();
         if self.expect_new && self.create(work, cache, record, hash)? {
@@ -183,14 +183,13 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn delete(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record) -> Db<()> {
+    fn delete(&mut self, work: &mut Work<'a>, record: &Record) -> Db<()> {
         let Some((row, _)) = self.find(record.id.as_str())? else {
             // What we never had is as the record says: gone.
             work.tally.counts.unchanged += 1;
             return Ok(());
         };
         delete::managed(work.tx, self.table, row, &mut work.journal)?;
-        cache.seen.forget(work.tx, work.workspace, &work.commit.feed, &self.part.partition, row)?;
         work.tally.deleted(record.id.as_str());
         work.tally.counts.deleted += 1;
         Ok(())

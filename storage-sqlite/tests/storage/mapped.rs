@@ -227,3 +227,18 @@ async fn a_mapping_that_was_turned_to_another_entity_type_begins_anew_there() {
     assert!(run.table().await.is_empty());
     assert_eq!(run.store.count_entities(&entity("people")).await.expect("read"), 1);
 }
+
+#[tokio::test]
+async fn a_source_of_higher_priority_that_says_the_same_owns_the_field_from_then_on() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let source = async |name: &str, priority| {
+        let target = Target { rules: rules(&[("name", ranked(priority))]), ..managed("people", &["email"]) };
+        begin(&storage, "acme", &mapped_feed(name, "s", "m"), &target).await
+    };
+    let (low, high) = (source("low", 1).await, source("high", 5).await);
+    low.commit(&[up("r", json!({"email": "a@x", "name": "Ann"}))]).await;
+    assert_eq!(counts(&high.commit(&[up("r", json!({"email": "a@x", "name": "Ann"}))]).await.counts), [0, 0, 1, 0, 0, 0]);
+    assert_eq!(counts(&low.commit(&[up("r", json!({"email": "a@x", "name": "Bea"}))]).await.counts), [0, 0, 1, 0, 0, 0]);
+    assert_eq!(low.table().await["a@x"]["name"], json!("Ann"));
+}

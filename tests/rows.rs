@@ -18,6 +18,8 @@ use syncline::{
     Connection, ConnectionPatch, ConnectionStatus, Counts, Credentials, Direction, ErrorKind, Outcome, Pull, RecordFailure, Result, Run,
     RunFilter, RunId, RunStatus, SyncResult, Syncline, WorkspaceId,
     core::{ConnectionId, Error, PullPage, RunError, store},
+    mapping::Column,
+    providers::slack::communication,
 };
 
 fn items() -> Pull {
@@ -118,18 +120,19 @@ struct Kept {
     connection: ConnectionId,
     workspace: WorkspaceId,
     status: ConnectionStatus,
+    enabled: bool,
+    every_minutes: u32,
+    error_message: Option<Box<str>>,
+    error_count: u32,
     run: RunId,
     ended: RunStatus,
     result: SyncResult,
     errors: Vec<RunError>,
 }
 
-/// Whether and how often it is scheduled, and its last error and how many there were in a row.
-type Switches = (bool, u32, Option<Box<str>>, u32);
-
 impl Kept {
     /// Takes a connection apart completely: a field more or less, or of another type, does not compile.
-    fn of(row: store::Connection, run: Run, result: SyncResult) -> (Self, Switches) {
+    fn of(row: store::Connection, run: Run, result: SyncResult) -> Self {
         let store::Connection {
             workspace_id,
             id,
@@ -152,8 +155,19 @@ impl Kept {
             created_at: _,
             updated_at: _,
         } = row;
-        let kept = Self { connection: id, workspace: workspace_id, status, run: run.id, ended: run.status, errors: run.errors, result };
-        (kept, (sync_enabled, sync_frequency_minutes, error_message, error_count))
+        Self {
+            connection: id,
+            workspace: workspace_id,
+            status,
+            enabled: sync_enabled,
+            every_minutes: sync_frequency_minutes,
+            error_message,
+            error_count,
+            run: run.id,
+            ended: run.status,
+            errors: run.errors,
+            result,
+        }
     }
 }
 
@@ -166,11 +180,11 @@ async fn a_host_keeps_connections_runs_and_results_in_public_types() {
     provider.fails(|| Error::new(ErrorKind::Transport, "demo.items", "the service is down"));
     let result = connection.sync_from_external(items()).await.expect("the run began");
     let run = syncline.workspace("acme").run(result.run.expect("a run")).await.expect("the run");
-    let (kept, (enabled, minutes, message, errors)) = Kept::of(connection.load_config().await.expect("a row"), run, result);
+    let kept = Kept::of(connection.load_config().await.expect("a row"), run, result);
     assert_eq!((kept.workspace.as_str(), &kept.connection, kept.status), ("acme", connection.id(), ConnectionStatus::Active));
     assert_eq!((Some(kept.run), kept.ended, kept.errors), (kept.result.run, RunStatus::Failed, kept.result.errors));
-    assert_eq!((enabled, minutes, errors), (true, 60, 1));
-    assert!(message.is_some_and(|text| text.contains("the service is down")));
+    assert_eq!((kept.enabled, kept.every_minutes, kept.error_count), (true, 60, 1));
+    assert!(kept.error_message.is_some_and(|text| text.contains("the service is down")));
 }
 
 #[tokio::test]
@@ -312,6 +326,25 @@ async fn changes_of_one_transaction_are_told_apart_by_their_number() {
     assert_eq!((lines[1].changed_at, lines[1].sync_run_id), (lines[2].changed_at, lines[2].sync_run_id), "one time, one run");
     assert!(lines[1].seq < lines[2].seq);
     assert_eq!(lines.iter().map(|line| line.seq).collect::<BTreeSet<_>>().len(), 3);
+}
+
+#[tokio::test]
+async fn messages_belong_to_a_tenant_and_to_one_of_its_clients() {
+    // Whatever text the host knows its tenants by.
+    const TENANT: &str = "Agentur Müller / 7 ☕";
+    let world = World::new();
+    let chat = Chat::new(&world);
+    let syncline = world.open(chat.provider()).await;
+    let agency = syncline.workspace(TENANT);
+    let connection = agency.connect("slack", Credentials::token("xoxb-good")).subject("client-7").await.expect("it connects");
+    let row = connection.load_config().await.expect("a row");
+    assert_eq!((row.workspace_id.as_str(), row.subject_id.as_deref()), (TENANT, Some("client-7")));
+    let mapping = communication().column(Column::constant("client-7").to("subject_id"));
+    clean(&connection.sync_from_external(Pull::mapped(mapping)).await.expect("it runs"));
+    assert_eq!(agency.count("communication").await.expect("a count"), 5);
+    let owners = world.ask_all("SELECT DISTINCT workspace_id || ' for ' || subject_id FROM communication");
+    assert_eq!(owners, [format!("{TENANT} for client-7")]);
+    assert_eq!(syncline.workspace("client-7").count("communication").await.unwrap_or_default(), 0, "a client is no tenant");
 }
 
 #[tokio::test]

@@ -81,10 +81,12 @@ impl Tests {
     fn file(&mut self, path: &Path, children: &Path, modules: &mut Vec<String>) -> Result {
         let text = fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
         let tokens = TokenStream::from_str(&text).map_err(|why| format!("{} is not Rust: {why}", path.display()))?;
-        self.items(tokens, children, modules)
+        self.items(tokens, path.parent().unwrap_or(children), children, modules)
     }
 
-    fn items(&mut self, tokens: TokenStream, children: &Path, modules: &mut Vec<String>) -> Result {
+    /// The items of a file or of a module inside one. A `#[path]` counts from `here`: for a file the folder it lies in, whatever its
+    /// name, and inside a module the same as `children`.
+    fn items(&mut self, tokens: TokenStream, here: &Path, children: &Path, modules: &mut Vec<String>) -> Result {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut attributes = Attributes::default();
         let mut at = 0;
@@ -98,7 +100,7 @@ impl Tests {
                     continue;
                 }
                 [TokenTree::Ident(word), TokenTree::Ident(name), rest @ ..] if *word == "mod" => {
-                    self.module(&name.to_string(), rest.first(), &attributes, children, modules)?;
+                    self.module(&name.to_string(), rest.first(), &attributes, (here, children), modules)?;
                     at += 2;
                 }
                 [TokenTree::Ident(word), TokenTree::Ident(name), ..] if *word == "fn" => {
@@ -109,7 +111,7 @@ impl Tests {
                 [TokenTree::Ident(name), TokenTree::Punct(bang), TokenTree::Group(body), ..]
                     if *name == "proptest" && bang.as_char() == '!' =>
                 {
-                    self.items(body.stream(), children, modules)?;
+                    self.items(body.stream(), here, children, modules)?;
                     at += 3;
                 }
                 // Between attributes and the item they belong to stand words and groups like `pub(crate) async`; a body or `;` ends it.
@@ -133,21 +135,19 @@ impl Tests {
         name: &str,
         next: Option<&TokenTree>,
         attributes: &Attributes,
-        children: &Path,
+        (here, children): (&Path, &Path),
         modules: &mut Vec<String>,
     ) -> Result {
         modules.push(name.to_owned());
         let below = children.join(name);
         match next {
-            Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => self.items(body.stream(), &below, modules)?,
+            Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => self.items(body.stream(), &below, &below, modules)?,
             _ => {
                 let usual = [(children.join(format!("{name}.rs")), below.clone()), (below.join("mod.rs"), below)];
-                // A path is relative to the folder of the file it stands in: that of the children for `mod.rs`, the one above otherwise.
-                let folders = [Some(children), children.parent()].into_iter().flatten();
-                let own = folders.filter_map(|folder| attributes.path.as_ref().map(|path| folder.join(path)));
+                let own = attributes.path.as_ref().map(|path| here.join(path));
                 let own = own.map(|path| (path.clone(), path.parent().unwrap_or(children).to_owned()));
                 // A module that is missing is the compiler's to report.
-                if let Some((path, below)) = own.chain(usual).find(|(path, _)| path.is_file()) {
+                if let Some((path, below)) = own.into_iter().chain(usual).find(|(path, _)| path.is_file()) {
                     self.file(&path, &below, modules)?;
                 }
             }
@@ -192,7 +192,7 @@ mod tests {
     fn scan(text: &str) -> Tests {
         let mut tests = Tests::default();
         let tokens = TokenStream::from_str(text).expect("the sample is Rust");
-        tests.items(tokens, Path::new("/nowhere"), &mut Vec::new()).expect("no file is needed");
+        tests.items(tokens, Path::new("/nowhere"), Path::new("/nowhere"), &mut Vec::new()).expect("no file is needed");
         tests
     }
 
@@ -261,6 +261,7 @@ mod tests {
             ("inner::tests::in_a_file", Finding::Test),
             ("inner::leaf::in_a_folder", Finding::Test),
             ("moved::by_a_path_attribute", Finding::Test),
+            ("inner::leaf::tests::beside_its_file_by_a_path_attribute", Finding::Test),
             ("tests::suite::in_a_suite", Finding::Test),
             ("tests::suite::part::in_a_part_of_a_suite", Finding::Test),
             ("tests::folder::in_a_suite_of_its_own_folder", Finding::Test),

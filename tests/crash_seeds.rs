@@ -179,6 +179,21 @@ points! {
 }
 
 #[tokio::test]
+async fn an_engine_that_starts_ends_the_runs_of_processes_that_are_gone() {
+    quiet_deaths();
+    let case = Case::new(5);
+    let world = World::new();
+    let fuse = Fuse::new("p6", 2);
+    run(&world, &case.provider, case.pull.clone(), Some(&fuse)).await;
+    assert!(fuse.blown());
+    assert_eq!(world.ask_all("SELECT status FROM syncline_sync_runs"), ["running"], "nobody was there to end it");
+    let syncline = world.open(case.provider.clone()).await;
+    let runs = syncline.workspace("acme").runs(syncline::RunFilter::default()).await.expect("runs");
+    assert_eq!((runs.len(), runs[0].status), (1, syncline::RunStatus::Failed));
+    assert!(runs[0].completed_at.is_some());
+}
+
+#[tokio::test]
 async fn a_panic_at_any_place_leaves_a_storage_that_works() {
     // The process lives on here: one death, then the same engine is asked again.
     quiet_deaths();

@@ -42,7 +42,9 @@ pub struct PullRequest {
     pub key: Arc<[Box<str>]>,
     /// At most so many records in this page, when fewer are wanted.
     pub limit: Option<u64>,
-    /// After this page.
+    /// After this page. A provider whose tokens are durable and whose pages carry cursors before the end of a scan has to put into
+    /// the token whatever the scan began with: a run that goes on with a stored token brings the stored `cursor`, which has moved
+    /// since then.
     pub after: Option<PageToken>,
 }
 

@@ -62,8 +62,9 @@ impl Dump {
             "links",
             rows(
                 &conn,
-                "SELECT l.workspace_id, l.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
-                 FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id",
+                "SELECT l.workspace_id, n.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
+                 FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id \
+                 JOIN syncline_connection_numbers n ON n.no = l.connection_no",
                 &names,
                 true,
             ),
@@ -142,11 +143,18 @@ impl fmt::Debug for Dump {
     }
 }
 
-/// Ids of connections, and what stands for them: random ids are different in each database.
+/// Ids of connections, and what stands for them: random ids are different in each database. Their numbers are translated too.
 fn connections(conn: &Connection) -> Vec<(String, String)> {
-    let mut query = conn.prepare("SELECT id, provider || ':' || account_id FROM syncline_integration_connections").expect("our table");
-    let names = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it runs");
-    names.collect::<Result<_, _>>().expect("rows")
+    let ids = "SELECT id, provider || ':' || account_id FROM syncline_integration_connections";
+    let numbers = "SELECT 'connection_no=' || n.no, 'connection=' || c.provider || ':' || c.account_id FROM syncline_connection_numbers n \
+                   JOIN syncline_integration_connections c ON c.id = n.connection_id ORDER BY n.no DESC";
+    let mut names = Vec::new();
+    for sql in [ids, numbers] {
+        let mut query = conn.prepare(sql).expect("our tables");
+        let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it runs");
+        names.extend(found.collect::<rusqlite::Result<Vec<(String, String)>>>().expect("rows"));
+    }
+    names
 }
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {

@@ -101,10 +101,10 @@ impl ErrorKind {
     }
 
     /// Whether a failed run counts towards the three that put a connection into `error`
-    /// (rate limits, an open breaker, cancelling, a lost lease and a missing key of the host's never count).
+    /// (rate limits, an open breaker, cancelling and a lost lease never count).
     #[must_use]
     pub fn counts_against_connection(self) -> bool {
-        !matches!(self, Self::RateLimited | Self::CircuitOpen | Self::Cancelled | Self::LeaseLost | Self::Conflict | Self::Key)
+        !matches!(self, Self::RateLimited | Self::CircuitOpen | Self::Cancelled | Self::LeaseLost | Self::Conflict)
     }
 }
 

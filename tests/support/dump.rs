@@ -62,9 +62,8 @@ impl Dump {
             "links",
             rows(
                 &conn,
-                "SELECT l.workspace_id, n.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
-                 FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id \
-                 JOIN syncline_connection_numbers n ON n.no = l.connection_no",
+                "SELECT l.workspace_id, l.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
+                 FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id",
                 &names,
                 true,
             ),

@@ -287,7 +287,13 @@ impl Source {
             return Err(Error::new(ErrorKind::CursorExpired, "pull", "that position is no longer known"));
         }
         let mut items: Vec<&Item> = content.partitions.get(request.partition.id.as_str()).into_iter().flatten().collect();
-        items.retain(|item| item.at <= request.until && cursor.as_ref().is_none_or(|cursor| Self::position(item) >= *cursor));
+        let back = chrono::TimeDelta::from_std(request.look_back).expect("a short one");
+        let again = |item: &Item, cursor: &str| {
+            let newest = cursor.split_once(' ').and_then(|(at, _)| DateTime::parse_from_rfc3339(at).ok());
+            !back.is_zero() && newest.is_some_and(|newest| item.at + back >= newest)
+        };
+        let wanted = |item: &Item, cursor: &String| Self::position(item) >= *cursor || again(item, cursor);
+        items.retain(|item| item.at <= request.until && cursor.as_ref().is_none_or(|cursor| wanted(item, cursor)));
         items.sort_by_key(|item| Self::position(item));
         let end = (start + content.page_size.max(1)).min(items.len());
         let start = start.min(end);

@@ -49,7 +49,7 @@ impl Session {
 
 /// The SQLite file.
 pub(crate) async fn open_storage(database: &Path) -> Done<SqliteStorage> {
-    SqliteStorage::open(database).await.map_err(|e| e.at("database", database.display().to_string()).into())
+    Ok(SqliteStorage::open(database).await?)
 }
 
 /// The services this command knows.

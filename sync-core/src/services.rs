@@ -34,7 +34,8 @@ pub struct CallSite<'a> {
     pub cost: u32,
 }
 
-/// Leave to make one call. Dropped without a report it is given back, and the breaker hears nothing.
+/// Leave to make one call. Dropped without a report the breaker hears nothing of it; the quota it drew stays drawn, since the call may
+/// have left.
 pub struct Permit(Option<Box<dyn FnOnce(Option<CallOutcome>) + Send>>);
 
 impl Permit {

@@ -10,7 +10,7 @@ fn line<'s>(said: &'s Said, beginning: &str, nth: usize) -> &'s str {
     lines.nth(nth).unwrap_or_else(|| panic!("no line {nth} begins with {beginning:?} in\n{}", said.out))
 }
 
-/// The figures of a line: read, created, updated, unchanged, skipped, failed, deleted, in table.
+/// The figures of a line: read, created, updated, unchanged, skipped, failed, deleted, rows in the table.
 fn figures(line: &str) -> Vec<u64> {
     let (_, rest) = line.split_once("→ ").expect("stream → table");
     rest.split_whitespace().skip(1).take(8).map_while(|word| word.replace(',', "").parse().ok()).collect()

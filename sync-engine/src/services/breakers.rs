@@ -36,7 +36,7 @@ pub(crate) struct Breaker {
     circuit: Mutex<Circuit>,
 }
 
-/// Leave for one call; dropped or reported, the breaker gets it back.
+/// Leave for one call. The engine's permit reports it in any case, with nothing when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Probe {
     breaker: Arc<Breaker>,

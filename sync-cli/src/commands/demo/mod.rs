@@ -52,7 +52,7 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
     let mut stage = Stage::new(engine, workspace, view);
 
     stage.title("Syncline demo");
-    stage.say("Two simulated services, real tables, one SQLite file. Every figure about data below is read back from");
+    stage.say("Two simulated services, real tables, one SQLite file. Every figure about data is read back from");
     stage.say(format!("{}, after it was committed.", database.display()));
     stage.step("Two services on loopback sockets");
     stage.say(format!("Google Sheets  {}", at_sheets.url));

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Widths of the columns a run is told in, the first one left-aligned.
-const LABEL: usize = 34;
+const LABEL: usize = 27;
 const COLUMNS: [(&str, usize); 9] = [
     ("read", 6),
     ("created", 8),
@@ -21,7 +21,7 @@ const COLUMNS: [(&str, usize); 9] = [
     ("skipped", 8),
     ("failed", 7),
     ("deleted", 8),
-    ("in table", 9),
+    ("rows", 6),
     ("took", 7),
 ];
 

@@ -189,7 +189,7 @@ pub(crate) fn width() -> usize {
 }
 
 /// Rows under a header, every column as wide as it has to be, the widest cut until all fit into `width`. The first column is what
-/// rows are asked for by, so it is cut last. Columns of numbers stand to the right.
+/// rows are asked for by, so it is never cut. Columns of numbers stand to the right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: usize, style: Style) -> Vec<String> {
     let mut widths: Vec<usize> = header.iter().map(|name| measure_text_width(name)).collect();
     for row in rows {
@@ -224,16 +224,13 @@ fn is_number(cell: &str) -> bool {
         || digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| matches!(c, '0'..='9' | ',' | '.'))
 }
 
-/// Takes from the widest columns until the sum fits; from the first one only when no other is left to take from.
+/// Takes from the widest columns until the sum fits, never from the first one.
 fn fit(widths: &mut [usize], total: usize) {
     const LEAST: usize = 6;
     let gaps = widths.len().saturating_sub(1) * 2;
     while widths.iter().sum::<usize>() + gaps > total {
-        let Some((first, others)) = widths.split_first_mut() else { return };
-        let widest = others.iter_mut().max().filter(|width| **width > LEAST).unwrap_or(first);
-        if *widest <= LEAST {
-            return;
-        }
+        let Some((_, others)) = widths.split_first_mut() else { return };
+        let Some(widest) = others.iter_mut().max().filter(|width| **width > LEAST) else { return };
         *widest -= 1;
     }
 }
@@ -257,6 +254,7 @@ mod tests {
         assert!(lines[1].contains('…') && lines[2].contains("short") && lines[2].ends_with("日本"), "{lines:#?}");
         let keys = vec![vec!["a-key-of-some-length".into(), "text of some length".into()]];
         assert!(table(&["key", "text"], &keys, 30, Style(false))[1].starts_with("a-key-of-some-length  text of"), "keys are cut last");
+        assert!(table(&["key", "text"], &keys, 12, Style(false))[1].starts_with("a-key-of-some-length "), "and never");
         let numbers = vec![vec!["1,234".into(), "a".into()], vec!["–".into(), "b".into()]];
         assert_eq!(table(&["n", "x"], &numbers, 30, Style(false)), ["    n  x", "1,234  a", "    –  b"]);
     }

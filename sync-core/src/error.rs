@@ -84,7 +84,7 @@ impl ErrorKind {
             Self::Config => "correct the setting or name and run again",
             Self::Auth | Self::AuthRevoked => "connect the account again",
             Self::Forbidden => "grant the missing permission at the service and run again",
-            Self::NotFound => "check that it still exists and is shared with this account",
+            Self::NotFound => "check its name; at a service, that it still exists and is shared with this account",
             Self::RateLimited => "wait; the run goes on from where it stopped",
             Self::CursorExpired => "run a full pull",
             Self::Invalid => "correct the data at its source",

@@ -8,8 +8,8 @@ use serde_json::json;
 use syncline::{
     Credentials, EntityQuery, Error, ErrorKind, Keyring, Pull, Result, SqliteStorage, Syncline,
     core::{
-        Account, AuthScheme, Capabilities, Descriptor, ExposeSecret, Field, FieldKind, IntegrationSync, Keywords, Next, Operation,
-        Partitions, PullPage, PullRequest, RecordBatch, Stream, StreamName, SyncContext, TokenLife, async_trait,
+        Account, Capabilities, Descriptor, ExposeSecret, Field, FieldKind, IntegrationSync, Next, Operation, Partitions, PullPage,
+        PullRequest, RecordBatch, Stream, StreamName, SyncContext, async_trait,
     },
 };
 
@@ -27,19 +27,9 @@ struct Warehouse {
 impl Warehouse {
     fn new(stock: &[(&'static str, u32)]) -> Self {
         let descriptor = Descriptor {
-            name: "warehouse",
-            title: "Warehouse",
-            source_type: "api",
             capabilities: Capabilities { pull: true, ..Capabilities::default() },
-            auth: AuthScheme::Bearer,
             fixed_streams: &["stock"],
-            settings: &[],
-            page_tokens: TokenLife::Volatile,
-            look_back: std::time::Duration::ZERO,
-            quotas: &[],
-            lanes: 1,
-            repeatable_push: false,
-            keywords: Keywords::Unsupported,
+            ..Descriptor::new("warehouse", "Warehouse")
         };
         Self { descriptor, stock: Mutex::new(stock.to_vec()) }
     }

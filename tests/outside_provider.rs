@@ -17,9 +17,8 @@ use support::{World, clean, messages, start};
 use syncline::{
     ConnectionStatus, Credentials, ErrorKind, Outcome, Pull,
     core::{
-        Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, Field, FieldKind, IntegrationSync, Keywords, Next, Operation,
-        PageToken, Partitions, PullPage, PullRequest, Quota, RecordBatch, RecordFailure, Result, Retry, Stream, StreamName, SyncContext,
-        TokenLife, async_trait,
+        Account, Capabilities, Cursor, Descriptor, Error, Field, FieldKind, IntegrationSync, Next, Operation, PageToken, Partitions,
+        PullPage, PullRequest, Quota, RecordBatch, RecordFailure, Result, Retry, Stream, StreamName, SyncContext, async_trait,
     },
     http::{Answer, Api, Auth, HttpTransport, Request, classify_status},
     testkit::{Fault, SimAnswer, SimRequest, Simulation, Simulator},
@@ -62,19 +61,11 @@ impl Library {
                 .classifier(classify)
                 .build()?,
             descriptor: Descriptor {
-                name: "library",
-                title: "Town Library",
-                source_type: "api",
                 capabilities: Capabilities { pull: true, ..Capabilities::default() },
-                auth: AuthScheme::Bearer,
                 fixed_streams: &["books"],
                 settings: &[("page", "books in one answer")],
-                page_tokens: TokenLife::Volatile,
-                look_back: Duration::ZERO,
                 quotas: QUOTAS,
-                lanes: 1,
-                repeatable_push: false,
-                keywords: Keywords::Unsupported,
+                ..Descriptor::new("library", "Town Library")
             },
         })
     }

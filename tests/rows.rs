@@ -82,6 +82,7 @@ async fn a_result_is_one_typed_summary_with_one_documented_body() {
         "records_updated": 2,
         "records_unchanged": 1,
         "records_skipped": 1,
+        "records_unsettled": 0,
         "records_failed": 1,
         "records_deleted": 0,
         "errors": ["Row 47, Column C: Invalid email format", "Row 48: no key"],

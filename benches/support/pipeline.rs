@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use syncline::{
     Credentials, Keyring, Pull, SqliteStorage, Syncline,
     core::{
-        Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Keywords, Next, Operation, Partitions,
-        PullPage, PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
+        Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Next, Operation, Partitions, PullPage,
+        PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
     },
     http::{Api, Auth, Request, offset_after, offset_next},
 };
@@ -34,19 +34,12 @@ struct Page<'a> {
 impl Members {
     fn new(api: &str) -> Result<Self> {
         let descriptor = Descriptor {
-            name: "members",
-            title: "Members",
-            source_type: "api",
             capabilities: Capabilities { pull: true, ..Capabilities::default() },
             auth: AuthScheme::None,
             fixed_streams: &["members"],
-            settings: &[],
             page_tokens: TokenLife::Durable(Duration::from_secs(600)),
-            look_back: Duration::ZERO,
-            quotas: &[],
             lanes: 4,
-            repeatable_push: false,
-            keywords: Keywords::Unsupported,
+            ..Descriptor::new("members", "Members")
         };
         Ok(Self { api: Api::builder("members", api).auth(Auth::None).build()?, descriptor })
     }

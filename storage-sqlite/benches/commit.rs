@@ -160,6 +160,7 @@ impl Ours {
             duplicates: Duplicates::LastWins,
             lineage: true,
             source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), refs: BTreeMap::new() }),
+            pushes: Arc::default(),
         };
         let (store, fence) = runtime.block_on(async {
             let storage = SqliteStorage::open(path).await.expect("opens");
@@ -169,6 +170,7 @@ impl Ours {
                 direction: Direction::FromExternal,
                 entity: target.entity.clone(),
                 job_type: "full",
+                exclusive: false,
                 triggered_by: "bench".into(),
                 at: Utc::now(),
             };

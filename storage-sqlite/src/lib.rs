@@ -12,6 +12,7 @@ mod host;
 mod lineage;
 mod name;
 mod owner;
+mod push;
 mod row;
 mod run;
 mod schema;

@@ -52,6 +52,7 @@ fn from_row(row: &Row<'_>) -> Db<Run> {
             failed: count(14)?,
             deleted: count(15)?,
             swept: count(16)?,
+            ..Counts::default()
         },
         errors: serde_json::from_str(row.get_ref(17)?.as_str()?).map_err(|_| damaged("run", "error list of a run"))?,
         triggered_by: row.get(18)?,

@@ -130,6 +130,9 @@ pub struct Target {
     pub lineage: bool,
     /// Where the values come from.
     pub source: Arc<Source>,
+    /// The fields a push of this feed would send, in the mapping's order. Where there are some, a commit remembers the content of the
+    /// rows it writes, so that a push does not send back what a pull brought. Empty for feeds that cannot be pushed.
+    pub pushes: Arc<[Box<str>]>,
 }
 
 /// A key made of several texts: joined by `/`, with `/` and `\` inside a part escaped, so that no two keys collide.

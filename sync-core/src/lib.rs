@@ -6,6 +6,7 @@ mod error;
 mod id;
 pub mod mapping;
 mod oauth;
+mod passthrough;
 pub mod policy;
 mod provider;
 mod pull;
@@ -28,9 +29,10 @@ pub use self::{
     error::{Delivery, Error, ErrorKind, Result, Retry},
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
     oauth::{OAuthCall, OAuthProvider, TokenSet},
+    passthrough::{Method, Passthrough, PassthroughAnswer, PassthroughRequest},
     provider::IntegrationSync,
     pull::{Cursor, Next, PullPage, PullRequest, RecordFailure, Severity},
-    push::{Earlier, PushBatch, PushItem, PushMode, PushOutcome},
+    push::{Earlier, Effect, Found, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Writes},
     record::{Operation, Record, RecordBatch, RecordDraft, key_text},
     registry::Registry,
     result::{Counts, Direction, Outcome, RunError, SyncResult},

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::{
-    Account, CampaignPlatformAdapter, Descriptor, Error, OAuthProvider, Partitions, PullPage, PullRequest, PushBatch, PushOutcome, Result,
-    Stream, StreamName, SyncContext,
+    Account, CampaignPlatformAdapter, Descriptor, Error, Found, OAuthProvider, Partitions, Passthrough, PullPage, PullRequest, PushBatch,
+    PushOutcome, Result, Stream, StreamName, SyncContext,
 };
 
 /// A service that records come from and go to. One value serves every connection; it holds no credential and no state a
@@ -43,16 +43,34 @@ pub trait IntegrationSync: Debug + Send + Sync + 'static {
     /// May be dropped at any await.
     async fn pull(&self, cx: &SyncContext, request: &PullRequest) -> Result<PullPage>;
 
-    /// Writes one batch and answers one outcome per item, in their order.
+    /// Writes one batch and answers one outcome per item, in their order. What the service takes one by one is written one by one; an
+    /// item that fails does not stop the others.
     ///
     /// # Errors
-    /// Only when nothing was written. [`Unsupported`](crate::ErrorKind::Unsupported) unless the descriptor says push.
+    /// Only when nothing was written, or when its [`delivery`](Error::delivery) is unknown: then each item counts as
+    /// [`Unknown`](PushOutcome::Unknown). A batch that is refused as [`Invalid`](crate::ErrorKind::Invalid) as a whole is split by the
+    /// caller down to the bad record. [`Unsupported`](crate::ErrorKind::Unsupported) unless the descriptor says push.
     ///
     /// # Cancellation
     /// Runs on a task of its own and is never dropped.
     async fn push(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<PushOutcome>> {
         let _ = (cx, batch);
         Err(Error::unsupported("push"))
+    }
+
+    /// Looks for items whose answer was lost, one answer per item, in their order. Changes nothing, so it may be repeated.
+    ///
+    /// # Errors
+    /// When it could not look; an error is never [`Nothing`](Found::Nothing).
+    async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
+        let _ = cx;
+        Ok(vec![Found::CannotTell; batch.items.len()])
+    }
+
+    /// What became of items that were [`Pending`](PushOutcome::Pending), by their handles, in their order. Changes nothing.
+    async fn outcomes(&self, cx: &SyncContext, stream: &StreamName, handles: &[Box<str>]) -> Result<Vec<PushOutcome>> {
+        let _ = (cx, stream, handles);
+        Err(Error::unsupported("outcomes"))
     }
 
     /// The campaign side of this provider, if it has one.
@@ -62,6 +80,11 @@ pub trait IntegrationSync: Debug + Send + Sync + 'static {
 
     /// The OAuth side of this provider, if it has one.
     fn as_oauth(&self) -> Option<&dyn OAuthProvider> {
+        None
+    }
+
+    /// Calls of the host's own, for what no stream covers, if the provider lets them through.
+    fn as_passthrough(&self) -> Option<&dyn Passthrough> {
         None
     }
 }

@@ -53,14 +53,15 @@ impl Outcome {
     }
 }
 
-/// What became of the records a run read. Always `read = created + updated + unchanged + skipped + failed + deleted`;
-/// what a sweep deleted after a complete scan was not read and counts apart, in `swept`.
+/// What became of the records a run read, or of the items it was to push. Always
+/// `read = created + updated + unchanged + skipped + failed + deleted + unsettled`; what a sweep deleted after a complete scan was not
+/// read and counts apart, in `swept`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Records the service handed over.
+    /// Records the service handed over; in a push items that were looked at.
     pub read: u64,
-    /// New rows.
+    /// New rows; in a push new records at the service.
     pub created: u64,
     /// Rows with at least one changed field.
     pub updated: u64,
@@ -74,6 +75,8 @@ pub struct Counts {
     pub deleted: u64,
     /// Gone by the proof of a complete scan.
     pub swept: u64,
+    /// Pushed, but whether the service took them is not known yet: pending there, or unknown after a lost answer. Each is listed.
+    pub unsettled: u64,
 }
 
 impl Counts {
@@ -87,12 +90,13 @@ impl Counts {
         self.failed += other.failed;
         self.deleted += other.deleted;
         self.swept += other.swept;
+        self.unsettled += other.unsettled;
     }
 
     /// Whether every record read is accounted for.
     #[must_use]
     pub fn balanced(&self) -> bool {
-        self.read == self.created + self.updated + self.unchanged + self.skipped + self.failed + self.deleted
+        self.read == self.created + self.updated + self.unchanged + self.skipped + self.failed + self.deleted + self.unsettled
     }
 
     /// Records that changed a row: created and updated.
@@ -159,7 +163,7 @@ impl SyncResult {
         Self {
             run: Some(run),
             direction,
-            outcome: if counts.failed == 0 { Outcome::Ok } else { Outcome::Partial },
+            outcome: if counts.failed + counts.unsettled == 0 { Outcome::Ok } else { Outcome::Partial },
             counts,
             errors: Vec::new(),
             failures: Vec::new(),
@@ -211,6 +215,7 @@ impl SyncResult {
             "records_updated": self.counts.updated,
             "records_unchanged": self.counts.unchanged,
             "records_skipped": self.counts.skipped,
+            "records_unsettled": self.counts.unsettled,
             "records_failed": self.counts.failed,
             "records_deleted": self.counts.deleted + self.counts.swept,
             "errors": errors,

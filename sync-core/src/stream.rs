@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PartitionId, StreamName};
+use crate::{PartitionId, PushLimits, StreamName, Writes};
 
 /// What a provider can do; checked before a call and by the conformance kit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,10 +65,41 @@ pub struct Descriptor {
     pub quotas: &'static [Quota],
     /// Partitions fetched side by side.
     pub lanes: usize,
-    /// Whether a push may be repeated without doubling.
-    pub repeatable_push: bool,
+    /// What its pushes are like.
+    pub push: PushLimits,
     /// What becomes of keywords on this platform.
     pub keywords: Keywords,
+}
+
+impl Descriptor {
+    /// A provider that so far can do nothing: bearer tokens, volatile page tokens, one lane, no quotas.
+    ///
+    /// ```
+    /// # use sync_core::{Capabilities, Descriptor};
+    /// let warehouse = Descriptor {
+    ///     capabilities: Capabilities { pull: true, ..Capabilities::default() },
+    ///     fixed_streams: &["stock"],
+    ///     ..Descriptor::new("warehouse", "Warehouse")
+    /// };
+    /// ```
+    #[must_use]
+    pub fn new(name: &'static str, title: &'static str) -> Self {
+        Self {
+            name,
+            title,
+            source_type: "api",
+            capabilities: Capabilities::default(),
+            auth: AuthScheme::Bearer,
+            fixed_streams: &[],
+            settings: &[],
+            page_tokens: TokenLife::Volatile,
+            look_back: Duration::ZERO,
+            quotas: &[],
+            lanes: 1,
+            push: PushLimits::default(),
+            keywords: Keywords::Unsupported,
+        }
+    }
 }
 
 /// Whether a page token outlives the scan that gave it.
@@ -176,6 +207,10 @@ pub struct Stream {
     pub duplicates: Duplicates,
     /// Whether a pull must be told the key columns.
     pub needs_key: bool,
+    /// The key columns, where records have no id of their own and the connection's settings name them.
+    pub key: Arc<[Box<str>]>,
+    /// What a push may write.
+    pub writes: Writes,
 }
 
 impl Stream {
@@ -188,12 +223,21 @@ impl Stream {
             mode: StreamMode::Full,
             duplicates: Duplicates::LastWins,
             needs_key: false,
+            key: Arc::default(),
+            writes: Writes::Nothing,
         }
     }
 
     /// A stream that is read from a cursor on.
     pub fn incremental(name: impl Into<StreamName>) -> Self {
         Self { mode: StreamMode::Incremental, ..Self::full(name) }
+    }
+
+    /// Lets pushes write it.
+    #[must_use]
+    pub fn writable(mut self, writes: Writes) -> Self {
+        self.writes = writes;
+        self
     }
 
     /// Sets the fields.

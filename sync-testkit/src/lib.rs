@@ -12,6 +12,6 @@ pub use self::{
     canary::Canary,
     clock::VirtualClock,
     services::{ServiceCalls, TestServices},
-    simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulation, Simulator},
+    simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
     window::Window,
 };

@@ -7,11 +7,12 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use syncline::core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId, async_trait,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, Begin, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore,
-        Event, Feed, Fence, FleetStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState,
-        Preview, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
+        Activity, ActivityStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity,
+        EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LineageEntry, LineageStore, NewActivity,
+        NewConnection, NewRun, PageCommit, PartitionState, Preview, PushCommit, PushLink, PushMemory, PushStore, Run, RunEnd, RunFilter,
+        RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
     },
 };
 
@@ -218,6 +219,39 @@ impl EntityStore for Scope {
 impl LineageStore for Scope {
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         self.inner.lineage(entity, key, field).await
+    }
+}
+
+#[async_trait]
+impl PushStore for Scope {
+    async fn changed_rows(&self, query: ChangedQuery) -> Result<ChangedRows> {
+        self.faulty.call("changed_rows")?;
+        self.inner.changed_rows(query).await
+    }
+
+    async fn push_links(&self, feed: &Feed, keys: &[Box<str>]) -> Result<Vec<Option<PushLink>>> {
+        self.faulty.call("push_links")?;
+        self.inner.push_links(feed, keys).await
+    }
+
+    async fn linked_keys(&self, feed: &Feed, ids: &[RecordId]) -> Result<Vec<Option<Box<str>>>> {
+        self.faulty.call("linked_keys")?;
+        self.inner.linked_keys(feed, ids).await
+    }
+
+    async fn push_memory(&self, feed: &Feed) -> Result<PushMemory> {
+        self.faulty.call("push_memory")?;
+        self.inner.push_memory(feed).await
+    }
+
+    async fn intents(&self, filter: IntentFilter) -> Result<Vec<(Feed, Intent)>> {
+        self.faulty.call("intents")?;
+        self.inner.intents(filter).await
+    }
+
+    async fn journal(&self, commit: PushCommit) -> Result<()> {
+        self.faulty.call("journal")?;
+        self.inner.journal(commit).await
     }
 }
 

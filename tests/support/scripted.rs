@@ -4,14 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use syncline::core::{
-    Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Keywords, Next, Operation, PageToken,
-    Partition, Partitions, PullPage, PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
+    Account, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Next, Operation, PageToken, Partition, Partitions,
+    PullPage, PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, async_trait,
 };
 use tokio::sync::Semaphore;
 
@@ -47,19 +46,10 @@ impl Scripted {
     pub(crate) fn new(name: &'static str) -> Self {
         Self {
             descriptor: Descriptor {
-                name,
-                title: name,
-                source_type: "api",
                 capabilities: Capabilities { pull: true, ..Capabilities::default() },
-                auth: AuthScheme::Bearer,
-                fixed_streams: &[],
                 settings: &[("account", "which account this is")],
-                page_tokens: TokenLife::Volatile,
-                look_back: Duration::ZERO,
-                quotas: &[],
                 lanes: 2,
-                repeatable_push: false,
-                keywords: Keywords::Unsupported,
+                ..Descriptor::new(name, name)
             },
             state: Arc::new(Mutex::new(State {
                 streams: vec![Stream::incremental("items")],

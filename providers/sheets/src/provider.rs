@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, AuthScheme, Capabilities, Descriptor, Duplicates, IntegrationSync, Keywords, Partitions, PullPage, PullRequest, Quota, Result,
-    Stream, StreamName, SyncContext, TokenLife, async_trait,
+    Account, Capabilities, Descriptor, Duplicates, IntegrationSync, Partitions, PullPage, PullRequest, Quota, Result, Stream, StreamName,
+    SyncContext, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -80,19 +80,12 @@ impl SheetsBuilder {
 
 fn descriptor() -> Descriptor {
     Descriptor {
-        name: "sheets",
-        title: "Google Sheets",
         source_type: "google_sheet",
         capabilities: Capabilities { pull: true, push: false, campaigns: false },
-        auth: AuthScheme::Bearer,
-        fixed_streams: &[],
         settings: config::DESCRIBED,
-        page_tokens: TokenLife::Volatile,
-        look_back: Duration::ZERO,
         quotas: QUOTAS,
         lanes: 4,
-        repeatable_push: false,
-        keywords: Keywords::Unsupported,
+        ..Descriptor::new("sheets", "Google Sheets")
     }
 }
 

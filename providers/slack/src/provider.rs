@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, AuthScheme, Capabilities, Descriptor, Error, IntegrationSync, Keywords, Partitions, PullPage, PullRequest, Result, Stream,
-    StreamName, SyncContext, TokenLife, async_trait,
+    Account, Capabilities, Descriptor, Error, IntegrationSync, Partitions, PullPage, PullRequest, Result, Stream, StreamName, SyncContext,
+    TokenLife, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -85,19 +85,14 @@ impl SlackBuilder {
 
 fn descriptor() -> Descriptor {
     Descriptor {
-        name: "slack",
-        title: "Slack",
-        source_type: "api",
         capabilities: Capabilities { pull: true, push: false, campaigns: false },
-        auth: AuthScheme::Bearer,
         fixed_streams: streams::NAMES,
         settings: config::DESCRIBED,
         page_tokens: PAGE_TOKENS,
         look_back: LOOK_BACK,
         quotas: api::QUOTAS,
         lanes: 4,
-        repeatable_push: false,
-        keywords: Keywords::Unsupported,
+        ..Descriptor::new("slack", "Slack")
     }
 }
 

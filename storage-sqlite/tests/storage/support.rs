@@ -52,6 +52,7 @@ pub(crate) fn target(entity: &str) -> Target {
         duplicates: Duplicates::LastWins,
         lineage: true,
         source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), refs: BTreeMap::new() }),
+        pushes: Arc::default(),
     }
 }
 
@@ -139,6 +140,7 @@ pub(crate) fn new_run(feed: &Feed, target: &Target) -> NewRun {
         direction: Direction::FromExternal,
         entity: target.entity.clone(),
         job_type: "full",
+        exclusive: false,
         triggered_by: "tester".into(),
         at: at(0),
     }

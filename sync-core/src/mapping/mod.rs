@@ -5,6 +5,7 @@
 
 mod apply;
 mod authority;
+mod back;
 mod cell;
 mod compile;
 mod merge;

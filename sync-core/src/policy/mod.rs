@@ -3,10 +3,12 @@
 mod circuit;
 mod retry;
 mod scan;
+mod settle;
 mod window;
 
 pub use self::{
     circuit::{Circuit, CircuitPermit, CircuitPolicy, CircuitState},
     retry::RetryPolicy,
     scan::LoopGuard,
+    settle::{Settle, SettlePolicy},
 };

@@ -8,6 +8,7 @@ mod commit;
 mod connection;
 mod entity;
 mod lineage;
+mod push;
 mod run;
 
 use std::{fmt::Debug, sync::Arc};
@@ -20,14 +21,15 @@ pub use self::{
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
     entity::{Entity, EntityQuery, EntityStore},
     lineage::{LineageEntry, LineageStore},
+    push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
 };
 use crate::{Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
-pub trait WorkspaceStore: ConnectionStore + RunStore + EntityStore + LineageStore + ActivityStore {}
+pub trait WorkspaceStore: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore {}
 
-impl<S: ConnectionStore + RunStore + EntityStore + LineageStore + ActivityStore> WorkspaceStore for S {}
+impl<S: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore> WorkspaceStore for S {}
 
 /// What must see all tenants: claims, reaper, scheduler, key rotation, retention.
 #[async_trait]

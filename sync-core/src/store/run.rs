@@ -65,8 +65,10 @@ pub struct NewRun {
     pub direction: Direction,
     /// Where its rows go.
     pub entity: EntityType,
-    /// `full` or `incremental`.
+    /// `full` or `incremental`; of a push its mode.
     pub job_type: &'static str,
+    /// Whether it may not run beside another exclusive run of the connection, whatever their streams.
+    pub exclusive: bool,
     /// `manual`, `schedule`, a user's name.
     pub triggered_by: Box<str>,
     /// When.
@@ -174,8 +176,8 @@ pub struct Event {
 /// Keeps runs.
 #[async_trait]
 pub trait RunStore: Debug + Send + Sync {
-    /// Starts a run unless one of the same connection and stream is under way whose owner is alive; one whose owner is gone is
-    /// ended as failed and replaced at once.
+    /// Starts a run unless one of the same connection and stream is under way whose owner is alive, or both it and another run of the
+    /// connection are exclusive; one whose owner is gone is ended as failed and replaced at once.
     async fn begin_run(&self, new: NewRun) -> Result<Begin>;
 
     /// Ends a run and changes its connection, in one durable transaction. Answers the run as it is stored.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use sync_core::{
     Cursor, Descriptor, EntityType, Error, Field, PageToken, Partition, PartitionId, Partitions, Place, Result, RunId, Source, Stream,
-    StreamMode, StreamName, SyncContext, Target,
+    StreamMode, StreamName, SyncContext, Target, Writes,
     mapping::CompiledMapping,
     store::{Feed, PartitionState},
 };
@@ -134,6 +134,10 @@ fn target(
         duplicates: mapping.and_then(CompiledMapping::duplicates).unwrap_or(stream.duplicates),
         lineage,
         source: Arc::new(source),
+        pushes: match mapping {
+            Some(mapping) if descriptor.capabilities.push && stream.writes != Writes::Nothing => mapping.pushes(),
+            _ => Arc::default(),
+        },
     }
 }
 

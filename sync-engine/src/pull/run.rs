@@ -91,6 +91,7 @@ async fn begin(job: &Job) -> Result<Fence> {
         direction: Direction::FromExternal,
         entity: entity.clone(),
         job_type: if pull.full { "full" } else { "incremental" },
+        exclusive: false,
         triggered_by: pull.triggered_by.clone(),
         at,
     };

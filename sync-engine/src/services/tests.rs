@@ -1,6 +1,6 @@
 use std::sync::{Mutex as StdMutex, PoisonError};
 
-use sync_core::{AuthScheme, CallOutcome, Capabilities, ExposeSecret, Health, Keywords, Quota, TokenLife, store::SealedCredentials};
+use sync_core::{CallOutcome, ExposeSecret, Health, Quota, store::SealedCredentials};
 
 use super::*;
 
@@ -73,21 +73,7 @@ fn world(stored: Vec<Option<Stored>>) -> World {
             .transpose()
     });
     let shared = Shared { clock: Arc::new(Arc::clone(&clock)), keyring, limits: Limits::default(), breakers: Breakers::default() };
-    let descriptor = Descriptor {
-        name: "demo",
-        title: "Demo",
-        source_type: "api",
-        capabilities: Capabilities::default(),
-        auth: AuthScheme::Bearer,
-        fixed_streams: &[],
-        settings: &[],
-        page_tokens: TokenLife::Volatile,
-        look_back: Duration::ZERO,
-        quotas: QUOTAS,
-        lanes: 1,
-        repeatable_push: false,
-        keywords: Keywords::Unsupported,
-    };
+    let descriptor = Descriptor { quotas: QUOTAS, ..Descriptor::new("demo", "Demo") };
     let services = ConnectionServices::new(Arc::new(shared), Arc::new(store), workspace, &descriptor);
     World { clock, services, connection }
 }

@@ -12,5 +12,5 @@ pub use self::serve::Served;
 pub use self::{
     fault::{Fault, Faults},
     message::{SimAnswer, SimRequest},
-    simulation::{Call, Simulation, Simulator},
+    simulation::{Call, Simulated, Simulation, Simulator},
 };

@@ -24,6 +24,27 @@ pub trait Simulator: Debug + Send + Sync + 'static {
 
     /// The service's answer.
     fn answer(&self, request: &SimRequest) -> SimAnswer;
+
+    /// What it simulates, for people who look at a sandbox.
+    fn simulated(&self) -> &'static [Simulated] {
+        &[]
+    }
+
+    /// What the real service has and this one has not, in words, for the same people.
+    fn not_simulated(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// One call a simulated service answers as the real one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    /// The provider's name of the operation, as [`Simulator::operation`] gives it.
+    pub operation: &'static str,
+    /// Method and path: `GET /v4/spreadsheets/{spreadsheetId}`.
+    pub request: &'static str,
+    /// Where it differs from the real one; empty where it does not.
+    pub note: &'static str,
 }
 
 const _: Option<&dyn Simulator> = None;

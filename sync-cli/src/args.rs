@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Where the values of a row came from.
     Explain(Explain),
+    /// Serve the simulated services on this machine, for any client, until stopped.
+    Sandbox(Sandbox),
 }
 
 #[derive(Args, Debug)]
@@ -193,4 +195,17 @@ pub(crate) struct Explain {
     pub(crate) key: String,
     /// One field of it; all of them by default.
     pub(crate) field: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each service is under http://127.0.0.1:PORT/<provider>; the page at the root lists what is simulated and what is not. Everything is
+kept in memory and forgotten at the end.
+
+  syncline sandbox
+  SYNCLINE_SLACK_BASE_URL=http://127.0.0.1:4010/slack/api/ syncline connect slack --token-env SLACK_TOKEN")]
+pub(crate) struct Sandbox {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 4010)]
+    pub(crate) port: u16,
 }

@@ -57,6 +57,7 @@ fn run(cli: Cli) -> Done {
             Command::Runs(args) => commands::runs::run(&config, args, view).await,
             Command::Show(args) => commands::show::run(&config, args, view).await,
             Command::Explain(args) => commands::explain::run(&config, args, view).await,
+            Command::Sandbox(args) => commands::sandbox::run(args, view).await,
         }
     })
 }

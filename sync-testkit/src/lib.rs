@@ -7,7 +7,7 @@ mod simulator;
 mod window;
 
 #[cfg(feature = "simulator")]
-pub use self::simulator::Served;
+pub use self::simulator::{Sandbox, Served};
 pub use self::{
     canary::Canary,
     clock::VirtualClock,

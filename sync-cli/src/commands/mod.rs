@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod pull;
 pub(crate) mod runs;
+pub(crate) mod sandbox;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod streams;

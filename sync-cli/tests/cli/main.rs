@@ -5,6 +5,7 @@ mod demo;
 mod examples;
 mod house;
 mod journey;
+mod sandbox;
 mod secrets;
 mod slack;
 mod wrong;

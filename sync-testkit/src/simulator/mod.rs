@@ -3,14 +3,16 @@
 mod fault;
 mod message;
 #[cfg(feature = "simulator")]
+mod sandbox;
+#[cfg(feature = "simulator")]
 mod serve;
 mod simulation;
 mod transport;
 
-#[cfg(feature = "simulator")]
-pub use self::serve::Served;
 pub use self::{
     fault::{Fault, Faults},
     message::{SimAnswer, SimRequest},
     simulation::{Call, Simulated, Simulation, Simulator},
 };
+#[cfg(feature = "simulator")]
+pub use self::{sandbox::Sandbox, serve::Served};

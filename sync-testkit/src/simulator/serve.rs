@@ -4,10 +4,14 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http_body_util::BodyExt;
 use hyper::{
     Request, Response,
@@ -54,28 +58,51 @@ impl<S: Simulator> Simulation<S> {
     /// # Errors
     /// When it is taken or not allowed.
     pub async fn serve_at(&self, address: SocketAddr) -> io::Result<Served> {
-        let listener = TcpListener::bind(address).await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let simulation = self.clone();
-        let task = tokio::spawn(async move {
-            // dropped with this task, and every connection with it
-            let mut connections = JoinSet::new();
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await; // out of file descriptors, say
-                    continue;
-                };
-                while connections.try_join_next().is_some() {}
-                let simulation = simulation.clone();
-                let service = service_fn(move |request| respond(simulation.clone(), request));
-                connections.spawn(async move {
-                    // a planted fault ends the connection with an error
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Ok(Served { url, task })
+        listen(address, Arc::new(self.clone())).await
     }
+}
+
+/// What stands behind a socket.
+pub(super) trait Door: Send + Sync + 'static {
+    /// Decides what becomes of a request.
+    fn receive(&self, head: Parts, body: Bytes) -> Fate;
+
+    /// Waits on the clock the request's delay is measured by.
+    fn wait(&self, wait: Duration) -> BoxFuture<'_, ()>;
+}
+
+impl<S: Simulator> Door for Simulation<S> {
+    fn receive(&self, head: Parts, body: Bytes) -> Fate {
+        Simulation::receive(self, head, body)
+    }
+
+    fn wait(&self, wait: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(Simulation::wait(self, wait))
+    }
+}
+
+/// Answers calls at an address until the answer is dropped.
+pub(super) async fn listen(address: SocketAddr, door: Arc<dyn Door>) -> io::Result<Served> {
+    let listener = TcpListener::bind(address).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let task = tokio::spawn(async move {
+        // dropped with this task, and every connection with it
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(10)).await; // out of file descriptors, say
+                continue;
+            };
+            while connections.try_join_next().is_some() {}
+            let door = Arc::clone(&door);
+            let service = service_fn(move |request| respond(Arc::clone(&door), request));
+            connections.spawn(async move {
+                // a planted fault ends the connection with an error
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Ok(Served { url, task })
 }
 
 /// Ends the connection without a word.
@@ -83,14 +110,14 @@ fn hang_up() -> io::Error {
     io::Error::other("a planted fault")
 }
 
-async fn respond<S: Simulator>(simulation: Simulation<S>, request: Request<Incoming>) -> io::Result<Response<Reply>> {
+async fn respond(door: Arc<dyn Door>, request: Request<Incoming>) -> io::Result<Response<Reply>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| hang_up())?.to_bytes();
-    let Fate { delay, end } = simulation.receive(head, body);
+    let Fate { delay, end } = door.receive(head, body);
     if let End::Refused = end {
         return Err(hang_up());
     }
-    simulation.wait(delay).await;
+    door.wait(delay).await;
     match end {
         End::Answer(answer) => {
             let reply = Reply { left: Some(answer.body.clone()), promised: answer.body.len() as u64, cut: false };

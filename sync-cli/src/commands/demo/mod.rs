@@ -1,9 +1,9 @@
 //! `demo`: the whole way through the house on two simulated services, in seconds and without an account.
 
 mod file;
-mod sheet;
+pub(crate) mod sheet;
 mod stage;
-mod talk;
+pub(crate) mod talk;
 
 use std::{path::PathBuf, time::Duration};
 

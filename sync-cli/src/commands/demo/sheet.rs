@@ -2,24 +2,24 @@
 
 use syncline::{
     providers::sheets::simulator::SheetsSim,
-    testkit::{SimAnswer, SimRequest, Simulator},
+    testkit::{SimAnswer, SimRequest, Simulated, Simulator},
 };
 
 /// Its id.
-pub(super) const ID: &str = "1DemoSpreadsheet";
+pub(crate) const ID: &str = "1DemoSpreadsheet";
 
 const AIRPORTS: &str = include_str!("../../../../examples/data/airports.csv");
 const MOVIES: &str = include_str!("../../../../examples/data/movies.csv");
 
 /// The spreadsheet, and what the demo's people do to it.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(crate) struct Book {
     sim: SheetsSim,
     airports: Vec<Vec<String>>,
 }
 
 impl Book {
-    pub(super) fn seeded(token: &str) -> Self {
+    pub(crate) fn seeded(token: &str) -> Self {
         let (airports, movies) = (rows(AIRPORTS), rows(MOVIES));
         let sim = SheetsSim::new(ID, "Syncline demo");
         sim.expect_token(token);
@@ -59,6 +59,14 @@ impl Simulator for Book {
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
         self.sim.answer(request)
+    }
+
+    fn simulated(&self) -> &'static [Simulated] {
+        self.sim.simulated()
+    }
+
+    fn not_simulated(&self) -> &'static [&'static str] {
+        self.sim.not_simulated()
     }
 }
 

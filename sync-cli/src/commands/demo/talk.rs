@@ -4,7 +4,7 @@ use syncline::{
     Clock as _, SystemClock,
     core::join_key,
     providers::slack::simulator::SlackSim,
-    testkit::{SimAnswer, SimRequest, Simulator},
+    testkit::{SimAnswer, SimRequest, Simulated, Simulator},
 };
 
 const CHANNELS: [(&str, &str); 8] = [
@@ -52,7 +52,7 @@ const BEGINNING: i64 = 40 * 24 * 3600;
 
 /// The workspace, and what its people do during the demo.
 #[derive(Debug)]
-pub(super) struct Talk {
+pub(crate) struct Talk {
     sim: SlackSim,
     /// Channel and `ts` of a message that will be edited, and of one that will be deleted.
     edited: (String, String),
@@ -60,7 +60,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn seeded(token: &str) -> Self {
+    pub(crate) fn seeded(token: &str) -> Self {
         let sim = SlackSim::new("T0DEMO001", "Demo Films & Flights");
         sim.expect_token(token);
         let people = PEOPLE.map(|(id, name)| sim.add_user(id, name));
@@ -114,6 +114,14 @@ impl Simulator for Talk {
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
         self.sim.answer(request)
+    }
+
+    fn simulated(&self) -> &'static [Simulated] {
+        self.sim.simulated()
+    }
+
+    fn not_simulated(&self) -> &'static [&'static str] {
+        self.sim.not_simulated()
     }
 }
 

@@ -1,0 +1,80 @@
+//! `sandbox`: every simulated service on this machine, for any client, until stopped.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use serde_json::json;
+use syncline::testkit::{Sandbox, Simulation};
+
+use super::{
+    View,
+    demo::{
+        sheet::{self, Book},
+        talk::Talk,
+    },
+};
+use crate::{
+    args,
+    exit::{Done, Exit, Failure},
+    output::{self, Style},
+};
+
+/// The tokens of the simulated accounts; they open nothing else.
+const SHEETS_TOKEN: &str = "ya29.sandbox-token-of-a-simulated-account";
+const SLACK_TOKEN: &str = "xoxb-sandbox-token-of-a-simulated-workspace";
+
+pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
+    let book = Simulation::new(Book::seeded(SHEETS_TOKEN));
+    let talk = Simulation::new(Talk::seeded(SLACK_TOKEN));
+    let sandbox = Sandbox::default().mount("sheets", "Google Sheets", SHEETS_TOKEN, &book).mount("slack", "Slack", SLACK_TOKEN, &talk);
+    let served =
+        sandbox.serve_at(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await.map_err(|problem| refused(args.port, &problem))?;
+    let (url, style) = (served.url.as_str(), Style::stdout());
+    // Google serves Drive from another host; here it stands beside Sheets.
+    let places = [
+        ("sheets", "Google Sheets", format!("{url}/sheets/"), SHEETS_TOKEN, json!({ "spreadsheet_id": sheet::ID })),
+        ("slack", "Slack", format!("{url}/slack/api/"), SLACK_TOKEN, json!({})),
+    ];
+    if view.json {
+        let providers: serde_json::Map<_, _> = places
+            .iter()
+            .map(|(name, _, base_url, token, settings)| {
+                ((*name).to_owned(), json!({ "base_url": base_url, "token": token, "settings": settings }))
+            })
+            .collect();
+        // One line, so that whoever started it can read it while it runs.
+        output::verbatim(json!({ "base_url": url, "providers": providers }));
+    } else {
+        output::line(format!("{}  {url}", style.bold("Syncline sandbox")));
+        output::line("Simulated services; nothing here reaches a real account, and everything is forgotten at the end.");
+        for (name, title, base_url, token, settings) in &places {
+            output::line("");
+            output::line(style.bold(title));
+            output::verbatim(format!("  base URL  {base_url}"));
+            output::verbatim(format!("  token     {token}"));
+            for (setting, value) in settings.as_object().into_iter().flatten() {
+                output::verbatim(format!("  {setting}  {}", value.as_str().unwrap_or_default()));
+            }
+            let set = settings.as_object().into_iter().flatten().map(|(k, v)| format!(" --set {k}={}", v.as_str().unwrap_or_default()));
+            let variable = format!("SYNCLINE_{}_BASE_URL", name.to_uppercase());
+            output::verbatim(
+                style.faint(format!("  {variable}={base_url} SYNCLINE_TOKEN={token} syncline connect {name}{}", set.collect::<String>())),
+            );
+        }
+        output::line("");
+        output::line(format!("What is simulated, and what is not: {url}/    Ctrl-C ends it."));
+    }
+    tokio::signal::ctrl_c().await.map_err(|problem| Failure::failed(problem.to_string(), "Ctrl-C", "please report this"))?;
+    Ok(Exit::Done)
+}
+
+fn refused(port: u16, problem: &io::Error) -> Failure {
+    let hint = match problem.kind() {
+        io::ErrorKind::AddrInUse => "end what listens there, or take another port: --port 0 takes a free one",
+        io::ErrorKind::PermissionDenied => "take a port above 1023, or --port 0",
+        _ => "allow this program to listen on 127.0.0.1",
+    };
+    Failure::failed(format!("port {port} on 127.0.0.1 cannot be opened: {problem}"), "sandbox", hint)
+}

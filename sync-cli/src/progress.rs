@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use syncline::{Connection, Counts, Events, Pull, Result, RunId, SyncEvent, SyncResult, Syncline};
+use syncline::{Counts, Events, Result, RunId, SyncEvent, SyncResult, Syncline};
 
 use crate::output::{number, plural};
 
@@ -34,7 +34,7 @@ impl Show {
     }
 }
 
-/// How a watched pull ended.
+/// How a watched run ended.
 #[derive(Debug)]
 pub(crate) enum Watched {
     /// By itself.
@@ -43,13 +43,13 @@ pub(crate) enum Watched {
     Stopped(Option<RunId>),
 }
 
-/// Pulls and shows how it goes. Ctrl-C drops the pull and waits for its last commit.
-pub(crate) async fn watch(engine: &Syncline, connection: &Connection, pull: Pull, title: &str, show: Show) -> Watched {
+/// Does the run and shows how it goes. Ctrl-C drops it and waits for its last commit.
+pub(crate) async fn watch(engine: &Syncline, run: impl Future<Output = Result<SyncResult>>, title: &str, show: Show) -> Watched {
     let mut events = engine.events();
     let mut progress = Progress::new(title, show);
-    let mut run = None;
+    let mut begun = None;
     {
-        let mut work = Box::pin(connection.sync_from_external(pull));
+        let mut work = Box::pin(run);
         let mut interrupted = Box::pin(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
@@ -60,17 +60,17 @@ pub(crate) async fn watch(engine: &Syncline, connection: &Connection, pull: Pull
                     return Watched::Ended(Box::new(ended));
                 }
                 Some(event) = events.next() => {
-                    run = run.or(Some(event.run()));
+                    begun = begun.or(Some(event.run()));
                     progress.event(&event);
                 }
             }
         }
     }
     progress.finish();
-    if let Some(run) = run {
+    if let Some(run) = begun {
         let _ = tokio::time::timeout(LAST_COMMIT, ended(&mut events, run)).await;
     }
-    Watched::Stopped(run)
+    Watched::Stopped(begun)
 }
 
 /// Waits until a run has been written down as ended.

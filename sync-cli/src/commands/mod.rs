@@ -3,6 +3,7 @@
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod mapping;
 pub(crate) mod pull;
 pub(crate) mod runs;
 pub(crate) mod sandbox;

@@ -1,9 +1,7 @@
 //! `pull`: one run, from the first question to what became of the records.
 
-use std::{fs, path::Path};
-
 use serde_json::json;
-use syncline::{Error, ErrorKind, Outcome, Pull, Run, RunStatus, SyncResult, Workspace, mapping::Mapping, providers::slack};
+use syncline::{Error, ErrorKind, Outcome, Pull, Run, RunStatus, SyncResult, Workspace};
 
 use super::View;
 use crate::{
@@ -25,7 +23,7 @@ pub(crate) async fn run(config: &Config, args: &args::Pull, view: View) -> Done 
     let connection = session.connection(&args.connection).await?;
     let title = format!("{}/{}", connection.integration_name(), output::plain(&args.stream));
     let show = Show::for_terminal(view.quiet);
-    match progress::watch(&session.engine, &connection, pull, &title, show).await {
+    match progress::watch(&session.engine, connection.sync_from_external(pull), &title, show).await {
         Watched::Ended(ended) => match *ended {
             Ok(result) => report(&session.workspace, &result, &title, view).await,
             Err(error) if error.kind() == ErrorKind::Conflict => Err(Failure::busy(&error)),
@@ -39,7 +37,7 @@ fn request(args: &args::Pull) -> Done<Pull> {
     let mut pull = match &args.mapping {
         None => Pull::stream(args.stream.as_str()),
         Some(file) => {
-            let mapping = mapping(file)?;
+            let mapping = super::mapping::load(file)?;
             if mapping.stream.as_str() != args.stream {
                 return Err(Failure::usage(
                     format!("the mapping {:?} reads the stream {:?}, not {:?}", mapping.name, mapping.stream.as_str(), args.stream),
@@ -69,23 +67,6 @@ fn request(args: &args::Pull) -> Done<Pull> {
         pull = pull.without_lineage();
     }
     Ok(pull)
-}
-
-/// A mapping from a file, or a ready-made one by its name.
-fn mapping(file: &Path) -> Done<Mapping> {
-    if file.as_os_str() == "communication" && !file.exists() {
-        return Ok(slack::communication());
-    }
-    let wrong = |what: String| Failure::usage(format!("the mapping {what}"), file.display().to_string(), "correct the mapping file");
-    let text = fs::read_to_string(file).map_err(|problem| wrong(format!("cannot be read: {problem}")))?;
-    if file.extension().is_some_and(|ending| ending == "json") {
-        return serde_json::from_str(&text).map_err(|problem| wrong(format!("does not fit: {problem}")));
-    }
-    toml::from_str(&text).map_err(|problem: toml::de::Error| {
-        let line = problem.span().map(|span| text[..span.start].matches('\n').count() + 1);
-        let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
-        wrong(format!("does not fit{line}: {}", problem.message()))
-    })
 }
 
 /// Says how a run ended, from what is stored of it.

@@ -81,7 +81,7 @@ impl Stage {
     /// Pulls to the end, shows how it goes, and tells what the database has of it.
     pub(super) async fn pull(&mut self, connection: &Connection, pull: Pull, title: &str) -> Done<Run> {
         let show = Show::for_terminal(self.view.quiet || self.view.json);
-        match progress::watch(&self.engine, connection, pull, title, show).await {
+        match progress::watch(&self.engine, connection.sync_from_external(pull), title, show).await {
             Watched::Ended(ended) => match (*ended)?.run {
                 Some(id) => self.tell(id).await,
                 None => Err(Failure::failed("the run did not begin", title, "please report this")),

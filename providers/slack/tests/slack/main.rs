@@ -4,5 +4,6 @@ mod faults;
 mod loopback;
 mod messages;
 mod people;
+mod simulator;
 mod streams;
 mod support;

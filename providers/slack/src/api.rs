@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sync_core::{Error, ErrorKind, Quota, Result, SyncContext};
+use sync_core::{Delivery, Error, ErrorKind, Quota, Result, SyncContext};
 use sync_http::{Answer, Api, HeaderMap, Request, StatusCode};
 
 use crate::{Settings, ts::Ts};
@@ -312,7 +312,9 @@ impl SlackApi {
     /// Posts, changes or deletes a message. Only what is `repeatable` is ever sent a second time after it may have arrived.
     pub(crate) async fn write(&self, cx: &SyncContext, method: Method, body: Bytes, repeatable: bool) -> Result<Written> {
         let request = Request::post(method.0, method.1).body(JSON, body).bucket(method.1).timeout(LONGEST_WRITE).repeatable(repeatable);
-        self.0.fetch(cx, request, |answer| answer.json(method.0)).await
+        // What was answered cannot be read: it may have been a success.
+        let lost = |error: Error| if error.kind() == ErrorKind::Decode { error.with_delivery(Delivery::Unknown) } else { error };
+        self.0.fetch(cx, request, |answer| answer.json(method.0)).await.map_err(lost)
     }
 }
 

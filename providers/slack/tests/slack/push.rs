@@ -233,3 +233,16 @@ async fn the_published_quotas_are_drawn_from() {
     }
     assert_eq!((bench.simulation.count(POST), bench.simulation.count(UPDATE), bench.simulation.count(DELETE)), (1, 1, 1));
 }
+
+#[tokio::test]
+async fn posts_wait_where_a_channel_takes_no_more_and_keep_their_order() {
+    let bench = Bench::new();
+    bench.sim().enforce_quotas(false);
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(bench.written(item(&format!("m{n}"), None, &json!({"channel_id": "C1", "text": format!("{n}")}))).await);
+    }
+    assert_eq!(bench.posted().into_keys().collect::<Vec<_>>(), ids);
+    assert!(bench.simulation.count(POST) > 6, "some were turned away first");
+    assert!(bench.services.clock().slept().iter().all(|wait| *wait >= Duration::from_secs(1)));
+}

@@ -111,12 +111,19 @@ async fn updates_and_deletes_are_repeated_because_a_repeat_does_nothing_more() {
 
 #[tokio::test]
 async fn what_stays_lost_over_all_repeats_stays_unknown() {
-    let bench = Bench::new();
-    let id = bench.written(item("m1", None, &hello())).await;
-    bench.simulation.faults().push_times(DELETE, Fault::LostRequest, 9);
-    assert!(matches!(bench.push(removal(&id)).await.expect("an outcome"), PushOutcome::Unknown));
-    assert!(bench.simulation.count(DELETE) > 1);
-    assert_eq!(bench.find(removal(&id)).await.expect("a look"), Found::Sent { id: id.as_str().into(), version: None });
+    for (fault, _) in lost().into_iter().filter(|(_, acted)| !acted) {
+        let bench = Bench::new();
+        let id = bench.written(item("m1", None, &hello())).await;
+        for operation in [UPDATE, DELETE] {
+            bench.simulation.faults().push_times(operation, fault.clone(), 9);
+        }
+        for item in [item("m2", Some(&id), &hello()), removal(&id)] {
+            let outcome = bench.push(item).await.expect("an outcome");
+            assert!(matches!(outcome, PushOutcome::Unknown), "{fault:?}: {outcome:?}");
+        }
+        assert!(bench.simulation.count(UPDATE) > 1 && bench.simulation.count(DELETE) > 1, "{fault:?}");
+        assert_eq!(bench.find(removal(&id)).await.expect("a look"), Found::Sent { id: id.as_str().into(), version: None });
+    }
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ fn team(state: &State, arguments: &Arguments) -> Answered {
 
 fn channels(state: &State, arguments: &Arguments) -> Answered {
     let types = arguments.text("types").unwrap_or_else(|| "public_channel".to_owned());
-    let without_archived = arguments.text("exclude_archived").as_deref() == Some("true");
+    let without_archived = arguments.flag("exclude_archived");
     for kind in types.split(',') {
         match kind {
             "public_channel" => need(state, "channels:read")?,

@@ -3,11 +3,14 @@
 mod api;
 mod config;
 mod cursor;
+mod draft;
 mod error;
+mod look;
 mod map;
 mod mapping;
 mod people;
 mod provider;
+mod push;
 mod read;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -27,12 +27,6 @@ const PAGES_AHEAD: usize = 2;
 /// The share of known rows a sweep may delete without being confirmed (reliability: DS7).
 const SWEEP_SHARE: f64 = 0.2;
 
-/// The share of known rows a sweep may delete without being confirmed (reliability: DS7).
-const SWEEP_SHARE: f64 = 0.2;
-
-/// Record failures that travel with a result; the store keeps the rest.
-const FAILURES_SHOWN: u32 = 100;
-
 /// A run about to begin.
 struct Job {
     connection: Connection,

@@ -92,7 +92,13 @@ impl Done {
         self.outcomes.push(verdict.outcome);
     }
 
-    fn is_empty(&self) -> bool {
+    /// So many writes stay open.
+    pub(crate) fn unsettled(many: u64) -> Self {
+        let counts = Counts { read: many, unsettled: many, ..Counts::default() };
+        Self { aside: Aside { counts, ..Aside::default() }, ..Self::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.aside.is_empty()
     }
 
@@ -284,7 +290,8 @@ impl Courier {
             if due {
                 state.told = Some(now);
             }
-            let event = || serde_json::json!({ "type": "sync-progress", "run": self.fence.run, "records": state.counts.read + counts.read });
+            let event =
+                || serde_json::json!({ "type": "sync-progress", "run": self.fence.run, "records": state.counts.read + counts.read });
             due.then(|| event().to_string().into()).into_iter().collect()
         };
         let commit = PushCommit {
@@ -305,7 +312,8 @@ impl Courier {
             state.counts
         };
         for outcome in outcomes {
-            metrics::counter!("syncline_push_items_total", "provider" => self.provider.descriptor().name, "outcome" => outcome).increment(1);
+            metrics::counter!("syncline_push_items_total", "provider" => self.provider.descriptor().name, "outcome" => outcome)
+                .increment(1);
         }
         self.engine.emit(SyncEvent::SyncProgress { run: self.fence.run, counts, partitions_done: 0, partitions: 1 });
         Ok(())

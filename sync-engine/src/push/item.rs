@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sync_core::{
-    Earlier, Marker, Operation, PushItem, RecordId, Services,
+    Earlier, Marker, Operation, PushItem, Services,
     store::{Intent, IntentState, PushLink},
 };
 

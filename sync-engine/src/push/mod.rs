@@ -24,12 +24,12 @@ use std::{sync::Arc, time::Duration};
 
 use sync_core::{PushMode, StreamName, mapping::Mapping};
 
-pub(crate) use self::{run::push, unconfirmed::resolve};
 pub use self::{
     record::PushRecord,
     source::{RecordSource, SourcePage},
     unconfirmed::{Resolution, Unconfirmed},
 };
+pub(crate) use self::{run::push, source::all_pages, unconfirmed::resolve};
 
 /// What to write to a service, and how.
 ///

@@ -25,11 +25,25 @@ pub(crate) const PAGE: usize = 1_000;
 #[derive(Debug)]
 pub(crate) enum Pages {
     /// The host's records, the last of each key.
-    Records { records: Arc<[PushRecord]>, keys: Vec<Option<Box<str>>>, last: HashMap<Box<str>, usize>, only: Option<HashSet<Box<str>>>, at: usize },
+    Records {
+        records: Arc<[PushRecord]>,
+        keys: Vec<Option<Box<str>>>,
+        last: HashMap<Box<str>, usize>,
+        only: Option<HashSet<Box<str>>>,
+        at: usize,
+    },
     /// A table, through a mapping backwards.
     Mapped(Box<Rows>),
     /// The host's source.
-    Source { source: Arc<dyn RecordSource>, workspace: WorkspaceId, table: Box<str>, only: Option<HashSet<Box<str>>>, seen: Seen, after: Option<Box<str>>, ended: bool },
+    Source {
+        source: Arc<dyn RecordSource>,
+        workspace: WorkspaceId,
+        table: Box<str>,
+        only: Option<HashSet<Box<str>>>,
+        seen: Seen,
+        after: Option<Box<str>>,
+        ended: bool,
+    },
 }
 
 /// The rows of a table.
@@ -154,7 +168,10 @@ impl Rows {
         let mut page = Page::default();
         page.aside.unchanged(found.unchanged);
         if first {
-            found.missing.iter().for_each(|key| page.aside.fail(RecordFailure::error("there is no row with this key").of_record(key.clone())));
+            found
+                .missing
+                .iter()
+                .for_each(|key| page.aside.fail(RecordFailure::error("there is no row with this key").of_record(key.clone())));
         }
         page.aside.counts.read += mapped.failed + mapped.skipped;
         page.aside.counts.failed += mapped.failed;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use sync_core::{
     Error, Field, PushMode, Result, Stream, SyncContext, Target, Writes,
     mapping::CompiledMapping,
-    store::{Feed, Shape},
+    store::{Feed, PushMemory, Shape},
 };
 
 use super::Push;
@@ -17,8 +17,8 @@ pub(crate) struct Plan {
     /// The key columns, for streams whose records have no key of their own; empty for others.
     pub(crate) key: Arc<[Box<str>]>,
     pub(crate) writes: Writes,
-    /// The shape of the stream, when it is to be remembered.
-    pub(crate) shape: Option<Shape>,
+    /// What is remembered from now on, when that is something new.
+    pub(crate) memory: Option<PushMemory>,
     pub(crate) fields: Arc<[Field]>,
 }
 
@@ -46,20 +46,21 @@ impl Plan {
             mapping.check_back(&stream.writes)?;
         }
         let key = key_columns(push, &stream, mapping)?;
-        let shape = shape_of(&stream);
-        let shape = match (shape, connection.workspace.store.push_memory(feed).await?.shape) {
-            (Some(now), Some(then)) if now == then => None,
+        let then = connection.workspace.store.push_memory(feed).await?;
+        let shape = match (shape_of(&stream), &then.shape) {
+            (Some(now), Some(then)) if now == *then => None,
             (Some(now), Some(then)) if now.fingerprint != then.fingerprint && !push.accept_shape => {
                 let text = format!(
                     "stream {:?} is no longer as it was pushed to last: {}; look at it, then push with accept_shape",
                     stream.name.as_str(),
-                    difference(&then, &now)
+                    difference(then, &now)
                 );
                 return Err(Error::config("push", text));
             }
             (now, _) => now,
         };
-        Ok(Self { key, writes: stream.writes, shape, fields: stream.fields.unwrap_or_default() })
+        let memory = shape.map(|shape| PushMemory { shape: Some(shape), ..then });
+        Ok(Self { key, writes: stream.writes, memory, fields: stream.fields.unwrap_or_default() })
     }
 }
 
@@ -129,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_changed_shape_is_told_field_by_field() {
-        let shape = |print: &str, fields: &[&str]| Shape { fingerprint: print.into(), fields: fields.iter().map(|f| (*f).into()).collect() };
+        let shape =
+            |print: &str, fields: &[&str]| Shape { fingerprint: print.into(), fields: fields.iter().map(|f| (*f).into()).collect() };
         let then = shape("1", &["Title", "Year", "Gross"]);
         for (fields, words) in [
             (&["Title", "Year"][..], "missing \"Gross\""),

@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use sync_core::{
     Earlier, Error, ErrorKind, Result, RunError,
-    store::{Feed, Intent, IntentFilter, IntentState},
+    store::{Feed, Intent, IntentFilter, IntentState, Settled},
 };
 
 use super::{
+    batch::Batcher,
     courier::{Courier, Done, Parcel},
     found::{Looked, looked, not_now},
     item::{Item, item_of},
-    journal::{answered, interrupted, open},
+    journal::{answered, interrupted, later, open, stops_run},
     next::{Next, next},
 };
 use crate::{SyncEvent, connection::CALL_DEADLINE};
@@ -51,16 +52,15 @@ impl Courier {
 
     /// Waits for open writes and settles them, for at most `patience`.
     pub(crate) async fn settle(self: &Arc<Self>, patience: Duration) -> Result<Vec<RunError>> {
-        let until = super::journal::later(self.cx.services.now(), patience);
+        let until = later(self.cx.services.now(), patience);
         loop {
             let round = self.round(false).await?;
             let now = self.cx.services.now();
             match round.due {
-                Some(due) if due <= until && round.errors.is_empty() => {
-                    let event = SyncEvent::SyncWaiting { run: self.fence.run, items: round.waiting, until: due };
+                Some(due) if due <= until && !round.errors.iter().any(|error| stops_run(error.kind)) => {
                     if due > now {
                         tracing::info!(run = %self.fence.run, items = round.waiting, until = %due, "waiting for lost answers");
-                        self.engine.emit(event);
+                        self.engine.emit(SyncEvent::SyncWaiting { run: self.fence.run, items: round.waiting, until: due });
                         self.cx.services.sleep((due - now).to_std().unwrap_or_default()).await;
                     }
                 }
@@ -117,7 +117,6 @@ impl Courier {
         self.ask(ask, &mut done, round).await;
         self.flush(&mut done).await?;
         self.look(look, &mut done, &mut send, round).await;
-        self.engine.crash_points.at("w8");
         self.flush(&mut done).await?;
         if send.is_empty() {
             return Ok(());
@@ -129,7 +128,7 @@ impl Courier {
 
     /// Sends writes again that surely did not arrive, or that cannot be doubled.
     async fn resend(self: &Arc<Self>, intents: Vec<Intent>) -> Result<()> {
-        let mut batcher = super::batch::Batcher::new(self.limits.items, self.limits.bytes);
+        let mut batcher = Batcher::new(self.limits.items, self.limits.bytes);
         let mut batches: Vec<Vec<Item>> = Vec::new();
         for intent in intents {
             batches.extend(batcher.add(Item::again(intent, Earlier::Unknown)));
@@ -173,6 +172,7 @@ impl Courier {
             self.engine.crash_points.at("w7");
             let batch = self.batch(sought.iter().map(|intent| item_of(intent, Earlier::Unknown)).collect());
             let answer = self.provider.find(&self.fresh(), &batch).await;
+            self.engine.crash_points.at("w8");
             let now = self.cx.services.now();
             match same_length(answer, sought.len(), "find") {
                 Ok(found) => {
@@ -213,8 +213,8 @@ impl Round {
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
 
-    fn seen(&mut self, settled: &sync_core::store::Settled) {
-        if let sync_core::store::Settled::Open(intent) = settled
+    fn seen(&mut self, settled: &Settled) {
+        if let Settled::Open(intent) = settled
             && let Some(due) = intent.next_at.filter(|_| intent.state != IntentState::Failed)
         {
             self.wait(due);

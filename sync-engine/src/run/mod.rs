@@ -13,11 +13,7 @@ use sync_core::{
 };
 
 use self::stopping::{Caller, Key, Running};
-pub(crate) use self::{
-    shield::Shield,
-    stopping::Stopping,
-    turns::Turns,
-};
+pub(crate) use self::{shield::Shield, stopping::Stopping, turns::Turns};
 use crate::{Connection, SyncEvent};
 
 /// Record failures that travel with a result; the store keeps the rest.

@@ -6,7 +6,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Starts tasks that the end of a run waits for, whether anybody else does or not.
 #[derive(Clone, Debug)]
-pub(crate) struct Shield(mpsc::Sender<Infallible>);
+pub(crate) struct Shield {
+    /// Closes the channel with the last task.
+    _alive: mpsc::Sender<Infallible>,
+}
 
 /// Waits for them.
 #[derive(Debug)]
@@ -14,8 +17,8 @@ pub(crate) struct Shielded(mpsc::Receiver<Infallible>);
 
 impl Shield {
     pub(crate) fn new() -> (Self, Shielded) {
-        let (task, tasks) = mpsc::channel(1);
-        (Self(task), Shielded(tasks))
+        let (alive, tasks) = mpsc::channel(1);
+        (Self { _alive: alive }, Shielded(tasks))
     }
 
     /// Starts one. It has to notice by itself that the run was stopped.

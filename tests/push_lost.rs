@@ -288,8 +288,8 @@ async fn each_store_call_that_fails_once_doubles_and_loses_nothing() {
             }
             name
         };
-        // What could not be sent for now is due after a minute.
-        world.clock.advance(Duration::from_secs(61));
+        // What could not be sent for now is due again by then.
+        world.clock.advance(Duration::from_secs(3600));
         second_run(&world, &service, &format!("call {n} ({failed:?}) was refused")).await;
         if failed.is_none() {
             break;

@@ -29,12 +29,13 @@ pub use provider_slack::Slack;
 pub use storage_sqlite::SqliteStorage;
 pub use sync_core as core;
 pub use sync_core::{
-    Counts, Direction, EntityType, Error, ErrorKind, HostTable, Outcome, RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId,
-    mapping,
-    store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, LineageEntry, Run, RunFilter, RunStatus},
+    Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
+    RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
+    store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
 };
 pub use sync_engine::{
-    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, SyncEvent, Syncline, SystemClock, Workspace,
+    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, Push, PushRecord, RecordSource, Resolution, SourcePage,
+    SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -8,7 +8,8 @@ use tokio::sync::broadcast;
 use crate::{
     Clock, Keyring, Syncline, SystemClock,
     crash::CrashPoints,
-    pull::Stopping,
+    push::RecordSource,
+    run::{Stopping, Turns},
     services::{Breakers, Limits, Overrides, Shared},
     syncline::{Engine, Unended},
 };
@@ -26,6 +27,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     quotas: Overrides,
     transforms: Transforms,
+    source: Option<Arc<dyn RecordSource>>,
     crash_points: CrashPoints,
 }
 
@@ -62,6 +64,12 @@ impl Builder {
     /// The transforms mappings may name; the built-in ones by default.
     pub fn transforms(mut self, transforms: Transforms) -> Self {
         self.transforms = transforms;
+        self
+    }
+
+    /// Rows of the host's own, for pushes of whole tables ([`Push::source`](crate::Push::source)).
+    pub fn source(mut self, source: impl RecordSource) -> Self {
+        self.source = Some(Arc::new(source));
         self
     }
 
@@ -114,6 +122,8 @@ impl Builder {
             crash_points: self.crash_points,
             unended: Unended::default(),
             stopping: Stopping::default(),
+            turns: Turns::default(),
+            source: self.source,
         })))
     }
 }

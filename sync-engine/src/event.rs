@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sync_core::{ConnectionId, Counts, EntityType, Outcome, PartitionId, RunId, StreamName, WorkspaceId, store::RunStatus};
+use sync_core::{ConnectionId, Counts, Direction, EntityType, Outcome, PartitionId, RunId, StreamName, WorkspaceId, store::RunStatus};
 use tokio::sync::broadcast;
 
 /// Something that happened in a run. Serialises with a `type`, as it is stored and streamed.
@@ -18,9 +18,11 @@ pub enum SyncEvent {
         run: RunId,
         /// The account.
         connection: ConnectionId,
-        /// What is read.
+        /// Which way.
+        direction: Direction,
+        /// What is read, or written to.
         stream: StreamName,
-        /// Where it goes.
+        /// Where it goes, or comes from.
         entity: EntityType,
         /// When.
         at: DateTime<Utc>,
@@ -32,7 +34,7 @@ pub enum SyncEvent {
         /// How many partitions it reads.
         partitions: u64,
     },
-    /// Records were committed.
+    /// Records were committed, or outcomes of a push written down.
     SyncProgress {
         /// The run.
         run: RunId,
@@ -40,8 +42,17 @@ pub enum SyncEvent {
         counts: Counts,
         /// Partitions read to their end so far.
         partitions_done: u64,
-        /// Partitions in all.
+        /// Partitions in all; a push has one.
         partitions: u64,
+    },
+    /// A push waits for answers that were lost, or that the service is still working on.
+    SyncWaiting {
+        /// The run.
+        run: RunId,
+        /// How many writes it waits for.
+        items: u64,
+        /// Until when, for the first of them.
+        until: DateTime<Utc>,
     },
     /// One partition could not be read; the others go on.
     PartitionFailed {
@@ -75,6 +86,7 @@ impl SyncEvent {
             Self::SyncStarted { run, .. }
             | Self::SyncPlanned { run, .. }
             | Self::SyncProgress { run, .. }
+            | Self::SyncWaiting { run, .. }
             | Self::PartitionFailed { run, .. }
             | Self::SyncComplete { run, .. } => *run,
         }

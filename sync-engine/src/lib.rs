@@ -6,6 +6,8 @@ mod connection;
 mod crash;
 mod event;
 mod pull;
+mod push;
+mod run;
 mod services;
 mod syncline;
 mod vault;
@@ -17,6 +19,7 @@ pub use self::{
     connection::{Connect, Connection},
     event::{Events, SyncEvent},
     pull::Pull,
+    push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     syncline::Syncline,
     vault::{Credentials, Keyring},
     workspace::Workspace,

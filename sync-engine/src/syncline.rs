@@ -9,7 +9,13 @@ use sync_core::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Builder, Events, SyncEvent, Workspace, crash::CrashPoints, pull::Stopping, services::Shared};
+use crate::{
+    Builder, Events, SyncEvent, Workspace,
+    crash::CrashPoints,
+    push::RecordSource,
+    run::{Stopping, Turns},
+    services::Shared,
+};
 
 /// The engine. A cheap clone; there is no way to data but through a [`Workspace`].
 #[derive(Clone, Debug)]
@@ -26,6 +32,10 @@ pub(crate) struct Engine {
     /// Ends of runs of this process that the database refused to take.
     pub(crate) unended: Unended,
     pub(crate) stopping: Stopping,
+    /// Exclusive runs, one after the other.
+    pub(crate) turns: Turns,
+    /// The host's own rows.
+    pub(crate) source: Option<Arc<dyn RecordSource>>,
 }
 
 /// Ends that could not be written, since the database was locked or full. Their runs are over, but say `running` and hold their stream,

@@ -1,6 +1,7 @@
 //! One authorised account.
 
 mod connect;
+mod push;
 
 use std::{sync::Arc, time::Duration};
 
@@ -161,7 +162,7 @@ impl Connection {
             let error = Error::unsupported("pull").at("provider", self.integration_name());
             return Ok(SyncResult::failed(Direction::FromExternal, &error, started, started));
         }
-        crate::pull::run(self, pull).await
+        crate::pull::pull(self, pull).await
     }
 
     /// Adds the result of a sync the host made by itself to the activity log.
@@ -214,7 +215,7 @@ impl Connection {
         }
     }
 
-    async fn context(&self) -> Result<SyncContext> {
+    pub(crate) async fn context(&self) -> Result<SyncContext> {
         let row = self.load_config().await?;
         self.context_with(&row.settings)
     }

@@ -5,13 +5,15 @@ mod committer;
 mod lane;
 mod plan;
 mod run;
-mod stopping;
 
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{PartitionId, StreamName, mapping::Mapping};
 
-pub(crate) use self::{run::run, stopping::Stopping};
+pub(crate) use self::{
+    plan::{entity_of, find_stream},
+    run::pull,
+};
 
 /// What to read, and how.
 ///

@@ -39,12 +39,12 @@ pub(crate) struct LanePlan {
 }
 
 /// The stream by its name, among those the account offers.
-pub(crate) fn find_stream(streams: Vec<Stream>, name: &StreamName) -> Result<Stream> {
+pub(crate) fn find_stream(operation: &'static str, streams: Vec<Stream>, name: &StreamName) -> Result<Stream> {
     let known = streams.iter().map(|stream| format!("{:?}", stream.name.as_str())).collect::<Vec<_>>().join(", ");
     streams
         .into_iter()
         .find(|stream| stream.name == *name)
-        .ok_or_else(|| Error::config("pull", format!("there is no stream {:?}; there are: {known}", name.as_str())))
+        .ok_or_else(|| Error::config(operation, format!("there is no stream {:?}; there are: {known}", name.as_str())))
 }
 
 /// The managed entity type a stream lands in by itself: `<provider>_<stream>`, in lower-case letters, digits and underscores.
@@ -80,7 +80,7 @@ impl Plan {
             let text = format!("the streams {twins:?} would share the table {:?}; map one of them to a table of its own", entity.as_str());
             return Err(Error::config("pull", text));
         }
-        let stream = find_stream(streams, &pull.stream)?;
+        let stream = find_stream("pull", streams, &pull.stream)?;
         let fields: Arc<[Field]> = stream.fields.clone().unwrap_or_default();
         if let Some(mapping) = &mapping
             && stream.fields.is_some()

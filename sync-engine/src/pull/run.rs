@@ -1,12 +1,12 @@
-//! One run from its row to its result.
+//! What a pull does between the beginning and the end of its run.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use sync_core::{
-    Direction, EntityType, Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncContext, SyncResult, Target,
+    Direction, Error, ErrorKind, Result, RunError, SyncContext, SyncResult, Target,
     mapping::CompiledMapping,
-    store::{Begin, Feed, Fence, NewRun, Run, RunEnd, RunStatus, Sweep, SweepReport},
+    store::{Feed, Fence, NewRun, Sweep, SweepReport},
 };
 use tokio::sync::mpsc;
 
@@ -15,9 +15,11 @@ use super::{
     committer::{Committer, Lanes},
     lane::Fetch,
     plan::{Plan, entity_of, scan_of},
-    stopping::{Caller, Key, Running},
 };
-use crate::{Connection, SyncEvent};
+use crate::{
+    Connection, SyncEvent,
+    run::{self, AbortOnDrop, Report, Start},
+};
 
 /// Pages that wait for the committer while it writes; each lane holds at most one more.
 const PAGES_AHEAD: usize = 2;
@@ -25,29 +27,16 @@ const PAGES_AHEAD: usize = 2;
 /// The share of known rows a sweep may delete without being confirmed (reliability: DS7).
 const SWEEP_SHARE: f64 = 0.2;
 
-/// Record failures that travel with a result; the store keeps the rest.
-const FAILURES_SHOWN: u32 = 100;
-
-/// What a run that went through has to say.
-#[derive(Debug, Default)]
-struct Report {
-    errors: Vec<RunError>,
-    gone: Vec<PartitionId>,
-    partial: bool,
-}
-
 /// A run about to begin.
 struct Job {
     connection: Connection,
-    key: Key,
     pull: Pull,
     feed: Feed,
-    entity: EntityType,
     mapping: Option<Arc<CompiledMapping>>,
     cx: SyncContext,
 }
 
-pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResult> {
+pub(crate) async fn pull(connection: &Connection, pull: Pull) -> Result<SyncResult> {
     let row = connection.usable().await?;
     let transforms = &connection.workspace.engine.transforms;
     let mapping = pull.mapping.as_ref().map(|mapping| mapping.compile(transforms)).transpose()?.map(Arc::new);
@@ -59,133 +48,17 @@ pub(crate) async fn run(connection: &Connection, pull: Pull) -> Result<SyncResul
     };
     let own_table = || entity_of(connection.integration_name(), &pull.stream);
     let entity = mapping.as_ref().map_or_else(own_table, |mapping| mapping.entity().clone());
-    // The run is a task of its own from before its row is written until its end is, so that dropping the caller's future at any
-    // await leaves no row behind that says `running`.
-    let key = (connection.workspace.id.clone(), connection.id.clone(), pull.stream.clone());
-    let (caller, running) = Caller::new(Arc::clone(&connection.workspace.engine), key.clone());
-    let task = tokio::spawn(owned(Job { connection: connection.clone(), key, pull, feed, entity, mapping, cx }, running));
-    let result = task.await.map_err(|e| Error::new(ErrorKind::Internal, "pull", "the run's task ended early").because(e));
-    caller.done();
-    result?
-}
-
-async fn owned(job: Job, running: Running) -> Result<SyncResult> {
-    let Running { stopped, end: _until_the_end } = running;
-    let fence = begin(&job).await?;
-    let connection = job.connection.clone();
-    let work = AssertUnwindSafe(Box::pin(execute(job, fence))).catch_unwind();
-    let ended = tokio::select! {
-        ended = work => ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "pull", "the run panicked"))),
-        _ = stopped => Err(Error::new(ErrorKind::Cancelled, "pull", "the caller stopped the run")),
-    };
-    end(&connection, fence, ended).await
-}
-
-async fn begin(job: &Job) -> Result<Fence> {
-    let Job { connection, pull, feed, entity, .. } = job;
-    let engine = &connection.workspace.engine;
-    engine.unended.write(&connection.workspace.id, &*connection.workspace.store).await?;
-    let at = engine.shared.clock.now();
     let new = NewRun {
         feed: feed.clone(),
         direction: Direction::FromExternal,
-        entity: entity.clone(),
+        entity,
         job_type: if pull.full { "full" } else { "incremental" },
         exclusive: false,
         triggered_by: pull.triggered_by.clone(),
-        at,
+        at: cx.services.now(),
     };
-    let mut begun = connection.workspace.store.begin_run(new.clone()).await?;
-    if matches!(begun, Begin::Busy(_)) && engine.stopping.wait(&job.key).await {
-        begun = connection.workspace.store.begin_run(new).await?;
-    }
-    let fence = match begun {
-        Begin::Started(fence) => fence,
-        Begin::Busy(other) => {
-            let since = other.started_at.format("%F %T UTC");
-            let text = format!("run {} of stream {:?} is under way since {since}", other.id, other.feed.stream.as_str());
-            return Err(Error::new(ErrorKind::Conflict, "pull", text).at("connection", connection.id.as_str()));
-        }
-    };
-    engine.crash_points.at("p2");
-    engine.emit(SyncEvent::SyncStarted {
-        workspace: connection.workspace.id.clone(),
-        run: fence.run,
-        connection: connection.id.clone(),
-        stream: pull.stream.clone(),
-        entity: entity.clone(),
-        at,
-    });
-    tracing::info!(run = %fence.run, connection = %connection.id, stream = %pull.stream, "run started");
-    Ok(fence)
-}
-
-/// Writes down how the run ended, and answers from what was written.
-async fn end(connection: &Connection, fence: Fence, ended: Result<Report>) -> Result<SyncResult> {
-    let engine = &connection.workspace.engine;
-    let store = &connection.workspace.store;
-    let at = engine.shared.clock.now();
-    let end = match &ended {
-        Ok(report) => RunEnd {
-            status: RunStatus::Completed,
-            outcome: if report.partial { Outcome::Partial } else { Outcome::Ok },
-            errors: report.errors.clone(),
-            failures: Vec::new(),
-            counts_against_connection: false,
-            revoked: false,
-            gone: report.gone.clone(),
-            at,
-        },
-        Err(error) => RunEnd {
-            status: if error.kind() == ErrorKind::Cancelled { RunStatus::Cancelled } else { RunStatus::Failed },
-            outcome: Outcome::Failed,
-            errors: vec![RunError::new(error)],
-            failures: Vec::new(),
-            // A slip of the caller's pen says nothing about the connection.
-            counts_against_connection: error.kind().counts_against_connection()
-                && (error.kind(), error.operation()) != (ErrorKind::Config, "pull"),
-            revoked: error.kind() == ErrorKind::AuthRevoked,
-            gone: Vec::new(),
-            at,
-        },
-    };
-    engine.crash_points.at("p15");
-    let run = match store.end_run(fence, end.clone()).await {
-        Ok(run) => run,
-        Err(error) => {
-            if error.kind() != ErrorKind::LeaseLost {
-                engine.unended.keep(&connection.workspace.id, fence, end);
-            }
-            return Err(error);
-        }
-    };
-    let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
-    if let Err(error) = connection.log_sync_activity(&result).await {
-        tracing::error!(run = %run.id, %error, "the run is written, its line in the activity log is not");
-    }
-    match &ended {
-        Ok(_) => tracing::info!(run = %run.id, counts = ?run.counts, "run completed"),
-        Err(error) => tracing::warn!(run = %run.id, %error, hint = error.hint(), "run stopped"),
-    }
-    metrics::counter!("syncline_runs_total", "provider" => connection.integration_name(), "outcome" => result.outcome.as_str())
-        .increment(1);
-    engine.emit(SyncEvent::SyncComplete { run: run.id, status: run.status, outcome: result.outcome, counts: run.counts, at });
-    Ok(result)
-}
-
-fn result_of(run: &Run, failures: Vec<sync_core::RecordFailure>) -> SyncResult {
-    let completed_at = run.completed_at.unwrap_or(run.started_at);
-    let mut result = SyncResult::completed(run.direction, run.id, run.counts, run.started_at, completed_at);
-    result.outcome = match (run.outcome, result.outcome) {
-        (Some(Outcome::Ok), of_counts) => of_counts,
-        (Some(stored), _) => stored,
-        (None, of_counts) => of_counts,
-    };
-    result.errors.clone_from(&run.errors);
-    result.failures = failures;
-    result.metadata.insert("entity".into(), run.entity.as_str().into());
-    result.metadata.insert("stream".into(), run.feed.stream.as_str().into());
-    result
+    let job = Job { connection: connection.clone(), pull, feed, mapping, cx };
+    run::lead(connection, Start { operation: "pull", new }, |fence, _| execute(job, fence)).await
 }
 
 async fn execute(job: Job, fence: Fence) -> Result<Report> {
@@ -257,15 +130,6 @@ async fn read(connection: &Connection, pull: &Pull, feed: &Feed, fence: Fence, c
         return Err(Error::new(ErrorKind::Internal, "pull", text));
     }
     Ok(lanes)
-}
-
-/// Ends a task when the run that owns it ends, however it ends.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Deletes what complete scans did not show. Partitions that are gone count as complete scans that showed nothing, but only when

@@ -1,0 +1,79 @@
+//! One write on its way through a run.
+
+use bytes::Bytes;
+use sync_core::{
+    Earlier, Marker, Operation, PushItem, Services,
+    store::{Intent, IntentState, PushLink},
+};
+
+use super::rows::Row;
+
+/// An intent that is about to leave, and what was stored of it before.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) intent: Intent,
+    /// What is put back when it never leaves.
+    pub(crate) before: Option<Intent>,
+    pub(crate) earlier: Earlier,
+}
+
+impl Item {
+    /// A write of its own, with a marker no other has.
+    pub(crate) fn new(row: Row, link: Option<&PushLink>, before: Option<Intent>, services: &dyn Services) -> Self {
+        let now = services.now();
+        let intent = Intent {
+            key: row.key,
+            marker: Marker::from(format!("{:016x}{:016x}", services.random(), services.random())),
+            operation: row.operation,
+            fields: row.fields,
+            hash: row.hash,
+            id: row.id,
+            version: link.and_then(|link| link.version.clone()),
+            state: IntentState::Sending,
+            attempts: 0,
+            sent_at: now,
+            looks: 0,
+            looked_at: None,
+            next_at: None,
+            handle: None,
+            error: None,
+            run: sync_core::RunId(0),
+        };
+        Self { intent, before, earlier: Earlier::Never }
+    }
+
+    /// The same write once more.
+    pub(crate) fn again(stored: Intent, earlier: Earlier) -> Self {
+        Self { intent: stored.clone(), before: Some(stored), earlier }
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.intent.fields.len()
+    }
+
+    /// Whether it changes or removes a record whose key at the service is known.
+    pub(crate) fn known(&self) -> bool {
+        self.intent.id.is_some()
+    }
+
+    /// As the provider gets it.
+    pub(crate) fn sent(&self) -> PushItem {
+        item_of(&self.intent, self.earlier)
+    }
+}
+
+/// An intent as providers get it.
+pub(crate) fn item_of(intent: &Intent, earlier: Earlier) -> PushItem {
+    let fields = match intent.operation {
+        Operation::Upsert => Bytes::copy_from_slice(intent.fields.as_bytes()),
+        Operation::Delete => Bytes::new(),
+    };
+    PushItem {
+        marker: intent.marker.clone(),
+        id: intent.id.clone(),
+        operation: intent.operation,
+        fields,
+        version: intent.version.clone(),
+        earlier,
+    }
+}

@@ -9,7 +9,7 @@ use support::{
     Fuse, World,
     faulty::{Faulty, Harm},
     look,
-    pushable::{Fate, Pushable, name_of},
+    pushable::{Fate, Pushable},
     quiet_deaths,
 };
 use syncline::{
@@ -247,7 +247,7 @@ async fn a_dropped_push_lets_the_call_under_way_end_and_stores_its_outcome() {
     let crm = connect(&syncline).await;
     let gate = service.gate();
     let mut run = Box::pin(crm.sync_to_external(Push::records("people", (0..6).map(|n| person(n, 1)))));
-    while world.ask("SELECT count(*) FROM syncline_push_intents") != "2" {
+    while service.state().waiting == 0 {
         assert!(look(&mut run).await.is_pending());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -288,6 +288,7 @@ async fn each_store_call_that_fails_once_doubles_and_loses_nothing() {
             }
             name
         };
+        drop(storage);
         // What could not be sent for now is due again by then.
         world.clock.advance(Duration::from_secs(3600));
         second_run(&world, &service, &format!("call {n} ({failed:?}) was refused")).await;
@@ -330,5 +331,4 @@ async fn a_process_that_dies_at_any_point_of_a_push_doubles_and_loses_nothing() 
             second_run(&world, &service, &format!("died at {point}, time {hit}")).await;
         }
     }
-    let _ = name_of;
 }

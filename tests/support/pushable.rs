@@ -70,6 +70,8 @@ pub(crate) struct State {
     fates: Fates,
     call: Call,
     gate: Option<Arc<Semaphore>>,
+    /// Calls that came to the gate.
+    pub(crate) waiting: usize,
     /// How often an item was sent.
     sent: BTreeMap<String, usize>,
 }
@@ -109,6 +111,7 @@ impl Pushable {
                 fates: Arc::new(|_, _| Fate::Well),
                 call: Arc::new(|_, _| None),
                 gate: None,
+                waiting: 0,
                 sent: BTreeMap::new(),
             })),
         }
@@ -249,6 +252,7 @@ impl IntegrationSync for Pushable {
         cx.services.token(&cx.connection, None).await?;
         let gate = self.state().gate.clone();
         if let Some(gate) = gate {
+            self.state().waiting += 1;
             gate.acquire().await.expect("never closed").forget();
         }
         let now = cx.services.now();

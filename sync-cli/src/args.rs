@@ -27,7 +27,7 @@ Exit codes:
   5   busy: another run of the same stream is under way
   130 stopped by Ctrl-C; the next pull goes on from the last commit";
 
-/// Pulls outside services into one SQLite file, and says where each value came from.
+/// Keeps one SQLite file and outside services in step, both ways, and says where each value came from.
 #[derive(Debug, Parser)]
 #[command(name = "syncline", version, after_long_help = CONFIGURATION, after_help = "See --help for configuration and exit codes.")]
 pub(crate) struct Cli {
@@ -73,6 +73,12 @@ pub(crate) enum Command {
     Streams(Streams),
     /// Read a stream into its table: what changed since the last time, or everything.
     Pull(Pull),
+    /// Write records, or the changed rows of a table, to a stream.
+    Push(Push),
+    /// Send writes that failed once more, as they were.
+    Retry(Retry),
+    /// Writes that are not confirmed: refused, lost, or waiting for somebody. Says what to do, and takes decisions.
+    Failures(Failures),
     /// How the connections are.
     Status,
     /// The last runs, or one of them with its failures.
@@ -165,6 +171,99 @@ pub(crate) struct Pull {
     /// Keep no history of the values this run changes.
     #[arg(long)]
     pub(crate) no_lineage: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline push sheets Partners --records partners.csv --key email
+  syncline push slack messages --records messages.jsonl --key id
+  syncline push sheets Partners --mapping partners.toml
+
+Records are a JSON list of objects, one JSON object per line, or a .csv file with a header; - is standard input. A key column that the
+stream does not have is not sent: it only tells records apart, so that a repeat cannot double one.")]
+pub(crate) struct Push {
+    /// A connection's id, the beginning of one, or a provider with one connection.
+    pub(crate) connection: String,
+    /// The stream, as `syncline streams` lists it.
+    pub(crate) stream: String,
+    /// The records to write.
+    #[arg(long, value_name = "FILE", required_unless_present = "mapping", conflicts_with = "mapping")]
+    pub(crate) records: Option<PathBuf>,
+    /// Write the changed rows of this mapping's table, through the mapping backwards.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// A key column, repeatable.
+    #[arg(long = "key", value_name = "COLUMN")]
+    pub(crate) key: Vec<String>,
+    /// Only the row with this key, repeatable.
+    #[arg(long = "only", value_name = "KEY")]
+    pub(crate) only: Vec<String>,
+    /// How new and known records are treated.
+    #[arg(long, value_enum, default_value_t = Mode::Upsert)]
+    pub(crate) mode: Mode,
+    /// Send unchanged records too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Let a mirror delete more than a fifth of the records there.
+    #[arg(long)]
+    pub(crate) confirm_deletes: bool,
+    /// Go on although the stream's fields are no longer those of the last push.
+    #[arg(long)]
+    pub(crate) accept_shape: bool,
+    /// Seconds to wait at the end for writes whose answer was lost.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) patience: u64,
+}
+
+/// The modes of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Write new and known ones.
+    Upsert,
+    /// Write only new ones.
+    Insert,
+    /// Write only known ones.
+    Update,
+    /// Write both, and delete what is not among the records.
+    Mirror,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// A connection's id, the beginning of one, or a provider with one connection.
+    pub(crate) connection: String,
+    /// The stream.
+    pub(crate) stream: String,
+    /// The mapping it was pushed through.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline failures slack
+  syncline failures slack messages --key m-17 --send-again
+  syncline failures slack messages --key m-17 --done C0DEMO001/1795029711.076475")]
+pub(crate) struct Failures {
+    /// A connection's id, the beginning of one, or a provider with one connection.
+    pub(crate) connection: String,
+    /// Of this stream only.
+    pub(crate) stream: Option<String>,
+    /// The write of this key only.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Somebody looked: it did what it was for, and the record has this id at the service.
+    #[arg(long, value_name = "ID", requires = "key", conflicts_with_all = ["send_again", "forget"])]
+    pub(crate) done: Option<String>,
+    /// Somebody looked: it never arrived. The next push sends it again.
+    #[arg(long, requires = "key", conflicts_with = "forget")]
+    pub(crate) send_again: bool,
+    /// Give it up; the row counts as changed.
+    #[arg(long, requires = "key")]
+    pub(crate) forget: bool,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
 }
 
 #[derive(Args, Debug)]

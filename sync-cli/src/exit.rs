@@ -78,7 +78,7 @@ impl Failure {
 
     /// Another run is under way.
     pub(crate) fn busy(error: &Error) -> Self {
-        let hint = "wait for it to end (`syncline runs`), then pull again";
+        let hint = "wait for it to end (`syncline runs`), then run this again";
         Self { exit: Exit::Busy, hint: hint.into(), ..Self::of(error) }
     }
 

@@ -53,6 +53,9 @@ fn run(cli: Cli) -> Done {
             Command::Connect(args) => Box::pin(commands::connect::run(&config, args, view)).await,
             Command::Streams(args) => commands::streams::run(&config, args, view).await,
             Command::Pull(args) => Box::pin(commands::pull::run(&config, args, view)).await,
+            Command::Push(args) => Box::pin(commands::push::push(&config, args, view)).await,
+            Command::Retry(args) => Box::pin(commands::push::retry(&config, args, view)).await,
+            Command::Failures(args) => Box::pin(commands::failures::run(&config, args, view)).await,
             Command::Status => commands::status::run(&config, view).await,
             Command::Runs(args) => commands::runs::run(&config, args, view).await,
             Command::Show(args) => commands::show::run(&config, args, view).await,
@@ -65,7 +68,7 @@ fn run(cli: Cli) -> Done {
 /// Sends the log to stderr.
 fn log(config: &Config) -> Done<()> {
     // Of a run that fails people are told in full; the same line in the log would only double it.
-    let told = "warn,sync_engine::pull=error,sync_engine::pull::lane=warn";
+    let told = "warn,sync_engine::pull=error,sync_engine::run=error,sync_engine::pull::lane=warn";
     let filter = EnvFilter::try_new(if config.log == "warn" { told } else { &config.log }).map_err(|problem| {
         Failure::usage(format!("the log filter {:?} cannot be read: {problem}", config.log), "log", "use error, warn, info, debug or trace")
     })?;

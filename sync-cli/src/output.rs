@@ -162,7 +162,7 @@ pub(crate) fn ago(span: Duration) -> String {
 
 /// What became of the records, aligned so that lines below each other can be compared; zeros are faint.
 pub(crate) fn counts(counts: &Counts, style: Style) -> String {
-    let shown = [
+    let mut shown = vec![
         ("read", counts.read),
         ("created", counts.created),
         ("updated", counts.updated),
@@ -171,16 +171,20 @@ pub(crate) fn counts(counts: &Counts, style: Style) -> String {
         ("failed", counts.failed),
         ("deleted", counts.deleted + counts.swept),
     ];
-    let parts = shown.map(|(name, count)| {
+    // Only a push can have some, and whoever has must see them.
+    if counts.unsettled > 0 {
+        shown.push(("unsettled", counts.unsettled));
+    }
+    let parts = shown.into_iter().map(|(name, count)| {
         let text = format!("{name} {:>5}", number(count));
         match (name, count) {
             (_, 0) => style.faint(text),
             ("failed", _) => style.bad(text),
-            ("skipped", _) => style.warn(text),
+            ("skipped" | "unsettled", _) => style.warn(text),
             _ => text,
         }
     });
-    parts.join("  ")
+    parts.collect::<Vec<_>>().join("  ")
 }
 
 /// How wide stdout is.

@@ -130,6 +130,14 @@ impl Progress {
                     Show::Nothing => {}
                 }
             }
+            SyncEvent::SyncWaiting { items, until, .. } => {
+                let text =
+                    format!("waiting until {} for {} whose answer was lost", until.format("%T UTC"), plural(*items, "write", "writes"));
+                self.bar.set_message(text.clone());
+                if self.show == Show::Lines {
+                    eprintln!("{}: {text}", self.title);
+                }
+            }
             _ => {}
         }
     }

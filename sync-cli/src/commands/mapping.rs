@@ -22,3 +22,15 @@ pub(crate) fn load(file: &Path) -> Done<Mapping> {
         wrong(format!("does not fit{line}: {}", problem.message()))
     })
 }
+
+/// Checks that a mapping is one of this stream.
+pub(crate) fn check_stream(mapping: &Mapping, stream: &str, file: &Path) -> Done<()> {
+    if mapping.stream.as_str() == stream {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!("the mapping {:?} is of the stream {:?}, not {stream:?}", mapping.name, mapping.stream.as_str()),
+        file.display().to_string(),
+        "name the mapping's stream, or correct its `stream`",
+    ))
+}

@@ -2,9 +2,13 @@
 
 pub(crate) mod connect;
 pub(crate) mod demo;
+pub(crate) mod ended;
 pub(crate) mod explain;
+pub(crate) mod failures;
 pub(crate) mod mapping;
 pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod sandbox;
 pub(crate) mod show;

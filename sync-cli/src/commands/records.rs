@@ -85,12 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_named_by_its_place() {
-        for (text, part) in [
-            ("[{}, 7]", "record 2"),
-            ("{\"a\": 1}\n{\"a\": \n", "line 2"),
-            ("7\n", "line 1"),
-            ("[{}", "EOF"),
-        ] {
+        for (text, part) in [("[{}, 7]", "record 2"), ("{\"a\": 1}\n{\"a\": \n", "line 2"), ("7\n", "line 1"), ("[{}", "EOF")] {
             let refused = of_json(text).expect_err(text);
             assert!(refused.contains(part), "{text}: {refused}");
         }

@@ -1,0 +1,87 @@
+//! How a watched run ended, told to people and programs.
+
+use serde_json::json;
+use syncline::{Direction, Error, ErrorKind, Outcome, Run, RunStatus, SyncResult, Workspace};
+
+use super::View;
+use crate::{
+    exit::{self, Done, Exit, Failure},
+    output::{self, Style, plural},
+    progress::Watched,
+};
+
+/// Record failures shown; the rest is in `syncline runs RUN`.
+const SHOWN: usize = 10;
+
+/// Tells how a run ended.
+pub(crate) async fn tell(workspace: &Workspace, watched: Watched, title: &str, view: View) -> Done {
+    match watched {
+        Watched::Ended(ended) => match *ended {
+            Ok(result) => report(workspace, &result, title, view).await,
+            Err(error) if error.kind() == ErrorKind::Conflict => Err(Failure::busy(&error)),
+            Err(error) => Err(Failure::of(&error)),
+        },
+        Watched::Stopped(run) => stopped(workspace, run, view).await,
+    }
+}
+
+/// Says how a run ended, from what is stored of it.
+async fn report(workspace: &Workspace, result: &SyncResult, title: &str, view: View) -> Done {
+    let exit = Exit::of_run(result.outcome, &result.errors);
+    if view.json {
+        output::json(&result.to_json());
+        return Ok(exit);
+    }
+    let Some(id) = result.run else {
+        for error in &result.errors {
+            exit::print_error(&error.message, title, &error.hint);
+        }
+        return Ok(exit);
+    };
+    let run = workspace.run(id).await?;
+    let style = Style::stdout();
+    let state = match result.outcome {
+        Outcome::Ok => style.good("done"),
+        Outcome::Partial => style.warn("done in part"),
+        Outcome::Failed => style.bad("failed"),
+    };
+    let arrow = if run.direction == Direction::ToExternal { "←" } else { "→" };
+    output::line(format!("{} {arrow} {}  {state} in {}  run {id}", style.bold(title), run.entity, output::duration(result.duration())));
+    output::line(format!("  {}", output::counts(&run.counts, style)));
+    failures(workspace, &run, style).await?;
+    for error in &result.errors {
+        let place = error.partition.as_deref().map_or_else(|| title.to_owned(), |partition| format!("{title}, partition {partition}"));
+        exit::print_error(&error.message, &place, &error.hint);
+    }
+    Ok(exit)
+}
+
+/// The first record failures and warnings of a run, and how many more there are.
+async fn failures(workspace: &Workspace, run: &Run, style: Style) -> Result<(), Error> {
+    let known = workspace.failures(run.id, 1000).await?;
+    for failure in known.iter().take(SHOWN) {
+        output::line(format!("  {}", super::failure(failure, style)));
+    }
+    if known.len() > SHOWN {
+        let more = if known.len() == 1000 { "many".to_owned() } else { (known.len() - SHOWN).to_string() };
+        output::line(style.faint(format!("  … {more} more: syncline runs {} --limit 1000", run.id)));
+    }
+    Ok(())
+}
+
+async fn stopped(workspace: &Workspace, run: Option<syncline::RunId>, view: View) -> Done {
+    let Some(id) = run else {
+        eprintln!("stopped before a run began; nothing was written");
+        return Ok(Exit::Interrupted);
+    };
+    let run = workspace.run(id).await?;
+    if view.json {
+        output::json(&json!({ "success": false, "outcome": "cancelled", "sync_run_id": id, "stats": run.counts }));
+    }
+    let state = if run.status == RunStatus::Cancelled { "was stopped" } else { "is being stopped" };
+    eprintln!(
+        "run {id} {state}; {} of it are committed and stay, the next one goes on from there",
+        plural(run.counts.read, "record", "records")
+    );
+    Ok(Exit::Interrupted)
+}

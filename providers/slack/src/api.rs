@@ -24,6 +24,9 @@ pub(crate) const DELETE: Method = Method("slack.chat.delete", "chat.delete");
 const COMMERCIAL_HISTORY: &str = "conversations.history.commercial";
 const COMMERCIAL_REPLIES: &str = "conversations.replies.commercial";
 
+/// What calls of the host's own draw from, of methods that are not listed here.
+const OTHERS: &str = "other methods";
+
 /// Rows asked for in one call of a listing, as Slack advises.
 const LISTED: u16 = 200;
 
@@ -44,7 +47,8 @@ const fn per_minute(bucket: &'static str, units: u32) -> Quota {
     Quota { bucket, units, per: Duration::from_secs(60) }
 }
 
-/// What Slack grants an app in one workspace: tiers 2, 3 and 4, and what apps sold outside the Marketplace get of tier 3. Posts are
+/// What Slack grants an app in one workspace: tiers 2, 3 and 4, and what apps sold outside the Marketplace get of tier 3; tier 2 for
+/// methods that only a host calls, since most have that or more. Posts are
 /// counted by channel, one a second; kept for all channels together, no channel ever gets more.
 pub(crate) const QUOTAS: &[Quota] = &[
     per_minute(AUTH_TEST.1, 100),
@@ -58,7 +62,18 @@ pub(crate) const QUOTAS: &[Quota] = &[
     per_minute(DELETE.1, 50),
     per_minute(COMMERCIAL_HISTORY, 1),
     per_minute(COMMERCIAL_REPLIES, 1),
+    per_minute(OTHERS, 20),
 ];
+
+/// What a call of this path draws from.
+pub(crate) fn bucket(path: &str, commercial: bool) -> &'static str {
+    match QUOTAS.iter().map(|quota| quota.bucket).find(|bucket| *bucket == path) {
+        Some(bucket) if bucket == HISTORY.1 && commercial => COMMERCIAL_HISTORY,
+        Some(bucket) if bucket == REPLIES.1 && commercial => COMMERCIAL_REPLIES,
+        Some(bucket) => bucket,
+        None => OTHERS,
+    }
+}
 
 /// Whose token it is.
 #[derive(Debug, Deserialize)]

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Error, Found, IntegrationSync, Partitions, PullPage, PullRequest, PushBatch, PushOutcome, Result,
-    Stream, StreamName, SyncContext, TokenLife, async_trait,
+    Account, Capabilities, Descriptor, Error, Found, IntegrationSync, Partitions, Passthrough, PullPage, PullRequest, PushBatch,
+    PushOutcome, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -46,6 +46,10 @@ impl Slack {
     /// Begins a provider that speaks to Slack.
     pub fn builder() -> SlackBuilder {
         SlackBuilder { base_url: "https://slack.com/api/".into(), transport: None }
+    }
+
+    pub(crate) fn api(&self) -> &Api {
+        &self.api.0
     }
 }
 
@@ -151,5 +155,9 @@ impl IntegrationSync for Slack {
     async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
         writable(&batch.stream, "slack.find")?;
         look::find(&self.api, cx, batch).await
+    }
+
+    fn as_passthrough(&self) -> Option<&dyn Passthrough> {
+        Some(self)
     }
 }

@@ -91,7 +91,7 @@ impl From<bool> for SimCell {
 
 /// Whole numbers are written without a fraction.
 fn number(number: f64) -> Value {
-    if number.fract() == 0.0 && number.abs() < 9e15 { json!(number as i64) } else { json!(number) }
+    if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 { json!(number as i64) } else { json!(number) }
 }
 
 /// How values are asked for.

@@ -26,6 +26,7 @@ impl House {
         let sim = SheetsSim::new("1AbC", "Staff list");
         sim.expect_token(TOKEN);
         sim.set_reads_per_minute(100_000);
+        sim.set_writes_per_minute(100_000);
         sim.load(
             "Staff",
             &[vec!["id", "name", "hired"], vec!["1", "Ada", "1842-10-18"], vec!["2", "Grace", "1943-12-01"], vec!["3", "Edsger", "soon"]],

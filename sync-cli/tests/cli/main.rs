@@ -5,6 +5,7 @@ mod demo;
 mod examples;
 mod house;
 mod journey;
+mod push;
 mod sandbox;
 mod secrets;
 mod slack;

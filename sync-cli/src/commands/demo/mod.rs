@@ -4,6 +4,7 @@ mod file;
 pub(crate) mod sheet;
 mod stage;
 pub(crate) mod talk;
+mod write;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -65,6 +66,7 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
     renamed_header(&mut stage, &sheets, &book).await?;
     half_way(&mut stage, &slack, &talk, whole).await?;
     edited_and_deleted(&mut stage, &slack, &talk).await?;
+    write::both(&mut stage, &sheets, &slack, &book, &talk).await?;
     where_from(&mut stage, &changed).await?;
     look_yourself(&mut stage, &database.display().to_string(), &changed, config);
     stage.end(&database.display().to_string()).await

@@ -24,8 +24,10 @@ impl Book {
         let sim = SheetsSim::new(ID, "Syncline demo");
         sim.expect_token(token);
         sim.set_reads_per_minute(1_000_000);
+        sim.set_writes_per_minute(1_000_000);
         sim.load("Airports", &airports);
         sim.load("Movies", &movies);
+        sim.load("Partners", &[["email", "name", "deal", "note"]]);
         Self { sim, airports }
     }
 

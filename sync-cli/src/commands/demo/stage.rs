@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use syncline::{Connection, EntityQuery, Pull, RecordFailure, Run, RunId, RunStatus, Severity, Syncline, Workspace};
+use syncline::{
+    Connection, Direction, EntityQuery, Pull, Push, RecordFailure, Result, Run, RunId, RunStatus, Severity, SyncResult, Syncline, Workspace,
+};
 
 use crate::{
     commands::{self, View},
@@ -80,8 +82,17 @@ impl Stage {
 
     /// Pulls to the end, shows how it goes, and tells what the database has of it.
     pub(super) async fn pull(&mut self, connection: &Connection, pull: Pull, title: &str) -> Done<Run> {
+        self.run(connection.sync_from_external(pull), title).await
+    }
+
+    /// Pushes to the end, shows how it goes, and tells what the database has of it.
+    pub(super) async fn push(&mut self, connection: &Connection, push: Push, title: &str) -> Done<Run> {
+        self.run(connection.sync_to_external(push), title).await
+    }
+
+    async fn run(&mut self, run: impl Future<Output = Result<SyncResult>>, title: &str) -> Done<Run> {
         let show = Show::for_terminal(self.view.quiet || self.view.json);
-        match progress::watch(&self.engine, connection.sync_from_external(pull), title, show).await {
+        match progress::watch(&self.engine, run, title, show).await {
             Watched::Ended(ended) => match (*ended)?.run {
                 Some(id) => self.tell(id).await,
                 None => Err(Failure::failed("the run did not begin", title, "please report this")),
@@ -93,7 +104,8 @@ impl Stage {
     /// Tells what the database has of a run.
     pub(super) async fn tell(&mut self, id: RunId) -> Done<Run> {
         let run = self.workspace.run(id).await?;
-        let rows = self.workspace.count(run.entity.clone()).await?;
+        let push = run.direction == Direction::ToExternal;
+        let rows = if push { 0 } else { self.workspace.count(run.entity.clone()).await? };
         self.runs.push(id);
         let counts = &run.counts;
         let figures = [
@@ -106,9 +118,10 @@ impl Stage {
             counts.deleted + counts.swept,
             rows,
         ];
-        let mut line = format!("{:<LABEL$}", format!("{} → {}", run.feed.stream, run.entity));
+        let label = if push { format!("{} ← records", run.feed.stream) } else { format!("{} → {}", run.feed.stream, run.entity) };
+        let mut line = format!("{label:<LABEL$}");
         for (figure, (name, width)) in figures.into_iter().zip(COLUMNS) {
-            let text = format!("{:>width$}", number(figure));
+            let text = if push && name == "rows" { format!("{:>width$}", "") } else { format!("{:>width$}", number(figure)) };
             line.push_str(&match name {
                 _ if figure == 0 => self.style.faint(text),
                 "failed" => self.style.bad(text),

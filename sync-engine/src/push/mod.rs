@@ -9,6 +9,8 @@ mod item;
 mod journal;
 mod leftover;
 mod mirror;
+#[cfg(test)]
+mod model;
 mod next;
 mod pages;
 mod plan;

@@ -10,7 +10,9 @@ use tokio::sync::OwnedMutexGuard;
 
 /// Whose turn it is, by connection.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<(WorkspaceId, ConnectionId), Arc<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Turns(Mutex<HashMap<(WorkspaceId, ConnectionId), Turn>>);
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Turns {
     /// Waits for the turn; it ends when the answer is dropped.

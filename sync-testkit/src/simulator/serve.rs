@@ -86,7 +86,7 @@ fn hang_up() -> io::Error {
 async fn respond<S: Simulator>(simulation: Simulation<S>, request: Request<Incoming>) -> io::Result<Response<Reply>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| hang_up())?.to_bytes();
-    let Fate { delay, end } = simulation.receive(head, body);
+    let Fate { delay, end } = simulation.arrive(head, body).await;
     if let End::Refused = end {
         return Err(hang_up());
     }
@@ -101,7 +101,7 @@ async fn respond<S: Simulator>(simulation: Simulation<S>, request: Request<Incom
             let reply = Reply { left: Some(answer.body.slice(..after)), promised: answer.body.len().max(1) as u64, cut: true };
             response(answer, reply)
         }
-        End::Lost | End::Refused => Err(hang_up()),
+        End::Lost | End::Refused | End::Held(_) => Err(hang_up()),
     }
 }
 

@@ -34,11 +34,15 @@ async fn main() {
     let rounds = number("BENCH_ROUNDS", 3);
     let rows = number("BENCH_ROWS", 100_000);
     println!("{rounds} rounds, medians\n");
-    println!("{:<44} {:>9} {:>11} {:>9} {:>16} {:>24}", "", "records", "records/s", "time", "calls per 1,000", "of calls × latency ÷ lanes");
+    println!(
+        "{:<44} {:>9} {:>11} {:>9} {:>16} {:>24}",
+        "", "records", "records/s", "time", "calls per 1,000", "of calls × latency ÷ lanes"
+    );
     for latency in [0, 50] {
         let latency = Duration::from_millis(latency);
         let lanes = Slack::builder().build().expect("a provider").descriptor().push.lanes;
-        report(&format!("Slack, new messages, {} ms", latency.as_millis()), latency, lanes, rounds, async || messages(200, latency).await).await;
+        report(&format!("Slack, new messages, {} ms", latency.as_millis()), latency, lanes, rounds, async || messages(200, latency).await)
+            .await;
         let lanes = Sheets::builder().build().expect("a provider").descriptor().push.lanes;
         let name = format!("Google Sheets, new rows, {} ms", latency.as_millis());
         report(&name, latency, lanes, rounds, async || sheet(20_000, latency, false).await).await;
@@ -68,9 +72,10 @@ async fn report(name: &str, latency: Duration, lanes: usize, rounds: usize, run:
 /// An engine on a fresh file whose quotas never make anybody wait: what is measured is the push.
 async fn engine(database: &Path, provider: impl IntegrationSync + 'static) -> Syncline {
     let descriptor = provider.descriptor();
-    let builder = descriptor.quotas.iter().fold(Syncline::builder(), |builder, quota| {
-        builder.quota(descriptor.name, quota.bucket, 100_000_000, Duration::from_secs(1))
-    });
+    let builder = descriptor
+        .quotas
+        .iter()
+        .fold(Syncline::builder(), |builder, quota| builder.quota(descriptor.name, quota.bucket, 100_000_000, Duration::from_secs(1)));
     let storage = SqliteStorage::open(database).await.expect("a new file");
     let keyring = Keyring::parse(&Keyring::generate("bench")).expect("a key");
     builder.storage(storage).keyring(keyring).provider(provider).build().await.expect("an engine")
@@ -96,7 +101,8 @@ async fn messages(count: usize, latency: Duration) -> Sample {
     let engine = engine(&folder.path().join("push.db"), provider).await;
     let connection = engine.workspace("bench").connect("slack", Credentials::token("t")).await.expect("connected");
     slack.latency(latency);
-    let records = (0..count).map(|n| PushRecord::new(format!("message-{n}"), &json!({ "channel_id": channel, "text": format!("Message {n}") })));
+    let records =
+        (0..count).map(|n| PushRecord::new(format!("message-{n}"), &json!({ "channel_id": channel, "text": format!("Message {n}") })));
     let (result, sample) = timed(&connection, Push::records("messages", records), || slack.calls().len()).await;
     assert_eq!(result.counts.created as usize, count);
     sample
@@ -161,7 +167,9 @@ async fn unchanged(count: usize) -> Sample {
     });
     let first = timed(&connection, Push::mapped(mapping.clone()), || 0).await;
     assert_eq!(first.0.counts.created as usize, count);
-    let (result, sample) = timed(&connection, Push::mapped(mapping), || google.count("sheets.values.append") + google.count("sheets.values.batchUpdate")).await;
+    let (result, sample) =
+        timed(&connection, Push::mapped(mapping), || google.count("sheets.values.append") + google.count("sheets.values.batchUpdate"))
+            .await;
     assert_eq!((result.counts.unchanged as usize, sample.calls), (count, 0));
     sample
 }

@@ -2,10 +2,16 @@
 
 mod canary;
 mod clock;
+#[cfg(all(feature = "suite", unix))]
+pub mod crash;
+#[cfg(feature = "suite")]
+mod secrets;
 mod services;
 mod simulator;
 mod window;
 
+#[cfg(feature = "suite")]
+pub use self::secrets::{Leak, Log, Outputs};
 #[cfg(feature = "simulator")]
 pub use self::simulator::{Sandbox, Served};
 pub use self::{

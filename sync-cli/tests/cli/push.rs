@@ -36,7 +36,8 @@ async fn records_of_a_file_are_written_once_and_told_by_their_counts() {
 async fn a_refused_record_is_listed_with_its_reason_and_sent_again_on_demand() {
     let house = House::new().await;
     house.connect();
-    house.write("people.jsonl", &format!("{{\"id\": \"7\", \"name\": \"{}\"}}\n{{\"id\": \"8\", \"name\": \"Ken\"}}\n", "x".repeat(50_001)));
+    house
+        .write("people.jsonl", &format!("{{\"id\": \"7\", \"name\": \"{}\"}}\n{{\"id\": \"8\", \"name\": \"Ken\"}}\n", "x".repeat(50_001)));
     let pushed = said(house.syncline(&["push", "sheets", "Staff", "--records", "people.jsonl", "--key", "id"]));
     assert_eq!(pushed.code, 3, "{}{}", pushed.out, pushed.err);
     assert!(pushed.out.contains("50001") || pushed.out.contains("50,001"), "{}", pushed.out);

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use super::hold::Holds;
+
 /// One fault of one call. In-process and over a socket it looks the same to a client, but for [`Refused`](Self::Refused).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,6 +40,13 @@ pub enum Fault {
     Empty,
     /// The service acts and answers after this long on the simulation's clock; a client that waits less sees a time-out.
     Slow(Duration),
+    /// The service has the request and does nothing until [`Faults::release`]. Then it acts and answers, even if the client is gone: a
+    /// request that arrives late.
+    HeldRequest,
+    /// The service acts; its answer waits for [`Faults::release`].
+    HeldAnswer,
+    /// No fault: this call goes as if none had been planted, and the next one is struck.
+    Pass,
 }
 
 impl Fault {
@@ -56,7 +65,10 @@ impl Fault {
 
 /// Faults per operation, used up in order. Clones are the same queue.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Queues>>);
+pub struct Faults {
+    queues: Arc<Mutex<Queues>>,
+    pub(super) holds: Holds,
+}
 
 #[derive(Debug, Default)]
 struct Queues {
@@ -92,15 +104,31 @@ impl Faults {
         self.queues().waiting.clear();
     }
 
+    /// How many calls were held so far, those that were released included.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.holds.count()
+    }
+
+    /// Waits until so many calls were held in all. What a [`HeldAnswer`](Fault::HeldAnswer) does is done by then.
+    pub async fn until_held(&self, calls: usize) {
+        self.holds.until(calls).await;
+    }
+
+    /// Lets every call go on that is held now.
+    pub fn release(&self) {
+        self.holds.release();
+    }
+
     pub(super) fn take(&self, operation: &str) -> Option<Fault> {
         let mut queues = self.queues();
-        let fault = queues.waiting.get_mut(operation)?.pop_front()?;
+        let fault = queues.waiting.get_mut(operation)?.pop_front().filter(|fault| *fault != Fault::Pass)?;
         queues.used += 1;
         Some(fault)
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scaffold of a simulated service: messages, faults, call log, and two ways to reach it.
 
 mod fault;
+mod hold;
 mod message;
 #[cfg(feature = "simulator")]
 mod sandbox;

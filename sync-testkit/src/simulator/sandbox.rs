@@ -7,7 +7,6 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,7 +20,7 @@ use http::{
 use super::{
     Served, SimAnswer, Simulated, Simulation, Simulator,
     serve::{Door, listen},
-    simulation::{End, Fate},
+    simulation::End,
 };
 
 /// Simulated services, each under a path of its own: `http://127.0.0.1:4010/slack`. The root shows people what is simulated and what
@@ -77,34 +76,29 @@ impl Sandbox {
 }
 
 impl Door for Sandbox {
-    fn receive(&self, mut head: Parts, body: Bytes) -> Fate {
+    fn meet(&self, mut head: Parts, body: Bytes) -> BoxFuture<'_, End> {
         let path = head.uri.path();
         if path == "/" {
             let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            return now(SimAnswer::html(200, page::of(host, &self.mounts)));
+            return answer(SimAnswer::html(200, page::of(host, &self.mounts)));
         }
         let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         match self.mounts.iter().find(|mount| mount.name == first) {
             Some(mount) => {
                 head.uri = below(&head.uri, first);
-                mount.door.receive(head, body)
+                mount.door.meet(head, body)
             }
             None => {
                 let names: Vec<&str> = self.mounts.iter().map(|mount| mount.name).collect();
                 let error = format!("nothing is simulated under {path:?}; there are: /{}", names.join(", /"));
-                now(SimAnswer::json(404, serde_json::json!({ "error": error })))
+                answer(SimAnswer::json(404, serde_json::json!({ "error": error })))
             }
         }
     }
-
-    fn wait(&self, wait: Duration) -> BoxFuture<'_, ()> {
-        // The services of a sandbox are on the real clock.
-        Box::pin(tokio::time::sleep(wait))
-    }
 }
 
-fn now(answer: SimAnswer) -> Fate {
-    Fate { delay: Duration::ZERO, end: End::Answer(answer) }
+fn answer(answer: SimAnswer) -> BoxFuture<'static, End> {
+    Box::pin(std::future::ready(End::Answer(answer)))
 }
 
 /// The address as the service sees it: without the path it is mounted under.

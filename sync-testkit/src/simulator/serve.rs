@@ -64,20 +64,19 @@ impl<S: Simulator> Simulation<S> {
 
 /// What stands behind a socket.
 pub(super) trait Door: Send + Sync + 'static {
-    /// Decides what becomes of a request.
-    fn receive(&self, head: Parts, body: Bytes) -> Fate;
-
-    /// Waits on the clock the request's delay is measured by.
-    fn wait(&self, wait: Duration) -> BoxFuture<'_, ()>;
+    /// Decides what becomes of a request, and waits as long as its answer takes.
+    fn meet(&self, head: Parts, body: Bytes) -> BoxFuture<'_, End>;
 }
 
 impl<S: Simulator> Door for Simulation<S> {
-    fn receive(&self, head: Parts, body: Bytes) -> Fate {
-        Simulation::receive(self, head, body)
-    }
-
-    fn wait(&self, wait: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(Simulation::wait(self, wait))
+    fn meet(&self, head: Parts, body: Bytes) -> BoxFuture<'_, End> {
+        Box::pin(async move {
+            let Fate { delay, end } = self.arrive(head, body).await;
+            if !matches!(end, End::Refused) {
+                self.wait(delay).await;
+            }
+            end
+        })
     }
 }
 
@@ -113,12 +112,7 @@ fn hang_up() -> io::Error {
 async fn respond(door: Arc<dyn Door>, request: Request<Incoming>) -> io::Result<Response<Reply>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| hang_up())?.to_bytes();
-    let Fate { delay, end } = door.receive(head, body);
-    if let End::Refused = end {
-        return Err(hang_up());
-    }
-    door.wait(delay).await;
-    match end {
+    match door.meet(head, body).await {
         End::Answer(answer) => {
             let reply = Reply { left: Some(answer.body.clone()), promised: answer.body.len() as u64, cut: false };
             response(answer, reply)
@@ -128,7 +122,7 @@ async fn respond(door: Arc<dyn Door>, request: Request<Incoming>) -> io::Result<
             let reply = Reply { left: Some(answer.body.slice(..after)), promised: answer.body.len().max(1) as u64, cut: true };
             response(answer, reply)
         }
-        End::Lost | End::Refused => Err(hang_up()),
+        End::Lost | End::Refused | End::Held(_) => Err(hang_up()),
     }
 }
 

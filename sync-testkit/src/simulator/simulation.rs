@@ -102,6 +102,15 @@ pub(super) enum End {
     Cut(SimAnswer, usize),
     Lost,
     Refused,
+    /// Nothing yet.
+    Held(Box<Held>),
+}
+
+/// A call that stands still, and how far it came.
+#[derive(Debug)]
+pub(super) enum Held {
+    Request(SimRequest),
+    Answer(SimAnswer),
 }
 
 impl<S: Simulator> Simulation<S> {
@@ -175,7 +184,7 @@ impl<S: Simulator> Simulation<S> {
         let operation = self.sim.operation(&request);
         let mut delay = Duration::from_micros(self.latency_micros.load(Ordering::Relaxed));
         let mut end = match self.faults.take(operation) {
-            None => End::Answer(self.sim.answer(&request)),
+            None | Some(Fault::Pass) => End::Answer(self.sim.answer(&request)),
             Some(Fault::Status { status, headers, body }) => End::Answer(SimAnswer { status, headers, body: body.into() }),
             Some(Fault::Html) => End::Answer(SimAnswer::html(200, "<!DOCTYPE html><title>Sign in</title><h1>Sign in to continue</h1>")),
             Some(Fault::Cut(after)) => End::Cut(self.sim.answer(&request), after),
@@ -192,6 +201,8 @@ impl<S: Simulator> Simulation<S> {
                 delay += slow;
                 End::Answer(self.sim.answer(&request))
             }
+            Some(Fault::HeldRequest) => End::Held(Box::new(Held::Request(request))),
+            Some(Fault::HeldAnswer) => End::Held(Box::new(Held::Answer(self.sim.answer(&request)))),
         };
         let status = match &mut end {
             End::Answer(answer) | End::Cut(answer, _) => {
@@ -201,7 +212,7 @@ impl<S: Simulator> Simulation<S> {
                 }
                 Some(answer.status)
             }
-            End::Lost | End::Refused => None,
+            End::Lost | End::Refused | End::Held(_) => None,
         };
         if !matches!(end, End::Refused) {
             self.log().push(Call { operation, method, path_and_query, status, at });

@@ -23,7 +23,7 @@ impl<S> fmt::Debug for SimTransport<S> {
 impl<S: Simulator> HttpTransport for SimTransport<S> {
     async fn send(&self, request: http::Request<Bytes>, limits: Limits) -> Result<http::Response<Bytes>, TransportError> {
         let (head, body) = request.into_parts();
-        let Fate { delay, end } = self.0.receive(head, body);
+        let Fate { delay, end } = self.0.arrive(head, body).await;
         if let End::Refused = end {
             return Err(TransportError::not_sent("no connection could be made: connection refused"));
         }
@@ -38,7 +38,7 @@ impl<S: Simulator> HttpTransport for SimTransport<S> {
                 let after = after.min(answer.body.len().saturating_sub(1));
                 Err(TransportError::unknown(format!("the connection was cut after {after} bytes of the body")))
             }
-            End::Lost => Err(TransportError::unknown("no answer came: connection reset")),
+            End::Lost | End::Held(_) => Err(TransportError::unknown("no answer came: connection reset")),
             End::Refused => Err(TransportError::not_sent("no connection could be made: connection refused")),
         }
     }

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Duplicates, Found, IntegrationSync, Partitions, PullPage, PullRequest, PushBatch, PushLimits,
-    PushMode, PushOutcome, Quota, Result, Stream, StreamName, SyncContext, Writes, async_trait,
+    Account, Capabilities, Descriptor, Duplicates, Found, IntegrationSync, Method, Partitions, Passthrough, PassthroughAnswer,
+    PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits, PushMode, PushOutcome, Quota, Result, Stream, StreamName,
+    SyncContext, Writes, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -164,5 +165,23 @@ impl IntegrationSync for Sheets {
 
     async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
         push::find(&self.api, &self.writers, cx, batch).await
+    }
+
+    fn as_passthrough(&self) -> Option<&dyn Passthrough> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Passthrough for Sheets {
+    async fn request(&self, cx: &SyncContext, request: &PassthroughRequest) -> Result<PassthroughAnswer> {
+        const OPERATION: &str = "sheets.request";
+        if request.method == Method::Get {
+            return self.api.0.passthrough(cx, OPERATION, api::READ, request).await;
+        }
+        // It may move rows, so it waits for a push that is under way.
+        let settings = Settings::of(cx)?;
+        let _turn = self.writers.turn(&settings.spreadsheet_id).await;
+        self.api.0.passthrough(cx, OPERATION, api::WRITE, request).await
     }
 }

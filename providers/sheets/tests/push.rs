@@ -170,6 +170,12 @@ async fn a_key_column_that_moved_is_found_again() {
     }
     assert_eq!(bench.push(vec![record(&json!({"id": "b", "name": "B"}))]).await, ["updated b"]);
     assert_eq!(bench.rows()[2], "B|b|Paris");
+
+    bench.sim().load("T2", &[["id"], ["a"]]);
+    bench.sim().rename_tab("T", "Old");
+    bench.sim().rename_tab("T2", "T");
+    bench.sim().resize("T", 2, 1);
+    assert_eq!(bench.push(vec![record(&json!({"id": "b"}))]).await, ["created b"], "the guess lies beyond the grid");
 }
 
 #[tokio::test]
@@ -238,7 +244,7 @@ async fn a_push_finds_rows_by_the_ids_a_pull_gave_them() {
 
     let mut by_id = record(&json!({"n": 20}));
     by_id.id = Some(ids[1].as_str().into());
-    let items = vec![record(&json!({"id": 7.0, "day": "2026-07-01", "n": 10})), by_id];
+    let items = vec![record(&json!({"id": 7.0, "day": 46_204, "n": 10})), by_id];
     let batch = Bench::batch(PushMode::Update, &["id", "day"], items);
     let outcomes = bench.sheets.push(&bench.context(json!({})), &batch).await.expect("goes through");
     assert_eq!(outcomes.iter().map(said).collect::<Vec<_>>(), ["updated 7/2026-07-01", r"updated x\/y/2026-07-02"]);

@@ -15,11 +15,11 @@ const REMEMBERED: usize = 1_024;
 pub(crate) struct Writers(Mutex<HashMap<Box<str>, Arc<Turn<Memory>>>>);
 
 /// Where the key columns of a tab were last found, first and last: a guess that saves a call and is checked each time.
-pub(super) type Memory = HashMap<Box<str>, (usize, usize)>;
+pub(crate) type Memory = HashMap<Box<str>, (usize, usize)>;
 
 impl Writers {
     /// Waits until nobody else writes this spreadsheet.
-    pub(super) async fn turn(&self, spreadsheet: &str) -> OwnedMutexGuard<Memory> {
+    pub(crate) async fn turn(&self, spreadsheet: &str) -> OwnedMutexGuard<Memory> {
         let turn = self.of(spreadsheet);
         turn.lock_owned().await
     }

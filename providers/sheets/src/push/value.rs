@@ -98,14 +98,17 @@ fn significant(number: &str) -> Option<(String, i64)> {
     Some((trimmed.to_owned(), exponent.parse::<i64>().ok()?.checked_add(place)?))
 }
 
-/// The text a value has as a key once Sheets shows it: whole numbers without fraction or exponent.
+/// The text a value has as a key once Sheets shows it: numbers in their shortest form, whole ones without fraction, all without exponent
+/// where that is usual.
 pub(super) fn key_part(value: &RawValue) -> Option<String> {
     let text = value.get();
-    if let Some(number) = crate::map::number(value)
-        && number.fract() == 0.0
-        && number.abs() < 9_007_199_254_740_992.0
-    {
-        return Some(format!("{}", number as i64));
+    if let Some(number) = crate::map::number(value) {
+        if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+            return Some(format!("{}", number as i64));
+        }
+        if (1e-6..1e15).contains(&number.abs()) {
+            return Some(number.to_string());
+        }
     }
     sync_core::key_text(text).map(|text| text.into_owned()).filter(|text| !text.trim().is_empty())
 }
@@ -176,9 +179,16 @@ mod tests {
 
     #[test]
     fn a_key_is_what_sheets_will_show() {
-        for (json, key) in
-            [("1.0", Some("1")), ("1e3", Some("1000")), ("\"007\"", Some("007")), ("null", None), ("\" \"", None), ("true", Some("true"))]
-        {
+        for (json, key) in [
+            ("1.0", Some("1")),
+            ("1e3", Some("1000")),
+            ("0.50", Some("0.5")),
+            ("-0.0", Some("0")),
+            ("\"007\"", Some("007")),
+            ("null", None),
+            ("\" \"", None),
+            ("true", Some("true")),
+        ] {
             assert_eq!(key_part(&raw(json)).as_deref(), key, "{json}");
         }
     }

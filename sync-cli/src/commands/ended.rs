@@ -45,8 +45,12 @@ async fn report(workspace: &Workspace, result: &SyncResult, title: &str, view: V
         Outcome::Partial => style.warn("done in part"),
         Outcome::Failed => style.bad("failed"),
     };
-    let arrow = if run.direction == Direction::ToExternal { "←" } else { "→" };
-    output::line(format!("{} {arrow} {}  {state} in {}  run {id}", style.bold(title), run.entity, output::duration(result.duration())));
+    let whence = match (run.direction, run.feed.mapping.is_empty()) {
+        (Direction::ToExternal, true) => "← records".to_owned(),
+        (Direction::ToExternal, false) => format!("← {}", run.entity),
+        _ => format!("→ {}", run.entity),
+    };
+    output::line(format!("{} {whence}  {state} in {}  run {id}", style.bold(title), output::duration(result.duration())));
     output::line(format!("  {}", output::counts(&run.counts, style)));
     failures(workspace, &run, style).await?;
     for error in &result.errors {
@@ -79,8 +83,9 @@ async fn stopped(workspace: &Workspace, run: Option<syncline::RunId>, view: View
         output::json(&json!({ "success": false, "outcome": "cancelled", "sync_run_id": id, "stats": run.counts }));
     }
     let state = if run.status == RunStatus::Cancelled { "was stopped" } else { "is being stopped" };
+    let next = if run.direction == Direction::ToExternal { "push" } else { "pull" };
     eprintln!(
-        "run {id} {state}; {} of it are committed and stay, the next one goes on from there",
+        "run {id} {state}; {} of it are committed and stay, the next {next} goes on from there",
         plural(run.counts.read, "record", "records")
     );
     Ok(Exit::Interrupted)

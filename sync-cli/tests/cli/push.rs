@@ -9,7 +9,12 @@ const PEOPLE: &str = "id,name,hired\n1,Ada,1842-10-18\n4,\"Radia, =1+1\",1951-12
 /// The sheet as text, row by row.
 fn sheet(house: &House) -> Vec<String> {
     let rows = house.google.sim().cells("Staff");
-    let text = |cell: &SimCell| if let SimCell::Text(text) = cell { text.clone() } else { format!("{cell:?}").replace("Blank", "") };
+    let text = |cell: &SimCell| match cell {
+        SimCell::Text(text) => text.clone(),
+        SimCell::Number(number) => number.to_string(),
+        SimCell::Blank => String::new(),
+        other => format!("{other:?}"),
+    };
     let texts = rows.iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join("|"));
     texts.map(|row| row.trim_end_matches('|').to_owned()).filter(|row| !row.is_empty()).collect()
 }
@@ -83,14 +88,14 @@ async fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
     house.write("broken.jsonl", "{\"id\": 1}\n{\"id\":\n");
     house.write("list.json", "[1, 2]");
     let cases: [(&[&str], i32, &[&str]); 9] = [
-        (&["push", "sheets", "Staff"], 2, &["--records", "--mapping"]),
+        (&["push", "sheets", "Staff"], 2, &["--records"]),
         (&["push", "sheets", "Staff", "--records", "none.csv", "--key", "id"], 2, &["none.csv"]),
         (&["push", "sheets", "Staff", "--records", "broken.jsonl", "--key", "id"], 2, &["line 2"]),
         (&["push", "sheets", "Staff", "--records", "list.json", "--key", "id"], 2, &["record 1", "JSON object"]),
         (&["push", "sheets", "Stuff", "--records", "people.csv", "--key", "id"], 2, &["\"Stuff\"", "\"Staff\""]),
         (&["push", "sheets", "Staff", "--records", "people.csv"], 2, &["key columns"]),
         (&["push", "sheets", "Staff", "--records", "people.csv", "--key", "id", "--mode", "replace"], 2, &["replace", "mirror"]),
-        (&["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"], 1, &["2 of 3"]),
+        (&["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"], 1, &["2 of the 3"]),
         (&["retry", "slack", "messages"], 2, &["\"slack\""]),
     ];
     let before = sheet(&house);

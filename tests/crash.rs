@@ -5,11 +5,7 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -27,11 +23,11 @@ use syncline::{
         sheets::simulator::{SheetsSim, SimCell},
         slack::communication,
     },
-    testkit::{Simulation, VirtualClock},
+    testkit::{
+        Fault, Faults, Simulation, VirtualClock,
+        crash::{self, Crash},
+    },
 };
-
-const ORDER: &str = "SYNCLINE_TEST_CRASH_ORDER";
-const REACHED: &str = "the crash point was reached";
 
 /// What a child shall do.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,8 +38,6 @@ struct Order {
     url: String,
     /// Whether everything is read, with deletes.
     full: bool,
-    /// Where to stand still, and at which time of coming by.
-    stop: Option<(String, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -62,11 +56,8 @@ impl Order {
         for bucket in ["auth.test", "conversations.list", "conversations.history", "conversations.replies", "users.list"] {
             builder = builder.quota("slack", bucket, 1_000_000, Duration::from_secs(1));
         }
-        if let Some((point, hit)) = self.stop.clone() {
-            let (here, there) = (point.clone(), point);
-            storage.on_crash_point(move |at| stand_still(at, &here, hit));
-            builder = builder.on_crash_point(move |at| stand_still(at, &there, hit));
-        }
+        storage.on_crash_point(crash::point);
+        let builder = builder.on_crash_point(crash::point);
         let builder = match self.service {
             Service::Sheets => builder.provider(Sheets::builder().base_url(&self.url).build().expect("a provider")),
             Service::Slack => builder.provider(Slack::builder().base_url(&self.url).build().expect("a provider")),
@@ -111,50 +102,13 @@ impl Order {
     }
 }
 
-/// Says that the point is reached and never goes on.
-fn stand_still(at: &str, point: &str, hit: usize) {
-    static HITS: AtomicUsize = AtomicUsize::new(0);
-    if at == point && HITS.fetch_add(1, Ordering::SeqCst) + 1 == hit {
-        println!("{REACHED}");
-        std::io::stdout().flush().expect("the parent listens");
-        loop {
-            std::thread::park();
-        }
-    }
-}
-
 /// Not a test of its own: what a child process does. Without an order it has nothing to do.
 #[test]
 fn child() {
-    let Ok(order) = std::env::var(ORDER) else { return };
+    let Some(order) = crash::order() else { return };
     let order: Order = serde_json::from_str(&order).expect("an order");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(order.work());
-}
-
-/// Runs a child to its end, or kills it at the point it is ordered to stand still at.
-fn run_child(order: &Order) {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["child", "--exact", "--nocapture", "--test-threads=1"])
-        .env(ORDER, serde_json::to_string(order).expect("JSON"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a child");
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let reached = lines.map_while(Result::ok).any(|line| line.contains(REACHED));
-    if reached {
-        child.kill().expect("SIGKILL");
-    }
-    let output = child.wait_with_output().expect("it ended");
-    let said = String::from_utf8_lossy(&output.stderr);
-    match &order.stop {
-        Some((point, hit)) => {
-            assert!(reached, "{point} was not reached {hit} times:\n{said}");
-            assert_eq!(output.status.signal(), Some(9), "killed, not ended: {:?}", output.status);
-        }
-        None => assert!(output.status.success(), "{:?}:\n{said}", output.status),
-    }
 }
 
 /// A database that no process has open, as one file.
@@ -165,27 +119,43 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Kills a child at each point of `points`, each time from `template`, and compares.
-fn kill_everywhere(order: &Order, template: &Path, points: &[(&str, usize)]) {
+async fn kill_everywhere(order: &Order, template: &Path, points: &[(&str, usize)]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let calm = Order { database: folder.path().join("calm.db"), stop: None, ..order.clone() };
-    copy(template, &calm.database);
-    run_child(&calm);
-    let expected = Dump::of(&calm.database);
-    for (point, hit) in points {
-        let mut order = Order { database: folder.path().join(format!("{point}.db")), ..order.clone() };
+    let crash = Crash::child("child");
+    let on = |name: &str| {
+        let order = Order { database: folder.path().join(format!("{name}.db")), ..order.clone() };
         copy(template, &order.database);
-        order.stop = Some(((*point).to_owned(), *hit));
-        run_child(&order);
-        order.stop = None;
-        run_child(&order);
-        Dump::of(&order.database).assert_same(&expected, &format!("{:?} killed at {point}", order.service));
+        (serde_json::to_string(&order).expect("JSON"), order.database)
+    };
+    let (calm, database) = on("calm");
+    crash.finish(&calm).await;
+    let expected = Dump::of(&database);
+    for (point, hit) in points {
+        let (order_here, database) = on(point);
+        crash.kill_at(&order_here, point, *hit).await;
+        crash.finish(&order_here).await;
+        Dump::of(&database).assert_same(&expected, &format!("{:?} killed at {point}", order.service));
     }
 }
 
-/// Children are waited for on a thread of its own, while this one serves them.
-async fn aside(work: impl FnOnce() + Send + 'static) {
-    if let Err(failed) = tokio::task::spawn_blocking(work).await {
-        std::panic::resume_unwind(failed.into_panic());
+/// Kills a child while the service has its `nth` call of `operation`, before and after it acts, and compares.
+async fn kill_under_way(order: &Order, template: &Path, faults: &Faults, operation: &str, nth: usize) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let crash = Crash::child("child");
+    let mut ends = Vec::new();
+    for fault in [None, Some(Fault::HeldRequest), Some(Fault::HeldAnswer)] {
+        let order = Order { database: folder.path().join(format!("{}.db", ends.len())), ..order.clone() };
+        copy(template, &order.database);
+        let text = serde_json::to_string(&order).expect("JSON");
+        if let Some(fault) = fault {
+            crash.kill_while_held(&text, faults, operation, nth, fault).await;
+            faults.release();
+        }
+        crash.finish(&text).await;
+        ends.push(Dump::of(&order.database));
+    }
+    for (end, what) in ends[1..].iter().zip(["before the service acted", "before it answered"]) {
+        end.assert_same(&ends[0], &format!("{:?} killed {what}", order.service));
     }
 }
 
@@ -203,21 +173,13 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
     sim.set_reads_per_minute(u32::MAX);
     let simulation = Simulation::new(sim).with_clock(world.clock.clone());
     let served = simulation.serve().await.expect("a port");
-    let order = Order {
-        database: world.path(),
-        keys: world.keys.clone(),
-        service: Service::Sheets,
-        url: served.url.clone(),
-        full: true,
-        stop: None,
-    };
+    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), full: true };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;
     drop((connection, syncline));
-    let first = order.clone();
-    let template = world.path();
-    aside(move || kill_everywhere(&first, &template, WRITING)).await;
+    kill_everywhere(&order, &world.path(), WRITING).await;
+    kill_under_way(&order, &world.path(), simulation.faults(), "sheets.values.batchGet", 3).await;
 
     // The same with rows that are known, some of them changed, some gone.
     order.work().await;
@@ -228,8 +190,7 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
         simulation.sim().delete_row("Movies", n);
     }
     simulation.sim().append_row("Movies", ["Film 900", "2026", "new"].map(SimCell::imported));
-    let template = world.path();
-    aside(move || kill_everywhere(&order, &template, &[WRITING, SWEEPING].concat())).await;
+    kill_everywhere(&order, &world.path(), &[WRITING, SWEEPING].concat()).await;
     drop(served);
 }
 
@@ -243,14 +204,12 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     }
     let served = chat.simulation.serve().await.expect("a port");
     let url = format!("{}/api/", served.url);
-    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Slack, url, full: false, stop: None };
+    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Slack, url, full: false };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;
     drop((connection, syncline));
-    let first = order.clone();
-    let template = world.path();
-    aside(move || kill_everywhere(&first, &template, WRITING)).await;
+    kill_everywhere(&order, &world.path(), WRITING).await;
 
     // The same from cursors on: new messages, a late reply, an edit.
     order.work().await;
@@ -260,8 +219,7 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     }
     sim.at(&ts(4_000, 1)).reply(general, &chat.question, &chat.bob, "Late");
     sim.at(&ts(4_100, 0)).edit(general, &chat.question, "Anyone there?");
-    let (second, template) = (order.clone(), world.path());
-    aside(move || kill_everywhere(&second, &template, WRITING)).await;
+    kill_everywhere(&order, &world.path(), WRITING).await;
 
     // And everything once more, with messages that are gone.
     order.work().await;
@@ -269,7 +227,6 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
         sim.delete(random, &ts(-90_000 + n * 60, 10));
     }
     sim.at(&ts(5_000, 0)).edit(random, &chat.news, "All loud");
-    let (full, template) = (Order { full: true, ..order }, world.path());
-    aside(move || kill_everywhere(&full, &template, &[WRITING, SWEEPING].concat())).await;
+    kill_everywhere(&Order { full: true, ..order }, &world.path(), &[WRITING, SWEEPING].concat()).await;
     drop(served);
 }

@@ -3,14 +3,7 @@
 
 mod support;
 
-use std::{
-    error::Error as _,
-    fmt::{Debug, Write as _},
-    io,
-    path::Path,
-    sync::{Arc, Mutex, OnceLock},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use serde_json::json;
 use support::{
@@ -20,98 +13,43 @@ use support::{
 };
 use syncline::{
     ConnectionStatus, Credentials, ErrorKind, Keyring, Pull, RunFilter, Sheets, Slack, SyncResult, Syncline, Workspace,
-    core::Error,
-    testkit::{Canary, Fault},
+    testkit::{Canary, Fault, Log, Outputs},
 };
 
 /// Everything that is logged in this process, at every level.
-fn log() -> &'static Arc<Mutex<Vec<u8>>> {
-    static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&lines);
+        let log = Log::default();
+        let sink = log.clone();
         tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-            .with_writer(move || Sink(Arc::clone(&sink)))
+            .with_writer(move || sink.clone())
             .init();
-        lines
+        log
     })
 }
 
-#[derive(Debug)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+fn see_result(seen: &mut Outputs, place: &str, result: &syncline::Result<SyncResult>) {
+    match result {
+        Ok(result) => {
+            seen.text(place, format!("{result:?}\n{}\n{}", result.to_json(), serde_json::to_string(result).expect("JSON")));
+        }
+        Err(error) => seen.error(place, error),
     }
 }
 
-/// What came out, by where.
-#[derive(Debug, Default)]
-struct Seen(Vec<(String, String)>);
-
-impl Seen {
-    fn show(&mut self, label: &str, what: &impl Debug) {
-        self.0.push((label.to_owned(), format!("{what:?}\n{what:#?}")));
+async fn see_stored(seen: &mut Outputs, workspace: &Workspace) {
+    let runs = workspace.runs(RunFilter::default()).await.expect("runs");
+    for run in &runs {
+        seen.debug("failures", &workspace.failures(run.id, 1_000).await.expect("failures"));
     }
-
-    fn error(&mut self, label: &str, error: &Error) {
-        let mut text = format!("{error}\n{error:?}\n{error:#?}\n{}\n{:?}", error.hint(), error.context());
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let _ = write!(text, "\n{error}\n{error:?}");
-            cause = error.source();
-        }
-        self.0.push((label.to_owned(), text));
-    }
-
-    fn result(&mut self, label: &str, result: &syncline::Result<SyncResult>) {
-        match result {
-            Ok(result) => self
-                .0
-                .push((label.to_owned(), format!("{result:?}\n{}\n{}", result.to_json(), serde_json::to_string(result).expect("JSON")))),
-            Err(error) => self.error(label, error),
-        }
-    }
-
-    async fn stored(&mut self, workspace: &Workspace) {
-        let runs = workspace.runs(RunFilter::default()).await.expect("runs");
-        for run in &runs {
-            self.show("failures", &workspace.failures(run.id, 1_000).await.expect("failures"));
-        }
-        self.show("runs", &runs);
-        self.show("connections", &workspace.connections().await.expect("connections"));
-        self.show("activity", &workspace.activities(1_000).await.expect("activity"));
-        self.show("stored events", &workspace.events_after(0, 1_000).await.expect("events"));
-    }
-
-    /// Every file of a folder, byte by byte.
-    fn files(&mut self, folder: &Path) {
-        for entry in std::fs::read_dir(folder).expect("the folder") {
-            let path = entry.expect("an entry").path();
-            self.0.push((path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).into_owned()));
-        }
-    }
-
-    #[track_caller]
-    fn assert_without(&self, canaries: &[&Canary]) {
-        for canary in canaries {
-            for (label, text) in &self.0 {
-                assert!(!canary.found_in(text), "a planted secret turned up in {label}: {}", text.chars().take(2_000).collect::<String>());
-            }
-            let lines = String::from_utf8_lossy(&log().lock().expect("not poisoned")).into_owned();
-            let told = lines.lines().find(|line| canary.found_in(line));
-            assert_eq!(told, None, "a planted secret was logged");
-        }
-    }
+    seen.debug("runs", &runs);
+    seen.debug("connections", &workspace.connections().await.expect("connections"));
+    seen.debug("activity", &workspace.activities(1_000).await.expect("activity"));
+    seen.debug("stored events", &workspace.events_after(0, 1_000).await.expect("events"));
 }
 
 /// Everything that can go wrong with one call, in which a service repeats the secret it was sent wherever it can.
@@ -173,16 +111,16 @@ async fn no_planted_secret_turns_up_anywhere_through_good_and_failing_pulls() {
     chat.sim().expect_token(slack.secret());
     let storage = world.storage().await;
     let builder = world.builder().storage(storage.clone()).provider(sheets(&sheet)).provider(chat.provider());
-    let mut seen = Seen::default();
-    seen.show("builder", &builder);
+    let mut seen = Outputs::default();
+    seen.debug("builder", &builder);
     let syncline = builder.build().await.expect("an engine");
     let mut events = syncline.events();
     let acme = syncline.workspace("acme");
 
     let good = Credentials::token(google.secret()).with_refresh(refresh.secret());
-    seen.show("credentials", &good);
+    seen.debug("credentials", &good);
     let connect = acme.connect("sheets", good).settings(json!({ "spreadsheet_id": SPREADSHEET }));
-    seen.show("connect", &connect);
+    seen.debug("connect", &connect);
     let films = connect.await.expect("it connects");
     let talk = acme.connect("slack", Credentials::token(slack.secret()).with_refresh(refresh.secret())).await.expect("it connects");
     // A wrong one, in each place a host may put it by mistake.
@@ -200,7 +138,7 @@ async fn no_planted_secret_turns_up_anywhere_through_good_and_failing_pulls() {
         for fault in faults(secret) {
             simulated.push_times(operation, fault, 8);
             let result = connection.sync_from_external(pull.clone()).await;
-            seen.result(operation, &result);
+            see_result(&mut seen, operation, &result);
             simulated.clear();
             connection.enable().await.expect("enabled");
             world.clock.advance(Duration::from_secs(7_200));
@@ -211,7 +149,7 @@ async fn no_planted_secret_turns_up_anywhere_through_good_and_failing_pulls() {
     sheet.sim().revoke_token();
     chat.sim().revoke_token();
     for (connection, pull) in [(&films, movies_pull()), (&talk, Pull::stream("users"))] {
-        seen.result("revoked", &connection.sync_from_external(pull).await);
+        see_result(&mut seen, "revoked", &connection.sync_from_external(pull).await);
         if let Err(error) = connection.validate_credentials().await {
             seen.error("validate", &error);
         }
@@ -220,35 +158,33 @@ async fn no_planted_secret_turns_up_anywhere_through_good_and_failing_pulls() {
     for (label, shown) in
         [("engine", format!("{syncline:?}")), ("workspace", format!("{acme:?}")), ("connection", format!("{films:#?} {talk:#?}"))]
     {
-        seen.0.push((label.to_owned(), shown));
+        seen.text(label, shown);
     }
-    seen.show("keyring", &world.keyring());
-    seen.show("storage", &storage);
-    seen.show("provider", &chat.provider());
-    seen.stored(&acme).await;
+    seen.debug("keyring", &world.keyring());
+    seen.debug("storage", &storage);
+    seen.debug("provider", &chat.provider());
+    see_stored(&mut seen, &acme).await;
     seen.files(world.folder.path());
     assert!(
-        seen.0.iter().any(|(label, text)| label.ends_with("app.db-wal") && !text.is_empty()),
+        seen.pieces().any(|(place, text)| place.ends_with("app.db-wal") && !text.is_empty()),
         "the log of the database is looked at too"
     );
     drop((films, talk, acme, storage, syncline));
     while let Some(event) = events.next().await {
-        seen.0.push(("event".to_owned(), format!("{event:?} {}", serde_json::to_string(&event).expect("JSON"))));
+        seen.text("event", format!("{event:?} {}", serde_json::to_string(&event).expect("JSON")));
     }
     seen.files(world.folder.path());
 
-    let logged = String::from_utf8_lossy(&log().lock().expect("not poisoned")).into_owned();
+    let logged = log().text();
     for line in ["run started", "run stopped", "run completed", "connected"] {
         assert!(logged.contains(line), "the log was listened to: {line:?}");
     }
-    assert!(seen.0.iter().any(|(label, _)| label == "event") && seen.0.len() > 100);
+    assert!(seen.pieces().any(|(place, _)| place == "event") && seen.pieces().len() > 100);
+    seen.log(log());
     seen.assert_without(&[&google, &slack, &refresh, &wrong]);
-    // Nor the key they are sealed with.
-    let secret_key = world.keys.split_once(':').expect("id:key").1.to_owned();
-    for (label, text) in &seen.0 {
-        assert!(!text.contains(&secret_key[..20]), "the key turned up in {label}");
-    }
-    assert!(!logged.contains(&secret_key[..20]), "the key was logged");
+    // Nor the key they are sealed with, nor a good part of it.
+    let secret_key = world.keys.split_once(':').expect("id:key").1;
+    assert_eq!(seen.leaks_of(&secret_key[..20]), []);
 }
 
 #[tokio::test]
@@ -273,7 +209,7 @@ async fn nor_through_the_real_transport() {
     let films = acme.connect("sheets", Credentials::token(secret.secret())).settings(json!({ "spreadsheet_id": SPREADSHEET }));
     let films = films.await.expect("it connects");
     let talk = acme.connect("slack", Credentials::token(secret.secret())).await.expect("it connects");
-    let mut seen = Seen::default();
+    let mut seen = Outputs::default();
     for (connection, pull, faults, operation) in [
         (&films, movies_pull(), sheet.faults(), "sheets.values.batchGet"),
         (&talk, Pull::stream("users"), chat.simulation.faults(), "slack.users.list"),
@@ -284,7 +220,7 @@ async fn nor_through_the_real_transport() {
             faults.push_times(operation, fault, 8);
             let result = connection.sync_from_external(pull.clone()).await;
             assert!(!result.as_ref().is_ok_and(SyncResult::success), "{operation}");
-            seen.result(operation, &result);
+            see_result(&mut seen, operation, &result);
             faults.clear();
             connection.enable().await.expect("enabled");
             world.clock.advance(Duration::from_secs(7_200));
@@ -294,10 +230,11 @@ async fn nor_through_the_real_transport() {
     // Nobody listens there any more.
     drop((sheet_url, chat_url));
     for (connection, pull) in [(&films, movies_pull()), (&talk, Pull::stream("users"))] {
-        seen.result("gone", &connection.sync_from_external(pull).await);
+        see_result(&mut seen, "gone", &connection.sync_from_external(pull).await);
     }
-    seen.stored(&acme).await;
+    see_stored(&mut seen, &acme).await;
     seen.files(world.folder.path());
+    seen.log(log());
     seen.assert_without(&[&secret]);
 }
 

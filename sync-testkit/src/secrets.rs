@@ -108,11 +108,9 @@ impl Outputs {
         self.text(place, text);
     }
 
-    /// Adds every line of a log.
+    /// Adds a log as it is now.
     pub fn log(&mut self, log: &Log) {
-        for line in log.text().lines() {
-            self.text("the log", line);
-        }
+        self.text("the log", log.text());
     }
 
     /// Adds every byte of every file in a folder and those below it, and the files' names.
@@ -189,7 +187,8 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let quoted = serde_json::to_string(secret).expect("text is always JSON");
     let quoted = quoted[1..quoted.len() - 1].to_owned();
     let mut forms = vec![("plain", secret.to_owned()), ("escaped for JSON", quoted.replace('/', "\\/")), ("escaped for JSON", quoted)];
-    forms.push(("escaped for Debug", secret.escape_debug().to_string()));
+    let shown = format!("{secret:?}");
+    forms.push(("escaped for Debug", shown[1..shown.len() - 1].to_owned()));
     forms.extend([true, false].map(|upper| ("escaped for JSON", utf16(secret, upper))));
     for upper in [true, false] {
         for keep in KEPT {

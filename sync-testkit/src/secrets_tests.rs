@@ -30,7 +30,7 @@ fn percent(secret: &str, keep: &str, lower: bool) -> String {
 }
 
 /// A secret with everything in it that some encoding changes.
-const AWKWARD: &str = "p/w+~q=\"x\\y&z-1.2_3 \u{e9}?>";
+const AWKWARD: &str = "p/w+~q=\"x\\y'&z-1.2_3 \u{e9}?>\u{1}";
 
 fn outputs(text: impl Into<String>) -> Outputs {
     let mut outputs = Outputs::default();
@@ -93,6 +93,24 @@ fn other_texts_are_no_leaks() {
     assert_eq!(clean.pieces().len(), 5);
 }
 
+/// An error that keeps to itself in Debug what its line says.
+#[derive(Clone)]
+struct Shy(String);
+
+impl Debug for Shy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shy")
+    }
+}
+
+impl fmt::Display for Shy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Shy {}
+
 #[test]
 fn every_place_is_searched() {
     let canary = Canary::new(5);
@@ -110,7 +128,7 @@ fn every_place_is_searched() {
         ("a text", &|it| it.text("a text", secret)),
         ("a value", &|it| it.debug("a value", &Some(secret))),
         ("a cause", &|it| {
-            let cause = std::io::Error::other(Error::new(ErrorKind::Transport, "x", "deep").because(secret.to_owned()));
+            let cause = std::io::Error::other(Error::new(ErrorKind::Transport, "x", "deep").because(Shy(secret.to_owned())));
             it.error("a cause", &Error::new(ErrorKind::Transport, "x", "high").because(cause));
         }),
         ("a context", &|it| it.error("a context", &Error::config("x", "high").at("token", secret))),

@@ -132,10 +132,16 @@ mod tests {
         assert!(client.await.is_err_and(|error| error.is_cancelled()));
         assert_eq!(done(&counter), 0);
         counter.faults().release();
-        while done(&counter) == 0 {
+        for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
+        assert_eq!(done(&counter), 1, "it arrived late");
         let fresh = call(&counter).await.expect("no panic");
         assert_eq!(fresh.as_deref(), Some(&b"2"[..]), "what comes after a release is not held");
+        counter.faults().push("counter.add", Fault::HeldRequest);
+        let again = call(&counter);
+        counter.faults().until_held(2).await;
+        tokio::task::yield_now().await;
+        assert_eq!((done(&counter), again.is_finished()), (2, false), "unless it is to be");
     }
 }

@@ -4,6 +4,7 @@ mod canary;
 mod clock;
 #[cfg(all(feature = "suite", unix))]
 pub mod crash;
+mod recorder;
 #[cfg(feature = "suite")]
 mod secrets;
 mod services;
@@ -17,6 +18,7 @@ pub use self::simulator::{Sandbox, Served};
 pub use self::{
     canary::Canary,
     clock::VirtualClock,
+    recorder::Recorder,
     services::{ServiceCalls, TestServices},
     simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
     window::Window,

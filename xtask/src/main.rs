@@ -4,6 +4,7 @@ mod gates;
 mod metadata;
 mod rows;
 mod shell;
+mod specs;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ Commands:
   test    Runs every test: unit, integration and documentation tests
   gates   Checks what every change has to pass besides the tests
   rows    Checks that the tests named in docs/requirements.md exist, and says what is open
+  specs   Checks requests and replies against the services' own descriptions
   help    Shows this text
 
 `cargo xtask <COMMAND> --help` says more about one.";
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some(("test", rest)) => test::run(rest),
         Some(("gates", rest)) => gates::run(rest),
         Some(("rows", rest)) => rows::run(rest),
+        Some(("specs", rest)) => specs::run(rest),
         None | Some(("help" | "--help" | "-h", _)) => {
             println!("{HELP}");
             Ok(())

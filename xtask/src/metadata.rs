@@ -67,13 +67,25 @@ fn is_blank(field: &Value) -> bool {
     }
 }
 
+fn metadata() -> Result<Value> {
+    let text = output(&mut cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
+    serde_json::from_str(&text).map_err(|why| format!("cargo metadata printed no JSON: {why}"))
+}
+
+/// The folder cargo builds in.
+///
+/// # Errors
+/// When `cargo metadata` fails.
+pub(crate) fn target() -> Result<std::path::PathBuf> {
+    metadata()?["target_directory"].as_str().map(Into::into).ok_or_else(|| "cargo metadata named no target folder".to_owned())
+}
+
 /// All packages of this workspace.
 ///
 /// # Errors
 /// When `cargo metadata` fails.
 pub(crate) fn packages() -> Result<Vec<Package>> {
-    let text = output(&mut cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: Value = serde_json::from_str(&text).map_err(|why| format!("cargo metadata printed no JSON: {why}"))?;
+    let metadata = metadata()?;
     let packages: Option<Vec<_>> = metadata["packages"].as_array().map(|all| all.iter().cloned().filter_map(Package::new).collect());
     packages.filter(|all| !all.is_empty()).ok_or_else(|| "cargo metadata named no packages".to_owned())
 }

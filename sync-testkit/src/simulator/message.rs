@@ -24,7 +24,7 @@ pub struct SimRequest {
 }
 
 impl SimRequest {
-    pub(super) fn new(head: Parts, body: Bytes, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(head: Parts, body: Bytes, now: DateTime<Utc>) -> Self {
         Self {
             path: head.uri.path().to_owned(),
             query: pairs(head.uri.query().unwrap_or_default().as_bytes()),

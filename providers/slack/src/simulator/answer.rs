@@ -105,7 +105,11 @@ fn user(state: &State, arguments: &Arguments) -> Answered {
             "updated": 1_700_000_000, "profile": profile,
         }}));
     }
-    let user = state.users.get(&id).ok_or_else(|| refuse("user_not_found"))?;
+    let mut user = state.users.get(&id).cloned().ok_or_else(|| refuse("user_not_found"))?;
+    // A mark of ours: people who are left out of the listing.
+    if let Some(user) = user.as_object_mut() {
+        user.remove("hidden");
+    }
     Ok(json!({"ok": true, "user": user}))
 }
 
@@ -267,7 +271,9 @@ fn history(state: &State, arguments: &Arguments) -> Answered {
     let mut times =
         channel.messages.keys().rev().copied().filter(|ts| channel.shows(*ts) && inside(*ts) && from.is_none_or(|from| *ts <= from));
     let messages = times.by_ref().take(limit).map(|ts| channel.shown(ts, metadata)).collect();
-    Ok(page(messages, times.next()))
+    let mut answer = page(messages, times.next());
+    answer["pin_count"] = 0.into();
+    Ok(answer)
 }
 
 /// The parent leads each page, whatever the window; replies follow, the oldest first.

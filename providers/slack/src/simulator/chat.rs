@@ -199,7 +199,13 @@ pub(super) fn update(state: &mut State, arguments: &Arguments, now: DateTime<Utc
     if arguments.flag("reply_broadcast") && message.contains_key("thread_ts") {
         message.insert("subtype".to_owned(), "thread_broadcast".into());
     }
-    let message = channel.shown(ts, true);
+    let mut message = channel.shown(ts, true);
+    // The answer shows the message alone: not where it stands, nor what became of it as a parent.
+    if let Some(fields) = message.as_object_mut() {
+        const SHOWN: [&str; 11] =
+            ["type", "text", "user", "bot_id", "app_id", "team", "bot_profile", "blocks", "attachments", "edited", "metadata"];
+        fields.retain(|name, _| SHOWN.contains(&name.as_str()));
+    }
     Ok(json!({"ok": true, "channel": id, "ts": ts.to_string(), "text": message["text"], "message": message}))
 }
 

@@ -66,6 +66,40 @@ async fn a_push_creates_updates_and_deletes_and_repeated_sends_nothing() {
 }
 
 #[tokio::test]
+async fn between_two_calls_there_is_one_commit() {
+    let (world, service) = (World::new(), Pushable::new(batches(10)));
+    let storage = support::faulty::Faulty::new(world.storage().await);
+    let crm = connect(&world.open_on(storage.clone(), service.clone()).await).await;
+    storage.harm(None);
+    clean(&crm.sync_to_external(people(50, 1)).await.expect("it runs"));
+    let journal = storage.calls().iter().filter(|name| **name == "journal").count();
+    assert_eq!((service.called(), journal), (5, 6), "the intents of the next batch ride with the outcomes of the last");
+    storage.harm(None);
+    clean(&crm.sync_to_external(people(50, 1)).await.expect("it runs"));
+    assert_eq!(storage.calls().iter().filter(|name| **name == "journal").count(), 1, "counts alone");
+}
+
+#[tokio::test]
+async fn lanes_send_side_by_side_and_count_once() {
+    let world = World::new();
+    let service = Pushable::new(PushLimits { items: 3, lanes: 4, ..PushLimits::default() });
+    let crm = open(&world, &service).await;
+    let gate = service.gate();
+    let mut run = Box::pin(crm.sync_to_external(people(100, 1)));
+    while service.state().waiting < 4 {
+        assert!(support::look(&mut run).await.is_pending());
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    gate.add_permits(1_000);
+    let result = run.await.expect("it runs");
+    clean(&result);
+    assert_eq!((result.counts.read, result.counts.created, service.called()), (100, 100, 34));
+    assert_eq!(service.truth(), truth(100, 1));
+    let result = crm.sync_to_external(people(100, 2).lanes(1)).await.expect("it runs");
+    assert_eq!(result.counts.updated, 100);
+}
+
+#[tokio::test]
 async fn of_two_records_with_one_key_the_last_counts() {
     let (world, service) = (World::new(), Pushable::new(batches(10)));
     let crm = open(&world, &service).await;

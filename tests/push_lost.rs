@@ -78,7 +78,8 @@ fn nothing_is_doubled(service: &Pushable) {
 #[tokio::test]
 async fn every_pattern_of_lost_answers_ends_with_each_item_once() {
     let late = Fate::Late(Duration::from_secs(40));
-    let patterns: Vec<(&str, Arc<dyn Fn(&PushItem) -> Fate + Send + Sync>)> = vec![
+    type Pattern = Arc<dyn Fn(&PushItem) -> Fate + Send + Sync>;
+    let patterns: Vec<(&str, Pattern)> = vec![
         ("before", Arc::new(|_| Fate::LostBefore)),
         ("after", Arc::new(|_| Fate::LostAfter)),
         ("late", Arc::new(move |_| late)),

@@ -163,6 +163,28 @@ async fn a_mirror_deletes_what_is_not_ours_and_stops_before_a_mass_deletion() {
 }
 
 #[tokio::test]
+async fn a_mirror_deletes_nothing_as_long_as_it_is_not_clear_what_is_ours() {
+    let (world, service) = (World::new(), service());
+    let crm = connect(&world.open(service.clone()).await).await;
+    crm.sync_to_external(people(20, 1)).await.expect("it runs");
+    // What a lost write made is not linked yet and looks like a stranger.
+    service.fates(|_, _| support::pushable::Fate::LostAfter);
+    service.state().can_look = false;
+    let lost = crm.sync_to_external(Push::records("people", [person(20, 1)])).await.expect("it runs");
+    assert_eq!(lost.counts.unsettled, 1);
+    let result = crm.sync_to_external(people(21, 1).mode(PushMode::Mirror)).await.expect("a result");
+    assert!(messages(&result).contains("1 earlier writes are not settled"), "{}", messages(&result));
+    service.state().can_look = true;
+    service.fates(|_, _| support::pushable::Fate::Well);
+    let unreadable = (0..20).map(|n| person(n, 1)).chain([PushRecord::new("p20", &json!({ "colour": 1 }))]);
+    let result = crm.sync_to_external(Push::records("people", unreadable).mode(PushMode::Mirror)).await.expect("a result");
+    assert!(messages(&result).contains("some rows cannot be sent"), "{}", messages(&result));
+    assert_eq!(service.truth().len(), 21);
+    clean(&crm.sync_to_external(people(21, 1).mode(PushMode::Mirror)).await.expect("a result"));
+    assert_eq!(service.truth().len(), 21);
+}
+
+#[tokio::test]
 async fn a_mirror_of_a_table_deletes_the_records_of_rows_that_went() {
     let (world, service, _syncline, crm) = with_staff(10).await;
     crm.sync_to_external(Push::mapped(staff())).await.expect("it runs");

@@ -284,6 +284,7 @@ impl Courier {
         let Done { aside, outcomes } = std::mem::take(done);
         let now = self.cx.services.now();
         let counts = aside.counts;
+        debug_assert!(counts.balanced(), "{counts:?}");
         let events = {
             let mut state = self.state();
             let due = state.told.is_none_or(|told| (now - told).num_seconds() >= 1) && counts.read > 0;

@@ -49,8 +49,8 @@ enum Fate {
     Refused,
     LostBefore,
     LostAfter,
-    /// It acts after so many seconds, in time or not to be seen by the first look.
-    Late(i64),
+    /// The call waits so many seconds for its turn, and the request acts so many seconds after that.
+    Late(i64, i64),
     Pending,
     /// The process waits so many seconds before it sends and is gone right after that; the request acts so many seconds later.
     Crash(i64, i64),
@@ -140,8 +140,9 @@ impl Model {
                 self.act();
                 self.settle(unknown(leaving, None, self.now))
             }
-            Fate::Late(seconds) => {
-                self.on_their_way.push(self.now + TimeDelta::seconds(seconds));
+            Fate::Late(waited, late) => {
+                self.pass(waited);
+                self.on_their_way.push(self.now + TimeDelta::seconds(late));
                 self.settle(unknown(leaving, None, self.now))
             }
             Fate::Pending => {
@@ -223,7 +224,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::Refused),
         3 => Just(Fate::LostBefore),
         3 => Just(Fate::LostAfter),
-        5 => (0..=IN_FLIGHT).prop_map(Fate::Late),
+        5 => (0i64..250, 0..=IN_FLIGHT).prop_map(|(waited, late)| Fate::Late(waited, late)),
         1 => Just(Fate::Pending),
         5 => (0i64..250, 0..=IN_FLIGHT).prop_map(|(waited, late)| Fate::Crash(waited, late)),
     ]

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sync_core::{
-    Direction, Effect, EntityType, Error, ErrorKind, Operation, RecordId, Result, RunError, Services as _, SyncResult,
+    Direction, Effect, Error, ErrorKind, Operation, RecordId, Result, RunError, Services as _, SyncResult,
     store::{Feed, Intent, IntentFilter, IntentState, NewRun, PushCommit, Settled},
 };
 
 use super::journal::{Verdict, accepted, open};
 use crate::{
     Connection,
+    pull::entity_of,
     run::{self, Report, Start},
 };
 
@@ -84,7 +85,7 @@ pub(crate) async fn resolve(connection: &Connection, write: &Unconfirmed, resolu
     let new = NewRun {
         feed: write.feed.clone(),
         direction: Direction::ToExternal,
-        entity: EntityType::from(connection.integration_name()),
+        entity: entity_of(connection.integration_name(), &write.feed.stream),
         job_type: "resolve",
         exclusive: false,
         triggered_by: "manual".into(),

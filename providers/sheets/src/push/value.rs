@@ -80,7 +80,10 @@ fn is_exact(number: &str) -> bool {
         // What is written digit by digit is meant digit by digit.
         return number.parse::<i128>().is_ok_and(|whole| double as i128 == whole);
     }
-    significant(number) == significant(&format!("{double:e}"))
+    // Halfway between two shortest forms, one writer takes the one and another the other: to as many digits as were given is good too.
+    let Some((digits, place)) = significant(number) else { return false };
+    let given = format!("{double:.*e}", digits.len().saturating_sub(1).min(16));
+    [format!("{double:e}"), given].iter().any(|form| significant(form).is_some_and(|form| form == (digits.clone(), place)))
 }
 
 /// A number's digits without zeros at either end, and the place of the first; `None` where the exponent is beyond all reason.
@@ -141,6 +144,9 @@ mod tests {
             ("57691685283815990".into(), Err("send it as text")),
             ("57691685283815992".into(), Ok("57691685283815992")),
             ("0.12345678901234567890".into(), Err("send it as text")),
+            ("1809755824173093.2".into(), Ok("1809755824173093.2")),
+            ("1809755824173093.3".into(), Ok("1809755824173093.3")),
+            ("999999999999999.99".into(), Err("send it as text")),
             ("1e400".into(), Err("send it as text")),
             ("1e99999999999999999999".into(), Err("send it as text")),
             ("1e-400".into(), Err("send it as text")),

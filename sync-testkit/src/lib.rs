@@ -2,13 +2,14 @@
 
 mod canary;
 mod clock;
+mod services;
+mod simulator;
+mod window;
+
 #[cfg(all(feature = "suite", unix))]
 pub mod crash;
 #[cfg(feature = "suite")]
 mod secrets;
-mod services;
-mod simulator;
-mod window;
 
 #[cfg(feature = "suite")]
 pub use self::secrets::{Leak, Log, Outputs};

@@ -2,14 +2,15 @@
 
 mod canary;
 mod clock;
+mod services;
+mod simulator;
+mod window;
+
 #[cfg(all(feature = "suite", unix))]
 pub mod crash;
 mod recorder;
 #[cfg(feature = "suite")]
 mod secrets;
-mod services;
-mod simulator;
-mod window;
 
 #[cfg(feature = "suite")]
 pub use self::secrets::{Leak, Log, Outputs};

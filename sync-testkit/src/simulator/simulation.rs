@@ -184,7 +184,7 @@ impl<S: Simulator> Simulation<S> {
         let operation = self.sim.operation(&request);
         let mut delay = Duration::from_micros(self.latency_micros.load(Ordering::Relaxed));
         let mut end = match self.faults.take(operation) {
-            None | Some(Fault::Pass) => End::Answer(self.sim.answer(&request)),
+            None => End::Answer(self.sim.answer(&request)),
             Some(Fault::Status { status, headers, body }) => End::Answer(SimAnswer { status, headers, body: body.into() }),
             Some(Fault::Html) => End::Answer(SimAnswer::html(200, "<!DOCTYPE html><title>Sign in</title><h1>Sign in to continue</h1>")),
             Some(Fault::Cut(after)) => End::Cut(self.sim.answer(&request), after),
@@ -201,6 +201,7 @@ impl<S: Simulator> Simulation<S> {
                 delay += slow;
                 End::Answer(self.sim.answer(&request))
             }
+            Some(Fault::Pass) => End::Answer(self.sim.answer(&request)),
             Some(Fault::HeldRequest) => End::Held(Box::new(Held::Request(request))),
             Some(Fault::HeldAnswer) => End::Held(Box::new(Held::Answer(self.sim.answer(&request)))),
         };

@@ -138,6 +138,18 @@ async fn records_that_cannot_be_sent_fail_one_by_one_in_plain_words() {
 }
 
 #[tokio::test]
+async fn of_two_rows_that_are_one_record_at_the_service_the_second_fails() {
+    let (world, service) = (World::new(), Pushable::new(batches(10)));
+    let crm = open(&world, &service).await;
+    service.state().stream.key = std::sync::Arc::new(["name".into()]);
+    let twice = [PushRecord::new("a", &json!({ "name": "same", "v": 1 })), PushRecord::new("b", &json!({ "name": "same", "v": 2 }))];
+    let result = crm.sync_to_external(Push::records("people", twice)).await.expect("it runs");
+    assert_eq!((result.counts.read, result.counts.created, result.counts.failed), (2, 1, 1), "{result:?}");
+    assert!(result.failures[0].to_string().contains("Record b: another row of this push is the record \"same\""), "{:?}", result.failures);
+    assert_eq!(service.truth(), ["same=1"]);
+}
+
+#[tokio::test]
 async fn keys_are_made_of_columns_when_records_have_none() {
     let (world, service) = (World::new(), Pushable::new(batches(10)));
     let crm = open(&world, &service).await;

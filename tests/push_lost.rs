@@ -262,6 +262,51 @@ async fn a_dropped_push_lets_the_call_under_way_end_and_stores_its_outcome() {
 }
 
 #[tokio::test]
+async fn what_was_written_down_and_never_left_is_no_lost_write() {
+    let (world, service) = (World::new(), service(2));
+    service.state().can_look = false;
+    let storage = Faulty::new(world.storage().await);
+    let crm = connect(&world.open_on(storage.clone(), service.clone()).await).await;
+    let hold = storage.hold_journal();
+    let mut run = Box::pin(crm.sync_to_external(Push::records("people", (0..2).map(|n| person(n, 1)))));
+    while storage.held() == 0 {
+        assert!(look(&mut run).await.is_pending());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(world.ask_all("SELECT state FROM syncline_push_intents"), ["sending", "sending"]);
+    drop(run);
+    for _ in 0..50 {
+        // The run's task hears that it was stopped.
+        tokio::task::yield_now().await;
+    }
+    hold.add_permits(100);
+    let next = crm.sync_to_external(Push::records("people", Vec::<PushRecord>::new())).await.expect("it waits for the end");
+    assert_eq!((next.counts.unsettled, service.called()), (0, 0), "{next:?}");
+    assert_eq!(world.ask("SELECT count(*) FROM syncline_push_intents"), "0");
+}
+
+#[tokio::test]
+async fn a_look_that_fails_is_no_empty_look() {
+    let (world, service) = (World::new(), service(10));
+    let crm = connect(&world.open(service.clone()).await).await;
+    service.fates(|_, times| if times == 0 { Fate::LostAfter } else { Fate::Well });
+    for kind in [ErrorKind::Transport, ErrorKind::RateLimited] {
+        service.state().blind = Some(kind);
+        let result = crm.sync_to_external(Push::records("people", [person(1, 1)])).await.expect("it runs");
+        assert_eq!((result.counts.read, result.counts.unsettled), (1, 1), "{result:?}");
+        assert!(result.success() && result.errors[0].message.contains("out of order"), "{result:?}");
+        world.clock.advance(Duration::from_secs(600));
+    }
+    assert_eq!(service.called(), 1, "it is never sent again");
+    let open = crm.unconfirmed(IntentFilter::default()).await.expect("a list");
+    assert!(open[0].next_try.is_some() && open[0].reason.as_deref().is_some_and(|reason| reason.contains("out of order")), "{open:?}");
+    service.state().blind = None;
+    let result = crm.sync_to_external(Push::records("people", [person(1, 1)])).await.expect("it runs");
+    assert_eq!((result.counts.created, result.counts.unsettled), (1, 0));
+    assert_eq!(service.truth(), ["p1=1"]);
+}
+
+#[tokio::test]
 async fn each_store_call_that_fails_once_doubles_and_loses_nothing() {
     let mut n = 0;
     loop {

@@ -120,7 +120,9 @@ async fn insert_leaves_known_records_alone_and_update_new_ones() {
     let (world, service) = (World::new(), service());
     let crm = connect(&world.open(service.clone()).await).await;
     crm.sync_to_external(people(2, 1)).await.expect("it runs");
+    service.state().calls.clear();
     let inserted = crm.sync_to_external(people(4, 2).mode(PushMode::Insert)).await.expect("it runs");
+    assert_eq!(service.state().calls, [["p2", "p3"]], "what is known to be there is not even sent");
     assert_eq!((inserted.counts.created, inserted.counts.skipped), (2, 2), "{inserted:?}");
     assert_eq!(service.truth(), ["p0=1", "p1=1", "p2=2", "p3=2"]);
     let updated = crm.sync_to_external(people(6, 3).mode(PushMode::Update)).await.expect("it runs");

@@ -15,6 +15,7 @@ use syncline::core::{
         RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
     },
 };
+use tokio::sync::Semaphore;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub(crate) struct Faulty {
 struct State {
     harm: Option<Harm>,
     calls: Vec<&'static str>,
+    /// Answers of the journal wait for a permit of this.
+    hold: Option<Arc<Semaphore>>,
+    held: usize,
 }
 
 impl fmt::Debug for Faulty {
@@ -55,7 +59,19 @@ impl Faulty {
 
     /// From now on this goes wrong, or nothing; calls are counted anew.
     pub(crate) fn harm(&self, harm: Option<Harm>) {
-        *self.state() = State { harm, calls: Vec::new() };
+        *self.state() = State { harm, ..State::default() };
+    }
+
+    /// What is journaled is written, but its answer waits for a permit of what is answered.
+    pub(crate) fn hold_journal(&self) -> Arc<Semaphore> {
+        let hold = Arc::new(Semaphore::new(0));
+        self.state().hold = Some(Arc::clone(&hold));
+        hold
+    }
+
+    /// How many answers of the journal came to waiting.
+    pub(crate) fn held(&self) -> usize {
+        self.state().held
     }
 
     /// The calls so far, in their order.
@@ -251,7 +267,13 @@ impl PushStore for Scope {
 
     async fn journal(&self, commit: PushCommit) -> Result<()> {
         self.faulty.call("journal")?;
-        self.inner.journal(commit).await
+        self.inner.journal(commit).await?;
+        let hold = self.faulty.state().hold.clone();
+        if let Some(hold) = hold {
+            self.faulty.state().held += 1;
+            hold.acquire().await.expect("never closed").forget();
+        }
+        Ok(())
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct State {
     pub(crate) received: BTreeMap<String, usize>,
     pub(crate) looks: usize,
     pub(crate) can_look: bool,
+    /// Looks fail with this.
+    pub(crate) blind: Option<ErrorKind>,
     pub(crate) stream: Stream,
     /// Outcomes that are left out of each answer.
     pub(crate) withheld: usize,
@@ -105,6 +107,7 @@ impl Pushable {
                 received: BTreeMap::new(),
                 looks: 0,
                 can_look: true,
+                blind: None,
                 stream,
                 withheld: 0,
                 incomplete: false,
@@ -314,6 +317,9 @@ impl IntegrationSync for Pushable {
         let mut state = self.state();
         state.arrive(cx.services.now());
         state.looks += 1;
+        if let Some(kind) = state.blind {
+            return Err(Error::new(kind, "crm.search", "the search is out of order"));
+        }
         Ok(batch.items.iter().map(|item| state.look(item)).collect())
     }
 

@@ -12,6 +12,7 @@ use super::{
     batch::Batcher,
     courier::{Courier, Parcel},
     item::Item,
+    pages::Seen,
     rows::{Aside, Page, Row},
     select::{Choice, Rules, choose},
 };
@@ -29,6 +30,8 @@ pub(crate) struct Feeder<'c> {
     aside: Aside,
     /// Whether any write of the feed is open, so that rows have to be compared with it.
     open: bool,
+    /// Keys at the service of what this run sends.
+    ids: Seen,
     /// Keys whose writes failed earlier and that this run has met.
     pub(crate) met: HashSet<Box<str>>,
 }
@@ -38,7 +41,7 @@ impl<'c> Feeder<'c> {
         let any = IntentFilter { feed: Some(courier.feed.clone()), limit: 1, ..IntentFilter::default() };
         let open = !courier.store.intents(any).await?.is_empty();
         let batcher = Batcher::new(courier.limits.items, courier.limits.bytes);
-        Ok(Self { courier, rules, out, batcher, aside: Aside::default(), open, met: HashSet::new() })
+        Ok(Self { courier, rules, out, batcher, aside: Aside::default(), open, ids: Seen::default(), met: HashSet::new() })
     }
 
     /// Decides about a page; answers whether anybody still takes what is handed over.
@@ -52,7 +55,15 @@ impl<'c> Feeder<'c> {
             if intent.is_some_and(|intent| intent.state == IntentState::Failed) {
                 self.met.insert(row.key.clone());
             }
-            match choose(&row, link.as_ref(), intent, &self.rules, now) {
+            let choice = choose(&row, link.as_ref(), intent, &self.rules, now);
+            if let (Choice::Send | Choice::Retry, Some(id)) = (&choice, &row.id)
+                && !self.ids.first(id.as_str())
+            {
+                let text = format!("another row of this push is the record {:?} at the service too; only the first is sent", id.as_str());
+                self.aside.fail(RecordFailure::error(text).of_record(row.key));
+                continue;
+            }
+            match choice {
                 Choice::Unchanged => self.aside.unchanged(1),
                 Choice::Reverted => {
                     self.aside.unchanged(1);

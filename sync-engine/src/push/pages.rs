@@ -61,7 +61,7 @@ pub(crate) struct Rows {
     pub(crate) ended: bool,
 }
 
-/// Keys that came, as hashes: what a page forgets.
+/// Keys that came, as hashes.
 #[derive(Debug, Default)]
 pub(crate) struct Seen(HashSet<u64>, RandomState);
 
@@ -124,7 +124,8 @@ impl Pages {
 }
 
 impl Seen {
-    fn first(&mut self, key: &str) -> bool {
+    /// Whether a key comes for the first time.
+    pub(crate) fn first(&mut self, key: &str) -> bool {
         self.0.insert(self.1.hash_one(key))
     }
 }

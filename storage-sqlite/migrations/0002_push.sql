@@ -18,12 +18,12 @@ CREATE TABLE syncline_push_feeds (
 CREATE TABLE syncline_push_links (
     workspace_id TEXT NOT NULL,
     feed_no INTEGER NOT NULL REFERENCES syncline_push_feeds (no),
-    entity_key TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
     external_id TEXT,
     content_hash INTEGER,
     version TEXT,
     updated_at TEXT NOT NULL,
-    PRIMARY KEY (workspace_id, feed_no, entity_key)
+    PRIMARY KEY (workspace_id, feed_no, entity_id)
 ) WITHOUT ROWID;
 CREATE INDEX syncline_push_links_to ON syncline_push_links (workspace_id, feed_no, external_id) WHERE external_id IS NOT NULL;
 
@@ -31,7 +31,7 @@ CREATE INDEX syncline_push_links_to ON syncline_push_links (workspace_id, feed_n
 CREATE TABLE syncline_push_intents (
     workspace_id TEXT NOT NULL,
     feed_no INTEGER NOT NULL REFERENCES syncline_push_feeds (no),
-    entity_key TEXT NOT NULL,
+    entity_id TEXT NOT NULL,
     marker TEXT NOT NULL,
     operation TEXT NOT NULL,
     fields TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE syncline_push_intents (
     handle TEXT,
     error TEXT,
     run_id INTEGER NOT NULL,
-    PRIMARY KEY (workspace_id, feed_no, entity_key)
+    PRIMARY KEY (workspace_id, feed_no, entity_id)
 );
 
 -- What a feed's pushes remember from one run to the next.

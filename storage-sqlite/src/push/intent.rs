@@ -12,7 +12,7 @@ use crate::{
     time,
 };
 
-const COLUMNS: &str = "entity_key, marker, operation, fields, content_hash, external_id, version, state, attempts, sent_at, looks, \
+const COLUMNS: &str = "entity_id, marker, operation, fields, content_hash, external_id, version, state, attempts, sent_at, looks, \
     looked_at, next_at, handle, error, run_id";
 
 fn from_row(row: &Row<'_>) -> Db<Intent> {
@@ -73,7 +73,7 @@ pub(super) fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, feed_no: i64, i
 
 /// The write is over.
 pub(super) fn remove(tx: &Transaction<'_>, workspace: &WorkspaceId, feed_no: i64, key: &str) -> Db<()> {
-    tx.prepare_cached("DELETE FROM syncline_push_intents WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_key = ?3")?.execute((
+    tx.prepare_cached("DELETE FROM syncline_push_intents WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_id = ?3")?.execute((
         workspace.as_str(),
         feed_no,
         key,
@@ -122,8 +122,8 @@ pub(super) fn list(tx: &Transaction<'_>, workspace: &WorkspaceId, filter: &Inten
         let after = filter.after.as_ref().filter(|(after, _)| *after == feed).map(|(_, key)| &**key);
         let mut look = |condition: &str, key: &str| -> Db<()> {
             let sql = format!(
-                "SELECT {COLUMNS} FROM syncline_push_intents WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_key {condition} ?3{states} \
-                 ORDER BY entity_key LIMIT ?4"
+                "SELECT {COLUMNS} FROM syncline_push_intents WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_id {condition} ?3{states} \
+                 ORDER BY entity_id LIMIT ?4"
             );
             let room = Sql::Integer((limit - listed.len()) as i64);
             let whose = [Sql::Text(workspace.as_str().into()), Sql::Integer(feed_no), Sql::Text(key.into()), room];

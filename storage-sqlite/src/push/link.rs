@@ -43,7 +43,7 @@ impl Links<'_> {
             .tx
             .prepare_cached(
                 "SELECT external_id, content_hash, version FROM syncline_push_links \
-                 WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_key = ?3",
+                 WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_id = ?3",
             )?
             .query_row((self.workspace.as_str(), self.feed_no, key), |row| {
                 Ok(PushLink {
@@ -60,8 +60,8 @@ impl Links<'_> {
         Ok(self
             .tx
             .prepare_cached(
-                "SELECT entity_key FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 \
-                 ORDER BY entity_key LIMIT 1",
+                "SELECT entity_id FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 \
+                 ORDER BY entity_id LIMIT 1",
             )?
             .query_row((self.workspace.as_str(), self.feed_no, id.as_str()), |row| row.get(0))
             .optional()?)
@@ -71,7 +71,7 @@ impl Links<'_> {
     pub(crate) fn put(&self, key: &str, link: &PushLink, at: &str) -> Db<()> {
         self.tx
             .prepare_cached(
-                "INSERT INTO syncline_push_links (workspace_id, feed_no, entity_key, external_id, content_hash, version, updated_at) \
+                "INSERT INTO syncline_push_links (workspace_id, feed_no, entity_id, external_id, content_hash, version, updated_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET external_id = excluded.external_id, \
                  content_hash = excluded.content_hash, version = excluded.version, updated_at = excluded.updated_at \
                  WHERE external_id IS NOT excluded.external_id OR content_hash IS NOT excluded.content_hash OR version IS NOT excluded.version",
@@ -91,7 +91,7 @@ impl Links<'_> {
     /// Forgets a row.
     pub(crate) fn remove(&self, key: &str) -> Db<()> {
         self.tx
-            .prepare_cached("DELETE FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_key = ?3")?
+            .prepare_cached("DELETE FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND entity_id = ?3")?
             .execute((self.workspace.as_str(), self.feed_no, key))?;
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Links<'_> {
     pub(crate) fn take_over(&self, id: &RecordId, key: &str, at: &str) -> Db<()> {
         // Looked for first: an UPDATE that changes what an index holds would go through all links of the feed instead.
         let mut others = self.tx.prepare_cached(
-            "SELECT entity_key FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 AND entity_key <> ?4",
+            "SELECT entity_id FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 AND entity_id <> ?4",
         )?;
         let whose = (self.workspace.as_str(), self.feed_no, id.as_str(), key);
         let others: Vec<Box<str>> = others.query_map(whose, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -251,14 +251,14 @@ async fn a_table_of_one_workspace_alone_is_read_by_no_other() {
     let ours = sends(host(HostTable::new("people").key("entity_id")), &["id"]);
     for query in [
         ChangedQuery { target: ours.into(), ..two.query() },
-        ChangedQuery { target: sends(host(HostTable::new("syncline_push_links").key("entity_key")), &["version"]).into(), ..two.query() },
+        ChangedQuery { target: sends(host(HostTable::new("syncline_push_links").key("entity_id")), &["version"]).into(), ..two.query() },
     ] {
         assert!(refused(&two, query).await.contains("host"));
     }
 }
 
 #[tokio::test]
-async fn managed_rows_are_found_by_their_entity_key_whatever_version_is_asked_for() {
+async fn managed_rows_are_found_by_their_entity_id_whatever_version_is_asked_for() {
     let folder = Folder::new();
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     let target = managed("people", &["email", "list"]);

@@ -4,6 +4,8 @@ mod canary;
 mod clock;
 mod services;
 mod simulator;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod window;
 
 #[cfg(feature = "simulator")]
@@ -12,6 +14,6 @@ pub use self::{
     canary::Canary,
     clock::VirtualClock,
     services::{ServiceCalls, TestServices},
-    simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
+    simulator::{Call, Controls, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
     window::Window,
 };

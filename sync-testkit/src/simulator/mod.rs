@@ -12,5 +12,5 @@ pub use self::serve::Served;
 pub use self::{
     fault::{Fault, Faults},
     message::{SimAnswer, SimRequest},
-    simulation::{Call, Simulated, Simulation, Simulator},
+    simulation::{Call, Controls, Simulated, Simulation, Simulator},
 };

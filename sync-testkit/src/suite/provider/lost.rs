@@ -1,0 +1,223 @@
+//! Writing when the answer is lost, and looking for what was written.
+
+use std::fmt::Write as _;
+
+use sync_core::{Delivery, Earlier, Found, PushOutcome, Retry};
+use tracing::instrument::WithSubscriber as _;
+
+use super::{
+    case::{Case, short},
+    push::writes,
+    secrets::{Log, echoes, told},
+    sending::{Sending, accepted},
+};
+use crate::{
+    Fault,
+    suite::{
+        Expect, Finding, differs, ensure,
+        faults::{self, Mishap, Write},
+        same,
+    },
+};
+
+/// A push of one record that met a mishap on one of its writing operations.
+struct Met<'a> {
+    sending: Sending<'a>,
+    operation: &'static str,
+    mishap: Mishap,
+    outcome: PushOutcome,
+    /// Calls of the operation that came to the service.
+    came: usize,
+}
+
+impl Met<'_> {
+    fn said(&self) -> String {
+        format!("{}, {}", self.operation, self.mishap.name)
+    }
+}
+
+/// The first good record, pushed through each mishap on each writing operation, `times` in a row.
+async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>, times: usize) -> Result<Vec<Met<'a>>, Finding> {
+    let mut all = Vec::new();
+    for operation in writes(case) {
+        for mishap in &mishaps {
+            let sending = Sending::new(case)?;
+            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), times);
+            let mut outcomes = sending.send(&[sending.good(0)]).await;
+            let outcome = outcomes.pop().ok_or_else(|| differs("an outcome", "none"))?;
+            let struck = sending.world.controls.faults().used() > 0;
+            sending.world.controls.faults().clear();
+            let came = sending.world.controls.count(operation);
+            if struck {
+                all.push(Met { sending, operation, mishap: mishap.clone(), outcome, came });
+            }
+        }
+    }
+    ensure(!all.is_empty(), "faults that strike the writing operations the fixture names", || format!("{:?} were not called", writes(case)))?;
+    Ok(all)
+}
+
+fn of(wanted: Write) -> Vec<Mishap> {
+    let small = |mishap: &Mishap| !matches!(mishap.fault, Fault::Huge(_));
+    faults::all().into_iter().filter(|mishap| mishap.write == Some(wanted) && small(mishap)).collect()
+}
+
+pub(super) async fn a_lost_answer_is_unknown(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::Unknown), 1).await? {
+        let there = met.sending.count(&met.sending.push.good[0]);
+        let honest = match &met.outcome {
+            PushOutcome::Unknown => true,
+            // Who went and looked may know better, and then it is there exactly once.
+            PushOutcome::Accepted { .. } => there == 1,
+            PushOutcome::Failed(error) => error.delivery() == Delivery::Unknown,
+            _ => false,
+        };
+        ensure(honest, format!("{}: Unknown, or Accepted and there once", met.said()), || format!("{there} there and {:?}", met.outcome))?;
+        ensure(there <= 1, format!("{}: the record at most once", met.said()), || format!("{there} times"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn nothing_is_sent_twice_by_itself(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::Unknown), 1).await? {
+        ensure(met.came <= 1, format!("{}: one call, as its answer was lost", met.said()), || format!("{} calls", met.came))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_repeatable_write_is_repeated_without_harm(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::Unknown), 1).await? {
+        let mut item = met.sending.good(0);
+        item.earlier = Earlier::Unknown;
+        let outcomes = met.sending.send(&[item]).await;
+        let done = |outcome: &PushOutcome| accepted(outcome).is_some() || matches!(outcome, PushOutcome::Unchanged);
+        ensure(outcomes.iter().all(done), format!("{}: accepted when it is sent again", met.said()), || format!("{outcomes:?}"))?;
+        met.sending.there(&met.said(), 0, 1)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn what_never_left_is_not_unknown(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::NotSent), 60).await? {
+        let PushOutcome::Failed(error) = &met.outcome else {
+            return Err(differs(format!("{}: Failed", met.said()), format!("{:?}", met.outcome)));
+        };
+        let temporary = error.delivery() != Delivery::Unknown && error.retry() != Retry::Never;
+        ensure(temporary, format!("{}: surely not sent, and worth another try", met.said()), || format!("{error:?}"))?;
+        met.sending.there(&met.said(), 0, 0)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_refusal_is_failed_and_not_unknown(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::Refused), 60).await? {
+        if met.sending.count(&met.sending.push.good[0]) == 1 && accepted(&met.outcome).is_some() {
+            continue;
+        }
+        let PushOutcome::Failed(error) = &met.outcome else {
+            return Err(differs(format!("{}: Failed", met.said()), format!("{:?}", met.outcome)));
+        };
+        ensure(error.delivery() != Delivery::Unknown, format!("{}: an error that was answered", met.said()), || format!("{error:?}"))?;
+        met.sending.there(&met.said(), 0, 0)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_look_finds_what_arrived(case: &Case<'_>) -> Result<(), Finding> {
+    for met in through(case, of(Write::Unknown), 1).await? {
+        let before = met.sending.world.service.records();
+        let found = met.sending.find(&[met.sending.good(0)]).await.expected("a look")?;
+        let ids = met.sending.world.service.holding(&met.sending.push.good[0]);
+        let right = match &found[..] {
+            [Found::Sent { id, .. }] => ids.iter().any(|held| held == id.as_str()),
+            [Found::Nothing] => ids.is_empty(),
+            _ => false,
+        };
+        let expected = if ids.is_empty() { "Nothing".to_owned() } else { format!("Sent with one of {ids:?}") };
+        ensure(right, format!("{}: {expected}", met.said()), || format!("{found:?}"))?;
+        same("the records of the service after a look", &before, &met.sending.world.service.records())?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_look_that_cannot_tell_says_so(case: &Case<'_>) -> Result<(), Finding> {
+    let sending = Sending::new(case)?;
+    sending.accepted(&[sending.good(0)]).await?;
+    let found = sending.find(&[sending.good(0), sending.good(1)]).await.expected("a look")?;
+    same("what a look can say", &vec![Found::CannotTell; 2], &found)
+}
+
+pub(super) async fn looks_equal_items(case: &Case<'_>) -> Result<(), Finding> {
+    let sending = Sending::new(case)?;
+    sending.accepted(&[sending.good(1)]).await?;
+    let found = sending.find(&[sending.good(0), sending.good(1), sending.good(2)]).await.expected("a look")?;
+    let right = matches!(found[..], [Found::Nothing, Found::Sent { .. }, Found::Nothing]);
+    ensure(right, "Nothing, Sent, Nothing for three records of which the second was written", || format!("{found:?}"))?;
+    let none = sending.find(&[]).await.expected("a look for nothing")?;
+    same("answers to a look for nothing", &0, &none.len())
+}
+
+pub(super) async fn a_look_tells_other_content_apart(case: &Case<'_>) -> Result<(), Finding> {
+    let sending = Sending::new(case)?;
+    let ids = sending.accepted(&[sending.good(0)]).await?;
+    let fields = sending.push.changed.clone().ok_or_else(|| differs("a fixture with a changed record", "none"))?;
+    let asked = Sending::known(sending.item(7, &fields), &ids[0]);
+    let found = sending.find(&[asked]).await.expected("a look")?;
+    let right = matches!(&found[..], [Found::Other { id, .. }] if *id == ids[0]) || found == [Found::Nothing] || found == [Found::CannotTell];
+    ensure(right, "Other (or Nothing, or CannotTell): its key is there, its content is not", || format!("{found:?}"))
+}
+
+pub(super) async fn a_look_that_fails_is_never_nothing(case: &Case<'_>) -> Result<(), Finding> {
+    let looks = case.subject.push.as_ref().map(|push| push.looks.clone()).unwrap_or_default();
+    for operation in looks {
+        for mishap in faults::unreadable().into_iter().chain(faults::temporary()) {
+            if matches!(mishap.fault, Fault::Huge(_)) || case.subject.excused.iter().any(|(name, _)| *name == mishap.name) {
+                continue;
+            }
+            let sending = Sending::new(case)?;
+            sending.accepted(&[sending.good(0)]).await?;
+            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), 60);
+            let used = sending.world.controls.faults().used();
+            let found = sending.find(&[sending.good(0)]).await;
+            let struck = sending.world.controls.faults().used() > used;
+            ensure(struck, format!("a call of {operation} in a look, as the fixture says"), || "none".to_owned())?;
+            if let Ok(found) = found {
+                let cannot = found == [Found::CannotTell];
+                ensure(cannot, format!("{operation}, {}: an error", mishap.name), || format!("{found:?}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn the_token_gets_out_of_no_push(case: &Case<'_>) -> Result<(), Finding> {
+    let token = case.canary.secret();
+    let log = Log::default();
+    let everything = async {
+        let mut texts = String::new();
+        for operation in writes(case) {
+            let small = faults::all().into_iter().filter(|mishap| !matches!(mishap.fault, Fault::Huge(_))).map(|mishap| mishap.fault);
+            for fault in small.chain(echoes(token)) {
+                let sending = Sending::new(case)?;
+                sending.world.controls.faults().push_times(operation, fault, 8);
+                for outcome in sending.send(&[sending.good(0)]).await {
+                    // writing to a string cannot fail
+                    let _ = match outcome {
+                        PushOutcome::Failed(error) => writeln!(texts, "{}", told(&error)),
+                        other => writeln!(texts, "{other:?}"),
+                    };
+                }
+                match sending.world.provider.push(&sending.cx, &sending.batch(sending.mode(), &[sending.good(1)])).await {
+                    Ok(outcomes) => texts.push_str(&format!("{outcomes:?}\n")),
+                    Err(error) => texts.push_str(&told(&error)),
+                }
+            }
+        }
+        Ok(texts)
+    };
+    let texts: String = everything.with_subscriber(log.clone()).await?;
+    let leak = texts.lines().find(|line| case.canary.found_in(line));
+    ensure(leak.is_none(), "outcomes and errors without the token", || short(leak.unwrap_or_default()))?;
+    ensure(!case.canary.found_in(&log.text()), "logs without the token", || "it stands there".to_owned())?;
+    ensure(texts.contains("Failed") || texts.contains("Error {"), "refusals to look at", || "none".to_owned())
+}

@@ -29,7 +29,7 @@ struct Door(Simulation<Depot>);
 const START: u64 = 1_767_225_600_123_456_789;
 
 fn item(n: usize) -> Map<String, Value> {
-    Map::from_iter([("name".to_owned(), json!(format!("item {n}"))), ("amount".to_owned(), json!(n))])
+    Map::from_iter([("name".to_owned(), json!(format!("item-{n}"))), ("amount".to_owned(), json!(n))])
 }
 
 /// The fields a push sends, without what the service adds.
@@ -51,7 +51,7 @@ impl ServiceSide for Door {
         shelves.position += 1_000_000;
         let n = shelves.items.len() + 100;
         Some(if self.0.sim().is_keyed() {
-            let id = format!("item {n}");
+            let id = format!("item-{n}");
             shelves.write(&id, &item(n));
             id
         } else {
@@ -83,7 +83,7 @@ impl ServiceSide for Door {
     fn add_at_last_digit(&self) -> Option<Exact> {
         let mut shelves = self.0.sim().shelves();
         let n = shelves.items.len() + 500;
-        let id = format!("item {n}");
+        let id = format!("item-{n}");
         shelves.write(&id, &item(n));
         Some(Exact { id, position: shelves.position.to_string() })
     }
@@ -97,11 +97,11 @@ impl ServiceSide for Door {
 
 impl ProviderFixture for Fixture {
     fn subject(&self) -> Subject {
-        let good = (0..4).map(|n| json!({ "name": format!("pushed {n}"), "amount": 1_000 + n })).collect();
+        let good = (0..4).map(|n| json!({ "name": format!("pushed-{n}"), "amount": 1_000 + n })).collect();
         let keyed = self.style == Style::Keyed;
         let push = PushSubject {
             key: if keyed { vec!["name".into()] } else { Vec::new() },
-            changed: (self.style != Style::Blind).then(|| json!({ "name": "pushed 0", "amount": 5 })),
+            changed: (self.style != Style::Blind).then(|| json!({ "name": "pushed-0", "amount": 5 })),
             bad: Some(json!({ "name": "bad", "amount": -1 })),
             deletes: self.style != Style::Blind,
             finds: self.style != Style::Blind,
@@ -126,7 +126,7 @@ impl ProviderFixture for Fixture {
         for n in 0..setup.records {
             let mut shelves = depot.shelves();
             shelves.position += 1_000_000;
-            let id = if self.style == Style::Keyed { format!("item {n}") } else { format!("old{n}") };
+            let id = if self.style == Style::Keyed { format!("item-{n}") } else { format!("old{n}") };
             shelves.write(&id, &item(n));
         }
         let simulation = Simulation::new(depot).with_clock(setup.clock.clone());

@@ -3,6 +3,7 @@
 mod depot;
 mod fixture;
 mod planted;
+mod platform;
 mod reference;
 mod writing;
 

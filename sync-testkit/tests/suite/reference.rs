@@ -49,6 +49,7 @@ pub(crate) struct Reference {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    #[expect(dead_code, reason = "required, and nothing depends on which one it is")]
     depot: String,
     #[serde(default)]
     page: Option<u64>,
@@ -89,7 +90,7 @@ impl Reference {
         let transport = simulation.transport();
         let api = Api::builder("depot", BASE).transport(Arc::clone(&transport)).retry(retry).classifier(classifier);
         let push = PushLimits {
-            items: if style == Style::Blind { 1 } else { 2 },
+            items: if style == Style::Blind { 1 } else { 3 },
             repeatable: style == Style::Keyed,
             modes: if style == Style::Blind { &[PushMode::Insert] } else { PushLimits::default().modes },
             ..PushLimits::default()
@@ -289,8 +290,8 @@ impl IntegrationSync for Reference {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.settings(cx)?;
         if self.is(Planted::ValidatesByWriting) {
-            let probe = br#"{"name":"probe","amount":1}"#;
-            self.raw(cx, "POST", "items", Bytes::from_static(probe)).await?;
+            let probe = serde_json::json!({ "name": "probe", "amount": 1 });
+            self.api.send(cx, Request::post("depot.items.create", "items").json(&probe)).await?;
         }
         if self.is(Planted::ValidatesWithoutAsking) {
             return Ok(Account { id: "d1".into(), name: None });

@@ -125,7 +125,7 @@ async fn put(
     if depot.is(Planted::UpdatesTheWrongFields) {
         fields.insert("amount".into(), json!(0));
     }
-    let path = format!("items/{}", segment(id.as_str()).replace("%20", " "));
+    let path = format!("items/{}", segment(id.as_str()));
     let call = Request::put("depot.items.put", path).query("only", only).json(&fields);
     match depot.api.fetch(cx, call, |answer| answer.json::<Written>("depot.items.put")).await {
         Ok(written) if written.made => Ok(PushOutcome::created(written.id)),
@@ -141,7 +141,7 @@ async fn delete(depot: &Reference, cx: &SyncContext, item: &PushItem) -> Result<
     if depot.is(Planted::OnlySaysDeleted) {
         return Ok(PushOutcome::deleted(id.clone()));
     }
-    let call = Request::delete("depot.items.delete", format!("items/{}", segment(id.as_str()).replace("%20", " ")));
+    let call = Request::delete("depot.items.delete", format!("items/{}", segment(id.as_str())));
     match depot.api.send(cx, call).await {
         Ok(_) => Ok(PushOutcome::deleted(id.clone())),
         Err(error) if error.kind() == ErrorKind::NotFound && !depot.is(Planted::GoneIsFailed) => Ok(PushOutcome::deleted(id.clone())),

@@ -24,6 +24,9 @@ pub(super) async fn outcomes_equal_items(case: &Case<'_>) -> Result<(), Finding>
             let fields = &sending.push.good[n * most + place];
             let Some((id, effect)) = accepted(outcome) else { return Err(differs("an accepted record", format!("{outcome:?}"))) };
             same("what was done", &Effect::Created, &effect)?;
+            if let Some(asked) = &part[place].id {
+                same("the id of a record whose key columns make it", asked, id)?;
+            }
             let holding = sending.world.service.holding(fields);
             ensure(holding.iter().any(|held| held == id.as_str()), format!("the id of {fields}, one of {holding:?}"), || format!("{id}"))?;
         }

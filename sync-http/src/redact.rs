@@ -5,6 +5,7 @@ use std::{borrow::Cow, error::Error as StdError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sync_core::Error;
+use url::form_urlencoded;
 
 const REDACTED: &str = "[redacted]";
 
@@ -36,10 +37,14 @@ impl Forms {
         if plain.len() < SHORTEST {
             return;
         }
+        // Services differ in what they encode of a URL, and in which case.
         let encoded = utf8_percent_encode(plain, NON_ALPHANUMERIC).to_string();
+        let segment = crate::segment(plain);
+        let field: String = form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+        let lower = [lower_case(&encoded), lower_case(&segment), lower_case(&field)];
         let escaped = plain.escape_debug().to_string();
         let slashes = plain.replace('/', "\\/");
-        for form in [plain.to_owned(), encoded, escaped, slashes] {
+        for form in [plain.to_owned(), encoded, segment, field, escaped, slashes].into_iter().chain(lower) {
             if !self.0.iter().any(|known| known.expose_secret() == form) {
                 self.0.push(SecretString::from(form));
             }
@@ -60,6 +65,23 @@ impl Forms {
             }
         }
         text
+    }
+
+    /// [`scrub`](Self::scrub) for what may be no text.
+    pub(crate) fn scrub_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return match self.scrub(text) {
+                Cow::Borrowed(_) => Cow::Borrowed(bytes),
+                Cow::Owned(clean) => Cow::Owned(clean.into_bytes()),
+            };
+        }
+        let mut bytes = Cow::Borrowed(bytes);
+        for form in &self.0 {
+            if let Some(clean) = without(&bytes, form.expose_secret().as_bytes()) {
+                bytes = Cow::Owned(clean);
+            }
+        }
+        bytes
     }
 
     /// The same error, rebuilt without the secrets where one of its texts or causes holds one.
@@ -94,6 +116,38 @@ impl Forms {
     }
 }
 
+/// The hex digits of percent-encodings in lower case.
+fn lower_case(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_at_checked(2) {
+        Some((hex, rest)) => format!("{text}%{}{rest}", hex.to_ascii_lowercase()),
+        None => format!("{text}%{part}"),
+    })
+}
+
+/// `bytes` with every `secret` replaced; `None` when there is none.
+fn without(bytes: &[u8], secret: &[u8]) -> Option<Vec<u8>> {
+    let mut clean: Option<Vec<u8>> = None;
+    let (mut from, mut at) = (0, 0);
+    while let Some(hit) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == secret[0])) {
+        at += hit;
+        if bytes[at..].starts_with(secret) {
+            let clean = clean.get_or_insert_default();
+            clean.extend_from_slice(&bytes[from..at]);
+            clean.extend_from_slice(REDACTED.as_bytes());
+            at += secret.len();
+            from = at;
+        } else {
+            at += 1;
+        }
+    }
+    clean.map(|mut clean| {
+        clean.extend_from_slice(&bytes[from..]);
+        clean
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -108,12 +162,31 @@ mod tests {
             assert!(!clean.contains("ab/c+d=\"e") && !clean.contains("ab%2Fc%2Bd%3D%22e"), "{clean}");
         }
         assert_eq!(scrub("x=ab%2Fc%2Bd%3D%22e&y", &[&secret]), "x=[redacted]&y");
+        let dashed = SecretString::from("ab-c/d e");
+        for text in ["ab%2Dc%2Fd%20e", "ab-c%2Fd%20e", "ab-c%2fd%20e", "ab-c%2Fd+e", "ab%2dc%2fd%20e"] {
+            assert_eq!(scrub(&format!("<{text}>"), &[&dashed]), "<[redacted]>", "{text}");
+        }
     }
 
     #[test]
     fn a_secret_inside_another_leaves_no_ends() {
         let (inner, outer) = (SecretString::from("middle"), SecretString::from("head-middle-tail"));
         assert_eq!(scrub("x head-middle-tail y middle", &[&inner, &outer]), "x [redacted] y [redacted]");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_cleaned_too() {
+        let forms = Forms::of([&SecretString::from("s3cret-1"), &SecretString::from("s3s3")]);
+        for (bytes, expected) in [
+            (&b"\xff\xfes3cret-1s3cret-1 \x80"[..], &b"\xff\xfe[redacted][redacted] \x80"[..]),
+            (b"\xffs3s3cret-1", b"\xffs3[redacted]"),
+            (b"\xffs3s3s3s3s", b"\xff[redacted][redacted]s"),
+            (b"\xffs3cret-", b"\xffs3cret-"),
+            (b"s3cret-1", b"[redacted]"),
+            (b"", b""),
+        ] {
+            assert_eq!(&*forms.scrub_bytes(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
+        }
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Request {
         Ok(request)
     }
 
-    fn url(&self, base: &Url) -> Result<Url> {
+    pub(crate) fn url(&self, base: &Url) -> Result<Url> {
         let path = self.path.trim_start_matches('/');
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         // an id of somebody else's may stand in a segment: it must not climb out of the base path

@@ -1,4 +1,4 @@
-//! The three calls that are made, and what they answer.
+//! The calls that read, and what they answer.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,17 +11,22 @@ use sync_http::{Answer, Api, Request};
 /// The quota all reads draw from.
 pub(crate) const READ: &str = "read";
 
+/// The quota all writes draw from.
+pub(crate) const WRITE: &str = "write";
+
 /// Google ends a call after 180 s; big ranges of formulas come near.
-const TIMEOUT: Duration = Duration::from_secs(180);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Wide sheets of long texts at 5,000 rows.
-const MAX_BODY: usize = 64 << 20;
+pub(crate) const MAX_BODY: usize = 64 << 20;
 
 const GET: &str = "sheets.spreadsheets.get";
 const BATCH_GET: &str = "sheets.values.batchGet";
 
 const METADATA: &str = "spreadsheetId,properties(title,timeZone),\
     sheets.properties(sheetId,title,sheetType,gridProperties(rowCount,columnCount))";
+const DETAILS: &str = "spreadsheetId,properties(title,timeZone),sheets(properties(sheetId,title,sheetType,gridProperties(rowCount,columnCount)),\
+    data(rowData(values(effectiveValue(numberValue),effectiveFormat(numberFormat(type))))))";
 const FORMATS: &str = "sheets(properties(sheetId),data(rowData(values(effectiveValue(numberValue),effectiveFormat(numberFormat(type))))))";
 
 /// Ranges travel in the address, which Google cuts off well above this.
@@ -47,12 +52,16 @@ pub(crate) struct SpreadsheetProperties {
 #[derive(Debug, Deserialize)]
 struct Sheet {
     properties: Tab,
+    #[serde(default)]
+    data: Vec<FormattedData>,
 }
 
 /// One tab. `sheetId` 0 is the usual one of the first.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tab {
+    #[serde(default)]
+    pub(crate) sheet_id: i64,
     pub(crate) title: String,
     #[serde(default)]
     sheet_type: Option<String>,
@@ -200,11 +209,45 @@ impl SheetsApi {
         self.0.fetch(cx, request, |answer| take(&answer.body, rows_of(&answer, ranges.len())?)).await
     }
 
+    /// The spreadsheet, and the tab of a range with the number formats of its cells.
+    pub(crate) async fn details(&self, cx: &SyncContext, id: &str, range: &str) -> Result<Details> {
+        let request = read(GET, format!("v4/spreadsheets/{id}")).query("ranges", range).query("fields", DETAILS);
+        self.0.fetch(cx, request, |answer| Details::of(answer.json(GET)?)).await
+    }
+
     /// The number formats of a range's cells, row by row.
     pub(crate) async fn formats(&self, cx: &SyncContext, id: &str, range: &str) -> Result<Vec<Vec<FormattedCell>>> {
         let request = read(GET, format!("v4/spreadsheets/{id}")).query("ranges", range).query("fields", FORMATS);
         self.0.fetch(cx, request, |answer| cells_of(answer.json(GET)?)).await
     }
+}
+
+/// What has to be known of a tab beyond its values.
+#[derive(Debug)]
+pub(crate) struct Details {
+    pub(crate) time_zone: String,
+    pub(crate) sheet_id: i64,
+    pub(crate) rows: u64,
+    /// The cells of the range that was asked for.
+    pub(crate) sample: Vec<Vec<FormattedCell>>,
+}
+
+impl Details {
+    fn of(answer: Spreadsheet) -> Result<Self> {
+        let missing = || Error::new(ErrorKind::Decode, GET, "the answer holds no cells of the range that was asked for");
+        let sheet = answer.sheets.into_iter().next().ok_or_else(missing)?;
+        let grid = sheet.properties.grid().ok_or_else(missing)?;
+        let data = sheet.data.into_iter().next().ok_or_else(missing)?;
+        let sample = data.row_data.into_iter().map(|row| row.values).collect();
+        Ok(Self { time_zone: answer.properties.time_zone, sheet_id: sheet.properties.sheet_id, rows: grid.row_count, sample })
+    }
+}
+
+/// The rows of the ranges in a body that was read once before.
+pub(crate) fn rows(body: &Bytes) -> Result<Vec<Rows<'_>>> {
+    let ranges: ValueRanges<'_> = serde_json::from_slice(body)
+        .map_err(|problem| Error::new(ErrorKind::Decode, BATCH_GET, "the answer cannot be read").because(problem))?;
+    Ok(ranges.value_ranges.into_iter().map(|range| range.values).collect())
 }
 
 /// The cells of the one range that was asked for. Their absence is no sign that nothing is formatted: dates would turn into numbers.

@@ -23,7 +23,7 @@ pub struct Settings {
     /// The row that holds the column names, counted from 1. Default 1; data begins in the row below.
     #[serde(default = "first_row", deserialize_with = "header_row")]
     pub header_row: u32,
-    /// Per tab, the columns that make a row's key, for pulls that do not name them. Default none.
+    /// Per tab, the columns that make a row's key, for pulls and pushes that do not name them. Default none.
     #[serde(default, deserialize_with = "keys")]
     pub keys: BTreeMap<String, Vec<String>>,
     /// Rows asked for in one call, 1 to 100,000. Default 5,000: calls are counted per minute, rows are not.
@@ -39,7 +39,7 @@ pub struct Settings {
 pub(crate) const DESCRIBED: &[(&str, &str)] = &[
     ("spreadsheet_id", "the spreadsheet's id, or its address in the browser (required)"),
     ("header_row", "the row that holds the column names, counted from 1 (default 1)"),
-    ("keys", "per tab, the columns that make a row's key, for pulls that do not name them"),
+    ("keys", "per tab, the columns that make a row's key, for pulls and pushes that do not name them"),
     ("rows_per_page", "rows asked for in one call, 1 to 100000 (default 5000)"),
     ("typed_dates", "whether numbers in date and time columns are handed over as dates and times (default true)"),
 ];
@@ -52,6 +52,16 @@ impl Settings {
     pub(crate) fn of(cx: &SyncContext) -> Result<Self> {
         serde_json::from_str(cx.settings.get())
             .map_err(|problem| Error::config("sheets.settings", format!("the connection's settings do not fit: {problem}")))
+    }
+}
+
+impl Settings {
+    /// The key columns of a tab: those asked for, else those of the setting.
+    pub(crate) fn key(&self, tab: &str, asked: &[Box<str>]) -> Vec<Box<str>> {
+        match asked {
+            [] => self.keys.get(tab).into_iter().flatten().map(|column| column.as_str().into()).collect(),
+            asked => asked.to_vec(),
+        }
     }
 }
 

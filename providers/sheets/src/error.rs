@@ -53,13 +53,16 @@ pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
             ErrorKind::Config,
             "the Google Sheets API is not enabled in the Google Cloud project of this OAuth client; enable it there",
         ),
-        403 if problem.has_reason(SCOPE_REASONS) || says("insufficient authentication scopes") => {
-            advised(ErrorKind::Forbidden, "the grant lacks the scope spreadsheets.readonly; connect the account again and allow it")
-        }
-        403 => advised(ErrorKind::Forbidden, "the spreadsheet is not shared with this account"),
+        403 if problem.has_reason(SCOPE_REASONS) || says("insufficient authentication scopes") => advised(
+            ErrorKind::Forbidden,
+            "the grant lacks the scope spreadsheets (spreadsheets.readonly for reading alone); connect the account again and allow it",
+        ),
+        403 => advised(ErrorKind::Forbidden, "the spreadsheet is not shared with this account, or not for editing"),
         404 => advised(ErrorKind::NotFound, "there is no spreadsheet with this id, or this account may not see it"),
         400 if says("Unable to parse range") => advised(ErrorKind::NotFound, "the tab is gone or has another name now"),
-        400 if says("exceeds grid limits") => advised(ErrorKind::Conflict, "the tab became smaller while it was read"),
+        400 if says("exceeds grid limits") => {
+            advised(ErrorKind::Conflict, "the tab became smaller meanwhile, or the setting `header_row` lies below its end")
+        }
         400 if problem.status == "FAILED_PRECONDITION" && says("not supported for this document") => {
             advised(ErrorKind::Config, "the file is an Office document, not a spreadsheet; open it and choose File, Save as Google Sheets")
         }

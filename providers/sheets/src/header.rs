@@ -51,6 +51,11 @@ impl Header {
         &self.names
     }
 
+    /// Whether the first column has a header of its own.
+    pub(crate) fn begins_in_column_a(&self) -> bool {
+        self.texts.first().is_some_and(|text| !text.is_empty())
+    }
+
     /// Equal for equal texts in equal places, in every version of this crate.
     pub(crate) fn fingerprint(&self) -> String {
         let text = serde_json::to_string(&self.texts).expect("texts are JSON");

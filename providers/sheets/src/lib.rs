@@ -9,6 +9,7 @@ mod header;
 mod map;
 mod position;
 mod provider;
+mod push;
 mod read;
 #[cfg(feature = "simulator")]
 pub mod simulator;

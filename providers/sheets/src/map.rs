@@ -163,11 +163,11 @@ pub(crate) fn is_blank_row(row: &[&RawValue]) -> bool {
     row.iter().all(|cell| is_blank(cell))
 }
 
-fn is_blank(cell: &RawValue) -> bool {
+pub(crate) fn is_blank(cell: &RawValue) -> bool {
     matches!(cell.get(), "\"\"" | "null")
 }
 
-fn number(cell: &RawValue) -> Option<f64> {
+pub(crate) fn number(cell: &RawValue) -> Option<f64> {
     let text = cell.get();
     if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) { text.parse().ok() } else { None }
 }

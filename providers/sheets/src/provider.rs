@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Duplicates, IntegrationSync, Partitions, PullPage, PullRequest, Quota, Result, Stream, StreamName,
-    SyncContext, async_trait,
+    Account, Capabilities, Descriptor, Duplicates, Found, IntegrationSync, Method, Partitions, Passthrough, PassthroughAnswer,
+    PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits, PushMode, PushOutcome, Quota, Result, Stream, StreamName,
+    SyncContext, Writes, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -14,11 +15,27 @@ use crate::{
     config,
     error::classify,
     header::Header,
+    push::{self, Writers},
     read,
 };
 
-/// What Google publishes: 60 reads a minute for one user, below 300 for a project. A batch counts once.
-const QUOTAS: &[Quota] = &[Quota { bucket: api::READ, units: 60, per: Duration::from_secs(60) }];
+/// What Google publishes: 60 reads and 60 writes a minute for one user, below 300 for a project. A batch counts once.
+const QUOTAS: &[Quota] = &[
+    Quota { bucket: api::READ, units: 60, per: Duration::from_secs(60) },
+    Quota { bucket: api::WRITE, units: 60, per: Duration::from_secs(60) },
+];
+
+/// A thousand rows of a usual sheet stay below the 2 MB Google recommends for one request, with the nulls between their cells. New rows
+/// and deletes cannot be repeated, and rows move under a second writer.
+const PUSH: PushLimits = PushLimits {
+    items: 1_000,
+    bytes: 1 << 20,
+    lanes: 1,
+    one_writer: true,
+    repeatable: false,
+    in_flight: api::TIMEOUT,
+    modes: &[PushMode::Upsert, PushMode::Insert, PushMode::Update, PushMode::Mirror],
+};
 
 /// The Google Sheets provider: one value serves every connection.
 ///
@@ -33,6 +50,7 @@ const QUOTAS: &[Quota] = &[Quota { bucket: api::READ, units: 60, per: Duration::
 #[derive(Clone, Debug)]
 pub struct Sheets {
     api: SheetsApi,
+    writers: Arc<Writers>,
     descriptor: Descriptor,
 }
 
@@ -74,17 +92,18 @@ impl SheetsBuilder {
             Some(transport) => builder.transport(transport),
             None => builder,
         };
-        Ok(Sheets { api: SheetsApi(builder.build()?), descriptor: descriptor() })
+        Ok(Sheets { api: SheetsApi(builder.build()?), writers: Arc::default(), descriptor: descriptor() })
     }
 }
 
 fn descriptor() -> Descriptor {
     Descriptor {
         source_type: "google_sheet",
-        capabilities: Capabilities { pull: true, push: false, campaigns: false },
+        capabilities: Capabilities { pull: true, push: true, campaigns: false },
         settings: config::DESCRIBED,
         quotas: QUOTAS,
         lanes: 4,
+        push: PUSH,
         ..Descriptor::new("sheets", "Google Sheets")
     }
 }
@@ -113,8 +132,8 @@ impl IntegrationSync for Sheets {
                 ranges.push(a1::rows(&tab.title, row, row, grid.column_count));
                 owners.push(streams.len());
             }
-            let needs_key = !settings.keys.contains_key(&tab.title);
-            streams.push(Stream { duplicates: Duplicates::FirstWins, needs_key, ..Stream::full(tab.title.as_str()) });
+            let key: Arc<[Box<str>]> = settings.key(&tab.title, &[]).into();
+            streams.push(Stream { duplicates: Duplicates::FirstWins, needs_key: key.is_empty(), key, ..Stream::full(tab.title.as_str()) });
         }
         let mut owners = owners.into_iter();
         for call in api::calls(&ranges) {
@@ -123,6 +142,9 @@ impl IntegrationSync for Sheets {
             for (header, owner) in headers.into_iter().zip(&mut owners) {
                 let stream: &mut Stream = &mut streams[owner];
                 stream.fingerprint = header.as_ref().map(|header| header.fingerprint().into());
+                if let Some(header) = &header {
+                    stream.writes = Writes::Fields(header.names().iter().map(|name| name.as_str().into()).collect());
+                }
                 stream.fields = header.map(|header| header.fields().into());
             }
         }
@@ -135,5 +157,31 @@ impl IntegrationSync for Sheets {
 
     async fn pull(&self, cx: &SyncContext, request: &PullRequest) -> Result<PullPage> {
         read::page(&self.api, cx, request).await
+    }
+
+    async fn push(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<PushOutcome>> {
+        push::push(&self.api, &self.writers, cx, batch).await
+    }
+
+    async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
+        push::find(&self.api, &self.writers, cx, batch).await
+    }
+
+    fn as_passthrough(&self) -> Option<&dyn Passthrough> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Passthrough for Sheets {
+    async fn request(&self, cx: &SyncContext, request: &PassthroughRequest) -> Result<PassthroughAnswer> {
+        const OPERATION: &str = "sheets.request";
+        if request.method == Method::Get {
+            return self.api.0.passthrough(cx, OPERATION, api::READ, request).await;
+        }
+        // It may move rows, so it waits for a push that is under way.
+        let settings = Settings::of(cx)?;
+        let _turn = self.writers.turn(&settings.spreadsheet_id).await;
+        self.api.0.passthrough(cx, OPERATION, api::WRITE, request).await
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 const OPERATION: &str = "sheets.pull";
 
 /// Rows whose number formats stand for their columns.
-const SAMPLE: u64 = 5;
+pub(crate) const SAMPLE: u64 = 5;
 
 /// What one page is about.
 struct Part<'a> {
@@ -44,20 +44,14 @@ pub(crate) async fn page(api: &SheetsApi, cx: &SyncContext, request: &PullReques
         Some(token) => Position::of(token)?,
         None => begin(api, cx, &settings, tab).await?,
     };
-    let configured: Vec<Box<str>>;
-    let key = if request.key.is_empty() {
-        configured = settings.keys.get(tab).into_iter().flatten().map(|column| column.as_str().into()).collect();
-        &configured[..]
-    } else {
-        &request.key[..]
-    };
+    let key = &settings.key(tab, &request.key)[..];
     let page = u64::from(settings.rows_per_page);
     let span = page.min(request.limit.unwrap_or(u64::MAX));
     let part = Part {
         tab,
         header_row: u64::from(settings.header_row),
         key,
-        zone: zone(&position)?,
+        zone: zone(OPERATION, &position.zone, position.dates.iter().map(|(_, kind)| *kind))?,
         last: position.next.saturating_sub(1).saturating_add(span).min(position.rows),
         limited: span < page,
         position,
@@ -96,16 +90,15 @@ fn find<'s>(spreadsheet: &'s Spreadsheet, tab: &str) -> Result<&'s Tab> {
 }
 
 /// The zone times are to be understood in; one that is unknown matters only where there are times.
-fn zone(position: &Position) -> Result<Zone> {
-    match Zone::parse(&position.zone) {
+pub(crate) fn zone(operation: &'static str, name: &str, mut dates: impl Iterator<Item = DateKind>) -> Result<Zone> {
+    match Zone::parse(name) {
         Some(zone) => Ok(zone),
-        None if position.dates.iter().all(|(_, kind)| *kind != DateKind::DateTime) => Ok(Zone::Named(chrono_tz::UTC)),
+        None if dates.all(|kind| kind != DateKind::DateTime) => Ok(Zone::Named(chrono_tz::UTC)),
         None => Err(Error::config(
-            OPERATION,
+            operation,
             format!(
-                "the spreadsheet's time zone {:?} is unknown, so its times cannot be read; choose another under File, Settings, or set \
-                 `typed_dates` to false",
-                position.zone
+                "the spreadsheet's time zone {name:?} is unknown, so its times cannot be read; choose another under File, Settings, or set \
+                 `typed_dates` to false"
             ),
         )),
     }
@@ -175,10 +168,7 @@ impl Part<'_> {
         let header = rows.pop().filter(|_| rows.is_empty()).and_then(|cells| Header::read(&cells));
         match (&self.position.seen, header) {
             (None, Some(header)) => Ok(header),
-            (None, None) => Err(Error::config(
-                OPERATION,
-                format!("row {} has no column names; write them there, or set `header_row` to the row that has them", self.header_row),
-            )),
+            (None, None) => Err(no_header(OPERATION, self.header_row)),
             (Some(seen), Some(header)) if header.fingerprint() == seen.header => Ok(header),
             (Some(_), header) => {
                 let now = header.map(|header| header.seen()).unwrap_or_else(|| "It is blank now".into());
@@ -186,6 +176,11 @@ impl Part<'_> {
             }
         }
     }
+}
+
+/// The refusal of a tab without header.
+pub(crate) fn no_header(operation: &'static str, row: u64) -> Error {
+    Error::config(operation, format!("row {row} has no column names; write them there, or set `header_row` to the row that has them"))
 }
 
 /// A hash of a row's key, or of there being none.

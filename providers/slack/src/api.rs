@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sync_core::{Error, ErrorKind, Quota, Result, SyncContext};
+use sync_core::{Delivery, Error, ErrorKind, Quota, Result, SyncContext};
 use sync_http::{Answer, Api, HeaderMap, Request, StatusCode};
 
 use crate::{Settings, ts::Ts};
@@ -17,23 +17,39 @@ const REPLIES: Method = Method("slack.conversations.replies", "conversations.rep
 const USERS: Method = Method("slack.users.list", "users.list");
 const USER: Method = Method("slack.users.info", "users.info");
 
+pub(crate) const POST: Method = Method("slack.chat.postMessage", "chat.postMessage");
+pub(crate) const UPDATE: Method = Method("slack.chat.update", "chat.update");
+pub(crate) const DELETE: Method = Method("slack.chat.delete", "chat.delete");
+
 const COMMERCIAL_HISTORY: &str = "conversations.history.commercial";
 const COMMERCIAL_REPLIES: &str = "conversations.replies.commercial";
 
+/// What calls of the host's own draw from, of methods that are not listed here.
+const OTHERS: &str = "other methods";
+
 /// Rows asked for in one call of a listing, as Slack advises.
 const LISTED: u16 = 200;
+
+/// How long a write may take.
+pub(crate) const LONGEST_WRITE: Duration = Duration::from_secs(30);
+
+/// Without the charset Slack remarks on it with every answer.
+const JSON: &str = "application/json; charset=utf-8";
 
 /// 999 messages full of blocks and attachments.
 const MAX_BODY: usize = 64 << 20;
 
 /// A method: its name for logs and errors, and its path. The path is its quota's name too: Slack counts calls by method.
-struct Method(&'static str, &'static str);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Method(pub(crate) &'static str, &'static str);
 
 const fn per_minute(bucket: &'static str, units: u32) -> Quota {
     Quota { bucket, units, per: Duration::from_secs(60) }
 }
 
-/// What Slack grants an app in one workspace: tiers 2, 3 and 4, and what apps sold outside the Marketplace get of tier 3.
+/// What Slack grants an app in one workspace: tiers 2, 3 and 4, and what apps sold outside the Marketplace get of tier 3; tier 2 for
+/// methods that only a host calls, since most have that or more. Posts are
+/// counted by channel, one a second; kept for all channels together, no channel ever gets more.
 pub(crate) const QUOTAS: &[Quota] = &[
     per_minute(AUTH_TEST.1, 100),
     per_minute(LIST.1, 20),
@@ -41,9 +57,23 @@ pub(crate) const QUOTAS: &[Quota] = &[
     per_minute(REPLIES.1, 50),
     per_minute(USERS.1, 20),
     per_minute(USER.1, 100),
+    Quota { bucket: POST.1, units: 1, per: Duration::from_secs(1) },
+    per_minute(UPDATE.1, 50),
+    per_minute(DELETE.1, 50),
     per_minute(COMMERCIAL_HISTORY, 1),
     per_minute(COMMERCIAL_REPLIES, 1),
+    per_minute(OTHERS, 20),
 ];
+
+/// What a call of this path draws from.
+pub(crate) fn bucket(path: &str, commercial: bool) -> &'static str {
+    match QUOTAS.iter().map(|quota| quota.bucket).find(|bucket| *bucket == path) {
+        Some(bucket) if bucket == HISTORY.1 && commercial => COMMERCIAL_HISTORY,
+        Some(bucket) if bucket == REPLIES.1 && commercial => COMMERCIAL_REPLIES,
+        Some(bucket) => bucket,
+        None => OTHERS,
+    }
+}
 
 /// Whose token it is.
 #[derive(Debug, Deserialize)]
@@ -211,9 +241,20 @@ pub(crate) struct Window<'a> {
     /// The parent of the thread to read; without one the channel itself is read.
     pub(crate) thread: Option<Ts>,
     pub(crate) oldest: Option<Ts>,
-    pub(crate) latest: Ts,
+    /// The last moment of the window; without one it reaches to the newest message.
+    pub(crate) latest: Option<Ts>,
     pub(crate) limit: u64,
     pub(crate) cursor: Option<&'a str>,
+    /// Whether messages come with their metadata.
+    pub(crate) metadata: bool,
+}
+
+/// Where a message was posted or changed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Written {
+    /// Its id, even where the call named the channel otherwise.
+    pub(crate) channel: Box<str>,
+    pub(crate) ts: Ts,
 }
 
 /// The Web API as far as it is used.
@@ -260,7 +301,6 @@ impl SlackApi {
         let (method, slow) = if window.thread.is_some() { (REPLIES, COMMERCIAL_REPLIES) } else { (HISTORY, COMMERCIAL_HISTORY) };
         let mut request = read(&method)
             .query("channel", window.channel)
-            .query("latest", window.latest)
             .query("inclusive", true)
             .query("limit", window.limit)
             .bucket(if commercial { slow } else { method.1 })
@@ -268,6 +308,8 @@ impl SlackApi {
         let optional = [
             ("ts", window.thread.map(|ts| ts.to_string())),
             ("oldest", window.oldest.map(|ts| ts.to_string())),
+            ("latest", window.latest.map(|ts| ts.to_string())),
+            ("include_all_metadata", window.metadata.then(|| "true".to_owned())),
             ("cursor", window.cursor.map(str::to_owned)),
         ];
         for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
@@ -280,6 +322,14 @@ impl SlackApi {
     pub(crate) async fn user(&self, cx: &SyncContext, id: &str) -> Result<User> {
         let request = read(&USER).query("user", id);
         self.0.fetch(cx, request, |answer| answer.json::<Info>(USER.0).map(|info| info.user)).await
+    }
+
+    /// Posts, changes or deletes a message. Only what is `repeatable` is ever sent a second time after it may have arrived.
+    pub(crate) async fn write(&self, cx: &SyncContext, method: Method, body: Bytes, repeatable: bool) -> Result<Written> {
+        let request = Request::post(method.0, method.1).body(JSON, body).bucket(method.1).timeout(LONGEST_WRITE).repeatable(repeatable);
+        // What was answered cannot be read: it may have been a success.
+        let lost = |error: Error| if error.kind() == ErrorKind::Decode { error.with_delivery(Delivery::Unknown) } else { error };
+        self.0.fetch(cx, request, |answer| answer.json(method.0)).await.map_err(lost)
     }
 }
 

@@ -17,7 +17,19 @@ struct Envelope {
     needed: Option<String>,
     #[serde(default)]
     provided: Option<String>,
+    #[serde(default)]
+    response_metadata: Option<Remarks>,
 }
+
+/// What Slack has to say about single arguments.
+#[derive(Debug, Deserialize)]
+struct Remarks {
+    #[serde(default)]
+    messages: Vec<String>,
+}
+
+/// Remarks that an error repeats.
+const REMARKS: usize = 3;
 
 /// The classifier of every Slack call. The code in the body counts more than the status.
 pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
@@ -25,6 +37,10 @@ pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
     let refused = envelope.as_ref().ok().filter(|envelope| envelope.ok == Some(false));
     let code = refused.and_then(|envelope| envelope.error.as_deref()).map(|code| plain(code, 64));
     if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return classify_status(operation, answer, code.as_deref());
+    }
+    if answer.status.is_server_error() && code.as_deref().is_some_and(|code| meaning(code).is_none()) {
+        // Whatever it says, it did not end well: the call may have taken effect.
         return classify_status(operation, answer, code.as_deref());
     }
     if let (Some(code), Some(envelope)) = (&code, refused) {
@@ -40,19 +56,45 @@ pub(crate) fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
     }
 }
 
+/// Codes of refusals that would meet every other call of the account, too.
+const OF_THE_ACCOUNT: &[&str] = &[
+    "access_denied",
+    "accesslimited",
+    "app_access_restricted",
+    "enterprise_is_restricted",
+    "missing_scope",
+    "not_allowed_token_type",
+    "org_login_required",
+    "team_access_not_granted",
+    "two_factor_setup_required",
+];
+
+/// Whether an error is Slack's refusal of this one message; others may fare better.
+pub(crate) fn is_about_the_message(error: &Error) -> bool {
+    let of_one = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Forbidden);
+    let code = error.context().iter().find(|(what, _)| *what == CODE).map(|(_, code)| code.as_str());
+    // Without a code it is either our own refusal, made before anything was sent, or no answer of Slack's.
+    of_one && code.map_or(error.delivery() == Delivery::NotSent, |code| !OF_THE_ACCOUNT.contains(&code))
+}
+
 /// Whether an error is Slack's `code`.
 pub(crate) fn is_code(error: &Error, code: &str) -> bool {
     error.context().iter().any(|(what, which)| *what == CODE && which == code)
 }
 
 fn of_code(operation: &'static str, answer: &Answer, code: &str, envelope: &Envelope) -> Error {
-    let (kind, advice) = meaning(code);
+    let (kind, advice) = meaning(code).unwrap_or((ErrorKind::Invalid, ""));
     let mut text = format!("Slack answered {code}");
     if let Some(needed) = &envelope.needed {
         text.push_str(&format!("; the scope {} is needed", plain(needed, 300)));
         if let Some(provided) = &envelope.provided {
             text.push_str(&format!(", the token has {}", plain(provided, 600)));
         }
+    }
+    let remarks = envelope.response_metadata.iter().flat_map(|remarks| &remarks.messages);
+    for remark in remarks.take(REMARKS).map(|remark| plain(remark, 300)).filter(|remark| !remark.is_empty()) {
+        text.push_str("; ");
+        text.push_str(&remark);
     }
     if !advice.is_empty() {
         text.push_str("; ");
@@ -66,35 +108,45 @@ fn of_code(operation: &'static str, answer: &Answer, code: &str, envelope: &Enve
     Error::new(kind, operation, text).with_retry(retry).with_delivery(delivery).at(CODE, code)
 }
 
-/// What a code means, and what to do about it where the kind's own hint says too little.
-fn meaning(code: &str) -> (ErrorKind, &'static str) {
+/// What a code means, and what to do about it where the kind's own hint says too little. `None` for codes that are a mistake of the
+/// call and nothing else, and for those of tomorrow.
+fn meaning(code: &str) -> Option<(ErrorKind, &'static str)> {
     use ErrorKind::{Auth, AuthRevoked, Config, CursorExpired, Forbidden, Invalid, NotFound, RateLimited, Transport};
-    match code {
+    Some(match code {
         "invalid_auth" | "not_authed" | "token_expired" => (Auth, ""),
         "token_revoked" | "account_inactive" => (AuthRevoked, ""),
         "missing_scope" => (Forbidden, "add it to the app and install the app again"),
         "not_in_channel" => (Forbidden, "invite the app to the channel"),
         "channel_is_limited_access" => (Forbidden, "the channel is closed to this app"),
+        "is_archived" | "is_inactive" => (Forbidden, "the channel is archived or frozen; unarchive it, or write elsewhere"),
+        "cant_update_message" | "cant_delete_message" => (Forbidden, "an app can change and delete only what it posted itself"),
+        "edit_window_closed" => (Forbidden, "the workspace allows edits only for a while after a message was posted"),
+        "messages_tab_disabled" => (Forbidden, "turn on the messages tab of the app's home"),
         "method_not_supported_for_channel_type" => (Forbidden, "conversations of this kind cannot be read so"),
         "not_allowed_token_type" => (Forbidden, "connect with a bot token (xoxb-)"),
         "accesslimited" => (Forbidden, "this address is not on the workspace's list of allowed addresses"),
+        "no_permission" => (Forbidden, "invite the app to the channel, or let an administrator of the Slack workspace allow it"),
         "access_denied"
+        | "app_access_restricted"
         | "ekm_access_denied"
         | "enterprise_is_restricted"
-        | "no_permission"
         | "org_login_required"
         | "team_access_not_granted"
         | "two_factor_setup_required" => (Forbidden, "an administrator of the Slack workspace has to allow it"),
+        restricted if restricted.starts_with("restricted_action") => {
+            (Forbidden, "the workspace or the channel keeps this app from posting so; an administrator or the channel's owner can allow it")
+        }
         "missing_argument" => (Config, "tokens of a whole organisation are not supported; install the app in one workspace"),
         "channel_not_found" => (NotFound, "the channel is gone, or private and without the app"),
-        "thread_not_found" | "user_not_found" | "user_not_visible" => (NotFound, ""),
+        "message_not_found" | "thread_not_found" | "user_not_found" | "user_not_visible" => (NotFound, ""),
         "ratelimited" | "rate_limited" => (RateLimited, ""),
-        "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" => (Transport, ""),
+        "message_limit_exceeded" => (RateLimited, "the workspace has sent as many messages as its plan allows for now"),
+        "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" | "update_failed" => (Transport, ""),
         "team_added_to_org" => (Transport, "the workspace is being moved into an organisation"),
         "invalid_cursor" => (CursorExpired, ""),
         "invalid_limit" => (Invalid, "an app sold outside the Marketplace needs the setting `commercial`"),
-        _ => (Invalid, ""),
-    }
+        _ => return None,
+    })
 }
 
 /// Somebody else's words without what could break a line or a log, cut to length.
@@ -127,6 +179,8 @@ mod tests {
         let again = Retry::After(None);
         let in_30 = Retry::After(Some(Duration::from_secs(30)));
         let scope = json!({"ok": false, "error": "missing_scope", "needed": "channels:history", "provided": "chat:write,users:read"});
+        let problem = "[ERROR] no more than 50 items allowed [json-pointer:/blocks]";
+        let remarked = json!({"ok": false, "error": "invalid_blocks", "response_metadata": {"messages": [problem]}});
         let cases = [
             (200, refused("invalid_auth"), Auth, Retry::Never, "invalid_auth"),
             (200, refused("not_authed"), Auth, Retry::Never, "not_authed"),
@@ -159,6 +213,26 @@ mod tests {
             (200, refused("request_timeout"), Transport, in_30, "request_timeout"),
             (200, refused("team_added_to_org"), Transport, in_30, "moved"),
             (500, refused("internal_error"), Transport, in_30, "internal_error"),
+            (500, refused("a_code_of_tomorrow"), Transport, in_30, "a_code_of_tomorrow"),
+            (200, refused("is_archived"), Forbidden, Retry::Never, "unarchive"),
+            (200, refused("is_inactive"), Forbidden, Retry::Never, "unarchive"),
+            (200, refused("cant_update_message"), Forbidden, Retry::Never, "only what it posted itself"),
+            (200, refused("cant_delete_message"), Forbidden, Retry::Never, "only what it posted itself"),
+            (200, refused("edit_window_closed"), Forbidden, Retry::Never, "for a while"),
+            (200, refused("restricted_action"), Forbidden, Retry::Never, "keeps this app from posting"),
+            (200, refused("restricted_action_read_only_channel"), Forbidden, Retry::Never, "keeps this app from posting"),
+            (200, refused("no_permission"), Forbidden, Retry::Never, "invite the app"),
+            (200, refused("message_not_found"), NotFound, Retry::Never, "message_not_found"),
+            (200, refused("message_limit_exceeded"), RateLimited, in_30, "its plan allows"),
+            (200, refused("msg_too_long"), Invalid, Retry::Never, "msg_too_long"),
+            (200, refused("no_text"), Invalid, Retry::Never, "no_text"),
+            (
+                200,
+                remarked.to_string(),
+                Invalid,
+                Retry::Never,
+                "invalid_blocks; [ERROR] no more than 50 items allowed [json-pointer:/blocks]",
+            ),
             (503, "<html>Bad day".into(), Transport, in_30, "503"),
             (502, String::new(), Transport, in_30, "502"),
             (200, refused("invalid_cursor"), CursorExpired, Retry::Never, "invalid_cursor"),
@@ -188,6 +262,33 @@ mod tests {
             }
         }
         classify("slack.test", &answer(200, r#"{"ok":true,"error":"left_over"}"#, &[])).expect("ok is ok");
+    }
+
+    #[test]
+    fn a_refusal_of_one_message_is_told_from_one_of_the_account() {
+        for (code, about_it) in [
+            ("is_archived", true),
+            ("not_in_channel", true),
+            ("channel_not_found", true),
+            ("restricted_action", true),
+            ("no_permission", true),
+            ("ekm_access_denied", true),
+            ("invalid_blocks", true),
+            ("a_code_of_tomorrow", true),
+            ("missing_scope", false),
+            ("accesslimited", false),
+            ("org_login_required", false),
+            ("invalid_auth", false),
+            ("token_revoked", false),
+            ("ratelimited", false),
+            ("internal_error", false),
+        ] {
+            let error = classify("slack.test", &answer(200, refused(code), &[])).expect_err(code);
+            assert_eq!(is_about_the_message(&error), about_it, "{code}");
+        }
+        let proxy = classify("slack.test", &answer(403, "<html>", &[])).expect_err("a proxy");
+        assert!(!is_about_the_message(&proxy), "it knows nothing of messages");
+        assert!(is_about_the_message(&Error::new(ErrorKind::Invalid, "slack.test", "our own").with_delivery(Delivery::NotSent)));
     }
 
     #[test]

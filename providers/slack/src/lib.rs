@@ -3,11 +3,15 @@
 mod api;
 mod config;
 mod cursor;
+mod draft;
 mod error;
+mod look;
 mod map;
 mod mapping;
+mod passthrough;
 mod people;
 mod provider;
+mod push;
 mod read;
 #[cfg(feature = "simulator")]
 pub mod simulator;

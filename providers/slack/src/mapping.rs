@@ -123,4 +123,18 @@ mod tests {
             assert_eq!((&row["timestamp"], &row["external_id"]), (&json!(at), &json!(ts)));
         }
     }
+
+    #[test]
+    fn communications_are_for_reading_alone_and_other_rows_can_be_written() {
+        let writes = crate::draft::writable();
+        let compiled = |mapping: Mapping| mapping.compile(&Transforms::default()).expect("valid");
+        let refused = compiled(communication()).check_back(&writes).expect_err("a row of it says what only Slack can say");
+        assert!(refused.to_string().contains("account_id"), "{refused}");
+        let announcements = Mapping::new("announcements", streams::MESSAGES)
+            .entity("announcement")
+            .column(Column::new("channel_id").to("channel").key())
+            .column(Column::new("text").to("body").key())
+            .column(Column::new("thread_ts"));
+        compiled(announcements).check_back(&writes).expect("it sends what can be written");
+    }
 }

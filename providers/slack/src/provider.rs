@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Error, IntegrationSync, Partitions, PullPage, PullRequest, Result, Stream, StreamName, SyncContext,
-    TokenLife, async_trait,
+    Account, Capabilities, Descriptor, Error, Found, IntegrationSync, Partitions, Passthrough, PullPage, PullRequest, PushBatch,
+    PushOutcome, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -13,8 +13,9 @@ use crate::{
     api::{self, Listing, SlackApi},
     config,
     error::classify,
+    look,
     people::People,
-    read, streams,
+    push, read, streams,
 };
 
 /// Slack's cursors expire, after a time it does not tell; it advises to page without pause. What was interrupted for longer begins
@@ -45,6 +46,10 @@ impl Slack {
     /// Begins a provider that speaks to Slack.
     pub fn builder() -> SlackBuilder {
         SlackBuilder { base_url: "https://slack.com/api/".into(), transport: None }
+    }
+
+    pub(crate) fn api(&self) -> &Api {
+        &self.api.0
     }
 }
 
@@ -85,19 +90,28 @@ impl SlackBuilder {
 
 fn descriptor() -> Descriptor {
     Descriptor {
-        capabilities: Capabilities { pull: true, push: false, campaigns: false },
+        capabilities: Capabilities { pull: true, push: true, campaigns: false },
         fixed_streams: streams::NAMES,
         settings: config::DESCRIBED,
         page_tokens: PAGE_TOKENS,
         look_back: LOOK_BACK,
         quotas: api::QUOTAS,
         lanes: 4,
+        push: push::LIMITS,
         ..Descriptor::new("slack", "Slack")
     }
 }
 
 fn unknown(stream: &StreamName) -> Error {
     Error::config("slack.pull", format!("there is no stream {:?}; there are {}", stream.as_str(), streams::NAMES.join(", ")))
+}
+
+/// Only messages can be written.
+fn writable(stream: &StreamName, operation: &'static str) -> Result<()> {
+    if stream.as_str() == streams::MESSAGES {
+        return Ok(());
+    }
+    Err(Error::config(operation, format!("the stream {:?} cannot be written; `{}` can", stream.as_str(), streams::MESSAGES)))
 }
 
 #[async_trait]
@@ -131,5 +145,19 @@ impl IntegrationSync for Slack {
             streams::MESSAGES => read::messages(&self.api, &self.people, cx, request).await,
             _ => Err(unknown(&request.stream)),
         }
+    }
+
+    async fn push(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<PushOutcome>> {
+        writable(&batch.stream, "slack.push")?;
+        push::push(&self.api, cx, batch).await
+    }
+
+    async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
+        writable(&batch.stream, "slack.find")?;
+        look::find(&self.api, cx, batch).await
+    }
+
+    fn as_passthrough(&self) -> Option<&dyn Passthrough> {
+        Some(self)
     }
 }

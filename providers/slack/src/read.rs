@@ -133,10 +133,11 @@ pub(crate) async fn messages(api: &SlackApi, people: &People, cx: &SyncContext, 
         channel,
         thread,
         oldest: scan.oldest,
-        latest: scan.latest,
+        latest: Some(scan.latest),
         // a thread's parent leads each of its pages
         limit: if thread.is_some() { limit.max(2) } else { limit },
         cursor: scan.page(),
+        metadata: false,
     };
     let mut read = |body: &Bytes, rows: Rows<'_>| Ok((map::messages(body, &rows, &place)?, rows.next, Bytes::clone(body)));
     let (found, next) = match api.messages(cx, window, settings.commercial, &mut read).await {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sync_core::{Field, FieldKind, Stream};
 
+use crate::draft;
+
 pub(crate) const CHANNELS: &str = "channels";
 pub(crate) const USERS: &str = "users";
 pub(crate) const MESSAGES: &str = "messages";
@@ -90,6 +92,6 @@ pub(crate) fn all() -> Vec<Stream> {
     vec![
         Stream::full(CHANNELS).with_fields(fields(CHANNEL_FIELDS)),
         Stream::full(USERS).with_fields(fields(USER_FIELDS)),
-        Stream::incremental(MESSAGES).with_fields(fields(MESSAGE_FIELDS)),
+        Stream::incremental(MESSAGES).with_fields(fields(MESSAGE_FIELDS)).writable(draft::writable()),
     ]
 }

@@ -141,12 +141,12 @@ fn row(plan: &Plan<'_>, record: &Record, cells: &[Option<&str>], fields: &[Field
 }
 
 /// Whether a cell makes no key: nothing, or blanks alone.
-fn blank(cell: Cell<'_>) -> bool {
+pub(super) fn blank(cell: Cell<'_>) -> bool {
     cell.text().is_none_or(|text| text.trim().is_empty())
 }
 
 /// The JSON text a column starts from.
-fn gather<'c>(input: &'c Input, slots: &[usize], cells: &[Option<&'c str>]) -> Option<Cow<'c, str>> {
+pub(super) fn gather<'c>(input: &'c Input, slots: &[usize], cells: &[Option<&'c str>]) -> Option<Cow<'c, str>> {
     match input {
         Input::Fields(_) => {
             let mut present = slots.iter().filter_map(|slot| cells[*slot]);
@@ -174,7 +174,7 @@ fn gather<'c>(input: &'c Input, slots: &[usize], cells: &[Option<&'c str>]) -> O
 }
 
 /// Runs a column's transforms; an error names the one that failed.
-fn run<'c>(column: &'c CompiledColumn, input: Option<&'c str>) -> Result<Option<Cow<'c, str>>, (&'c str, TransformError)> {
+pub(super) fn run<'c>(column: &'c CompiledColumn, input: Option<&'c str>) -> Result<Option<Cow<'c, str>>, (&'c str, TransformError)> {
     let mut current = input.map(Cow::Borrowed);
     for (name, transform) in &column.steps {
         match transform.apply(Cell::of(current.as_deref())).map_err(|error| (&**name, error))? {
@@ -188,7 +188,7 @@ fn run<'c>(column: &'c CompiledColumn, input: Option<&'c str>) -> Result<Option<
 }
 
 /// A value as a failure quotes it, cut to a length a table can show.
-fn quoted(json: Option<&str>) -> String {
+pub(super) fn quoted(json: Option<&str>) -> String {
     let Some(json) = json else { return "a missing value".into() };
     let text = Cell::of(Some(json)).text().unwrap_or(Cow::Borrowed(json));
     match text.char_indices().nth(QUOTED) {

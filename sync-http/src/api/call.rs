@@ -55,7 +55,7 @@ impl Api {
     pub(super) async fn call<T, F>(&self, caller: &Caller<'_>, request: &Request, mut read: F) -> Result<T>
     where
         T: Send,
-        F: FnMut(Answer) -> Result<T> + Send,
+        F: FnMut(Answer, &Forms) -> Result<T> + Send,
     {
         let (inner, operation) = (&*self.0, request.operation);
         let prepared = request.build(&inner.base_url, &inner.user_agent)?;
@@ -146,7 +146,7 @@ impl Api {
         secrets: &Forms,
         seen: &mut Attempt,
         outcome: &mut CallOutcome,
-        read: &mut (impl FnMut(Answer) -> Result<T> + Send),
+        read: &mut (impl FnMut(Answer, &Forms) -> Result<T> + Send),
     ) -> Result<T, Failure> {
         let operation = request.operation;
         let response = match result {
@@ -161,7 +161,7 @@ impl Api {
         (seen.status, seen.bytes) = (Some(answer.status), answer.body.len());
         (outcome.left, outcome.resets_in) = hint::quota_left(&answer.headers);
         let asked = hint::retry_after(&answer.headers);
-        self.classify(operation, &answer, secrets).and_then(|()| read(answer)).map_err(|error| {
+        self.classify(operation, &answer, secrets).and_then(|()| read(answer, secrets)).map_err(|error| {
             let hint = match error.retry() {
                 Retry::After(Some(wait)) => Some(wait),
                 _ => asked,

@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod observe;
+mod passthrough;
 
 use std::{
     fmt,
@@ -85,13 +86,16 @@ impl Api {
     ///
     /// # Cancellation
     /// As [`send`](Self::send).
-    pub async fn fetch<T, F>(&self, cx: &SyncContext, request: Request, read: F) -> Result<T>
+    pub async fn fetch<T, F>(&self, cx: &SyncContext, request: Request, mut read: F) -> Result<T>
     where
         T: Send,
         F: FnMut(Answer) -> Result<T> + Send,
     {
-        let caller = Caller { workspace: &cx.workspace, connection: Some(&cx.connection), deadline: cx.deadline, services: &*cx.services };
-        self.call(&caller, &request, read).await
+        self.call(&Self::caller(cx), &request, |answer, _| read(answer)).await
+    }
+
+    fn caller(cx: &SyncContext) -> Caller<'_> {
+        Caller { workspace: &cx.workspace, connection: Some(&cx.connection), deadline: cx.deadline, services: &*cx.services }
     }
 
     /// A call of the token endpoint, for an [`OAuthProvider`](sync_core::OAuthProvider): as [`send`](Self::send), but no token is asked
@@ -109,7 +113,7 @@ impl Api {
             deadline: later(call.services.now(), self.0.retry.deadline),
             services: call.services,
         };
-        self.call(&caller, &request, Ok).await
+        self.call(&caller, &request, |answer, _| Ok(answer)).await
     }
 
     /// The provider's name.

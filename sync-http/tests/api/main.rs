@@ -2,6 +2,8 @@
 
 mod leaks;
 mod observe;
+#[cfg(feature = "reqwest")]
+mod passthrough;
 mod send;
 mod shop;
 #[cfg(feature = "reqwest")]

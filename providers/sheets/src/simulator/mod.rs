@@ -8,42 +8,47 @@
 //! sim.set_cell("Staff", 2, 2, "Ada Lovelace");
 //! ```
 
+mod book;
+mod entry;
 mod grid;
+mod mask;
 mod range;
 mod refusal;
+mod route;
+mod schema;
+mod serve;
+mod structure;
+mod values;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
-use sync_core::{ExposeSecret, SecretString};
-use sync_http::Method;
-use sync_testkit::{SimAnswer, SimRequest, Simulator, Window};
+use sync_core::SecretString;
+use sync_testkit::Window;
 
 pub use self::grid::SimCell;
-use self::grid::{Show, Tab};
+use self::{book::Book, grid::Tab};
 use crate::dates::DateKind;
 
-/// One spreadsheet of an account, and the account's token and quota. Everything can be edited while it is being read.
+/// An account with one spreadsheet, and those that are made in it over the API; the account's token and quotas. Everything can be edited
+/// while it is being read and written.
 ///
-/// Methods that name a tab panic when there is none of that name; rows and columns count from 1.
+/// Methods that name a tab mean the first spreadsheet and panic when it has none of that name; rows and columns count from 1.
 #[derive(Debug)]
 pub struct SheetsSim {
-    id: String,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    title: String,
-    time_zone: String,
-    tabs: Vec<Tab>,
+    /// Never empty.
+    books: Vec<Book>,
     token: Token,
     reads: Window,
-    office_file: bool,
+    writes: Window,
+    drive_lag: Duration,
 }
 
 #[derive(Debug)]
@@ -53,22 +58,12 @@ enum Token {
     Revoked,
 }
 
-/// The paths that are served.
-enum Route {
-    Spreadsheet,
-    Values(String),
-    BatchGet,
-}
-
 impl SheetsSim {
-    /// A spreadsheet without tabs, in UTC, readable with any token 60 times a minute.
+    /// A spreadsheet without tabs, in UTC, readable and writable with any token 60 times a minute each. Drive shows changes 3 minutes late.
     pub fn new(spreadsheet_id: impl Into<String>, title: impl Into<String>) -> Self {
-        let reads = Window::new(60, Duration::from_secs(60));
-        let (title, time_zone) = (title.into(), "Etc/GMT".into());
-        Self {
-            id: spreadsheet_id.into(),
-            state: Mutex::new(State { title, time_zone, tabs: Vec::new(), token: Token::Any, reads, office_file: false }),
-        }
+        let minute = Window::new(60, Duration::from_secs(60));
+        let books = vec![Book::new(spreadsheet_id.into(), title.into())];
+        Self { state: Mutex::new(State { books, token: Token::Any, reads: minute, writes: minute, drive_lag: Duration::from_secs(180) }) }
     }
 
     /// Adds a tab of 1000 rows and 26 columns, like a new one of Google's, and fills it from its first row on, as an import of CSV
@@ -80,22 +75,22 @@ impl SheetsSim {
                 new.set(row + 1, column + 1, SimCell::imported(cell.as_ref()));
             }
         }
-        self.state().tabs.push(new);
+        self.change(|book| book.add(new));
     }
 
     /// Adds a tab that holds a chart.
     pub fn add_chart(&self, tab: &str) {
-        self.state().tabs.push(Tab::without_cells(tab, "OBJECT"));
+        self.change(|book| book.add(Tab::without_cells(tab, "OBJECT")));
     }
 
     /// Adds a tab that shows a connected data source.
     pub fn add_data_source(&self, tab: &str) {
-        self.state().tabs.push(Tab::without_cells(tab, "DATA_SOURCE"));
+        self.change(|book| book.add(Tab::without_cells(tab, "DATA_SOURCE")));
     }
 
     /// Sets the spreadsheet's time zone: `Europe/Berlin`, `GMT-07:00`.
     pub fn set_time_zone(&self, name: &str) {
-        self.state().time_zone = name.to_owned();
+        self.change(|book| name.clone_into(&mut book.time_zone));
     }
 
     /// Formats a column by its number format `DATE`, `TIME` or `DATE_TIME`; any other name means none.
@@ -153,7 +148,7 @@ impl SheetsSim {
 
     /// From now on the file is an Excel workbook, as if it had been replaced in Drive.
     pub fn become_office_file(&self) {
-        self.state().office_file = true;
+        self.change(|book| book.office_file = true);
     }
 
     /// From now on only this access token is good.
@@ -166,106 +161,86 @@ impl SheetsSim {
         self.state().token = Token::Revoked;
     }
 
-    /// Sets how many calls a minute are answered; 60 at first.
+    /// Sorts the rows below row `header` by the text of a column, as a person may at any time. Blank cells come last.
+    pub fn sort(&self, tab: &str, header: usize, column: usize) {
+        self.edit(tab, |tab| {
+            let texts = |cells: &Vec<SimCell>| cells.get(column - 1).map(SimCell::text).unwrap_or_default();
+            tab.cells.iter_mut().skip(header).for_each(|cells| {
+                while cells.last() == Some(&SimCell::Blank) {
+                    cells.pop();
+                }
+            });
+            tab.cells[header..].sort_by_key(|cells| (texts(cells).is_empty(), texts(cells)));
+        });
+    }
+
+    /// Inserts a blank row before a row.
+    pub fn insert_row(&self, tab: &str, row: usize) {
+        self.edit(tab, |tab| tab.insert_rows(row - 1, 1));
+    }
+
+    /// Keeps the first rows in view.
+    pub fn freeze_rows(&self, tab: &str, rows: usize) {
+        self.edit(tab, |tab| tab.frozen.0 = rows);
+    }
+
+    /// What stands in a tab: its rows without trailing blank cells, without trailing blank rows.
+    #[must_use]
+    pub fn cells(&self, tab: &str) -> Vec<Vec<SimCell>> {
+        let state = self.state();
+        let tab = state.books[0].tabs.iter().find(|known| known.title == tab).expect("a tab of that name was added");
+        let mut rows = tab.cells.clone();
+        rows.iter_mut().for_each(|cells| {
+            while cells.last() == Some(&SimCell::Blank) {
+                cells.pop();
+            }
+        });
+        while rows.last().is_some_and(Vec::is_empty) {
+            rows.pop();
+        }
+        rows
+    }
+
+    /// How many rows and columns a tab has.
+    #[must_use]
+    pub fn size(&self, tab: &str) -> (usize, usize) {
+        let state = self.state();
+        let tab = state.books[0].tabs.iter().find(|known| known.title == tab).expect("a tab of that name was added");
+        (tab.rows, tab.columns)
+    }
+
+    /// The ids of all spreadsheets, those that were made over the API after the first.
+    #[must_use]
+    pub fn spreadsheet_ids(&self) -> Vec<String> {
+        self.state().books.iter().map(|book| book.id.clone()).collect()
+    }
+
+    /// Sets how many reads a minute are answered; 60 at first.
     pub fn set_reads_per_minute(&self, reads: u32) {
         self.state().reads = Window::new(reads, Duration::from_secs(60));
     }
 
+    /// Sets how many writes a minute are answered; 60 at first.
+    pub fn set_writes_per_minute(&self, writes: u32) {
+        self.state().writes = Window::new(writes, Duration::from_secs(60));
+    }
+
+    /// Sets how late Drive shows the time of a change; 3 minutes at first. Its version is never late.
+    pub fn set_drive_lag(&self, lag: Duration) {
+        self.state().drive_lag = lag;
+    }
+
     fn edit(&self, tab: &str, change: impl FnOnce(&mut Tab)) {
+        self.change(|book| change(book.tabs.iter_mut().find(|known| known.title == tab).expect("a tab of that name was added")));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Book)) {
         let mut state = self.state();
-        change(state.tabs.iter_mut().find(|known| known.title == tab).expect("a tab of that name was added"));
+        change(&mut state.books[0]);
+        state.books[0].changes.touch();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn route(&self, request: &SimRequest) -> Option<(bool, Route)> {
-        let path = request.path.strip_prefix("/v4/spreadsheets/").filter(|_| request.method == Method::GET)?;
-        let (id, rest) = path.split_once('/').map_or((path, None), |(id, rest)| (id, Some(rest)));
-        let route = match rest {
-            None => Route::Spreadsheet,
-            Some("values:batchGet") => Route::BatchGet,
-            Some(rest) => Route::Values(percent_decode_str(rest.strip_prefix("values/")?).decode_utf8().ok()?.into_owned()),
-        };
-        Some((id == self.id, route))
-    }
-}
-
-impl Simulator for SheetsSim {
-    fn operation(&self, request: &SimRequest) -> &'static str {
-        match self.route(request) {
-            Some((_, Route::Spreadsheet)) => "sheets.spreadsheets.get",
-            Some((_, Route::Values(_))) => "sheets.values.get",
-            Some((_, Route::BatchGet)) => "sheets.values.batchGet",
-            None => "sheets.unknown",
-        }
-    }
-
-    fn answer(&self, request: &SimRequest) -> SimAnswer {
-        let mut state = self.state();
-        let Some((known, route)) = self.route(request) else { return refusal::no_such_page() };
-        let welcome = match (&state.token, request.bearer()) {
-            (Token::Any, token) => token.is_some_and(|token| !token.is_empty()),
-            (Token::Only(expected), Some(token)) => expected.expose_secret() == token,
-            _ => false,
-        };
-        if !welcome {
-            return refusal::unauthenticated();
-        }
-        if state.reads.take(request.now, 1).is_err() {
-            return refusal::quota_exceeded();
-        }
-        if !known {
-            return refusal::not_found();
-        }
-        if state.office_file {
-            return refusal::office_file();
-        }
-        let ranges: Vec<&str> = request.query.iter().filter(|(name, _)| name == "ranges").map(|(_, range)| range.as_str()).collect();
-        let body = match route {
-            Route::Spreadsheet => state.spreadsheet(&self.id, &ranges),
-            Route::Values(range) => state.values(&range, show(request)),
-            Route::BatchGet => ranges
-                .iter()
-                .map(|range| state.values(range, show(request)))
-                .collect::<Result<Vec<Value>, String>>()
-                .map(|ranges| json!({"spreadsheetId": self.id, "valueRanges": ranges})),
-        };
-        match body {
-            Ok(body) => SimAnswer::json(200, body),
-            Err(message) => refusal::invalid(&message),
-        }
-    }
-}
-
-impl State {
-    /// With ranges, only the tabs they lie in and their cells. The field mask is not applied: it only leaves things out.
-    fn spreadsheet(&self, id: &str, ranges: &[&str]) -> Result<Value, String> {
-        let mut sheets = Vec::new();
-        for (index, tab) in self.tabs.iter().enumerate().filter(|_| ranges.is_empty()) {
-            sheets.push(json!({"properties": tab.properties(index)}));
-        }
-        for range in ranges {
-            let (tab, area) = range::find(range, &self.tabs)?;
-            let index = self.tabs.iter().position(|known| known.title == tab.title).unwrap_or_default();
-            sheets.push(json!({"properties": tab.properties(index), "data": [tab.grid_data(area)]}));
-        }
-        let properties = json!({"title": self.title, "locale": "en_US", "timeZone": self.time_zone});
-        Ok(json!({"spreadsheetId": id, "properties": properties, "sheets": sheets}))
-    }
-
-    fn values(&self, range: &str, show: Show) -> Result<Value, String> {
-        let (tab, area) = range::find(range, &self.tabs)?;
-        Ok(tab.values(area, show))
-    }
-}
-
-fn show(request: &SimRequest) -> Show {
-    match request.query("valueRenderOption") {
-        Some("UNFORMATTED_VALUE" | "FORMULA") => {
-            Show::Values { dates_as_text: request.query("dateTimeRenderOption") == Some("FORMATTED_STRING") }
-        }
-        _ => Show::Texts,
     }
 }

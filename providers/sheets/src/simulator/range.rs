@@ -17,10 +17,21 @@ struct Corner {
     column: Option<usize>,
 }
 
-/// Finds the tab and the cells of a range, clipped to the tab's grid; the message of the 400 otherwise.
-pub(super) fn find<'t>(text: &str, tabs: &'t [Tab]) -> Result<(&'t Tab, Area), String> {
+/// A range as it was written: its tab and its ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The tab's place among the tabs.
+    pub(super) tab: usize,
+    from: Corner,
+    to: Corner,
+    /// One cell: what is written there may be larger.
+    single: bool,
+}
+
+/// Finds the tab of a range; the message of the 400 otherwise.
+pub(super) fn locate(text: &str, tabs: &[Tab]) -> Result<Place, String> {
     let unknown = || format!("Unable to parse range: {text}");
-    let by_title = |title: &str| tabs.iter().find(|tab| tab.title == title && tab.is_grid()).ok_or_else(unknown);
+    let by_title = |title: &str| tabs.iter().position(|tab| tab.title == title && tab.is_grid()).ok_or_else(unknown);
     let (tab, corners) = if let Some(quoted) = text.strip_prefix('\'') {
         let (title, rest) = unquote(quoted).ok_or_else(unknown)?;
         match rest.strip_prefix('!') {
@@ -32,23 +43,57 @@ pub(super) fn find<'t>(text: &str, tabs: &'t [Tab]) -> Result<(&'t Tab, Area), S
         (by_title(title)?, Some(corners(cells).ok_or_else(unknown)?))
     } else if let Some(corners) = corners(text) {
         // What looks like a cell is one, on the first tab, whatever the tabs are called.
-        (tabs.iter().find(|tab| tab.is_grid()).ok_or_else(unknown)?, Some(corners))
+        (tabs.iter().position(Tab::is_grid).ok_or_else(unknown)?, Some(corners))
     } else {
         (by_title(text)?, None)
     };
-    let Some((from, to)) = corners else {
-        return Ok((tab, Area { rows: (0, tab.rows), columns: (0, tab.columns) }));
-    };
-    let area = Area {
-        rows: (from.row.unwrap_or(0), to.row.map_or(tab.rows, |row| row + 1)),
-        columns: (from.column.unwrap_or(0), to.column.map_or(tab.columns, |column| column + 1)),
-    };
-    if area.rows.0 >= tab.rows || area.columns.0 >= tab.columns {
-        let (rows, columns) = (tab.rows, tab.columns);
-        return Err(format!("Range ({}) exceeds grid limits. Max rows: {rows}, max columns: {columns}", name(tab, area)));
+    let none = Corner { row: None, column: None };
+    let (from, to) = corners.unwrap_or((none, none));
+    Ok(Place { tab, from, to, single: corners.is_some() && !text.rsplit('!').next().unwrap_or_default().contains(':') })
+}
+
+impl Place {
+    /// The cells, clipped to the tab's grid.
+    pub(super) fn area(&self, tab: &Tab) -> Result<Area, String> {
+        let (from, to) = (self.from, self.to);
+        let area = Area {
+            rows: (from.row.unwrap_or(0), to.row.map_or(tab.rows, |row| row + 1)),
+            columns: (from.column.unwrap_or(0), to.column.map_or(tab.columns, |column| column + 1)),
+        };
+        if area.rows.0 >= tab.rows || area.columns.0 >= tab.columns {
+            return Err(exceeds(tab, area));
+        }
+        let clip = |(start, end): (usize, usize), limit: usize| (start, end.min(limit));
+        Ok(Area { rows: clip(area.rows, tab.rows), columns: clip(area.columns, tab.columns) })
     }
-    let clip = |(start, end): (usize, usize), limit: usize| (start, end.min(limit));
-    Ok((tab, Area { rows: clip(area.rows, tab.rows), columns: clip(area.columns, tab.columns) }))
+
+    /// The cells that `rows` × `columns` values would fill, if they may.
+    pub(super) fn target(&self, tab: &Tab, rows: usize, columns: usize) -> Result<Area, String> {
+        let area = self.area(tab)?;
+        let target = Area { rows: (area.rows.0, area.rows.0 + rows.max(1)), columns: (area.columns.0, area.columns.0 + columns.max(1)) };
+        if !self.single {
+            let outside = |what: String| format!("Requested writing within range [{}], but tried writing to {what}", name(tab, area));
+            if self.to.row.is_some_and(|last| target.rows.1 > last + 1) {
+                return Err(outside(format!("row [{}]", area.rows.1 + 1)));
+            }
+            if self.to.column.is_some_and(|last| target.columns.1 > last + 1) {
+                return Err(outside(format!("column [{}]", a1::letters(area.columns.1))));
+            }
+        }
+        if target.rows.1 > tab.rows || target.columns.1 > tab.columns { Err(exceeds(tab, target)) } else { Ok(target) }
+    }
+}
+
+fn exceeds(tab: &Tab, area: Area) -> String {
+    let (rows, columns) = (tab.rows, tab.columns);
+    format!("Range ({}) exceeds grid limits. Max rows: {rows}, max columns: {columns}", name(tab, area))
+}
+
+/// Finds the tab and the cells of a range, clipped to the tab's grid; the message of the 400 otherwise.
+pub(super) fn find<'t>(text: &str, tabs: &'t [Tab]) -> Result<(&'t Tab, Area), String> {
+    let place = locate(text, tabs)?;
+    let tab = &tabs[place.tab];
+    Ok((tab, place.area(tab)?))
 }
 
 /// The range as answers name it: quoted where it has to be.
@@ -78,7 +123,16 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 
 fn corners(text: &str) -> Option<(Corner, Corner)> {
     match text.split_once(':') {
-        Some((from, to)) => Some((corner(from)?, corner(to)?)),
+        Some((from, to)) => {
+            let (from, to) = (corner(from)?, corner(to)?);
+            // The corners may come in any order.
+            let sorted = |one: Option<usize>, other: Option<usize>| match (one, other) {
+                (Some(one), Some(other)) => (Some(one.min(other)), Some(one.max(other))),
+                open => open,
+            };
+            let (rows, columns) = (sorted(from.row, to.row), sorted(from.column, to.column));
+            Some((Corner { row: rows.0, column: columns.0 }, Corner { row: rows.1, column: columns.1 }))
+        }
         // A lone letter or number is no range.
         None => corner(text).filter(|corner| corner.row.is_some() && corner.column.is_some()).map(|corner| (corner, corner)),
     }
@@ -107,6 +161,7 @@ mod tests {
             ("'Movies'!A2:Z99", Ok("Movies!A2:D10")),
             ("'Movies'!A2:C", Ok("Movies!A2:C10")),
             ("Movies!2:3", Ok("Movies!A2:D3")),
+            ("'Movies'!C3:A2", Ok("Movies!A2:C3")),
             ("B2", Ok("Movies!B2:B2")),
             ("'CRM26'!A1:A1", Ok("'CRM26'!A1:A1")),
             ("'Jon''s'!A1:B1", Ok("'Jon''s'!A1:B1")),

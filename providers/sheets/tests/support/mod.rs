@@ -1,4 +1,4 @@
-//! One simulated spreadsheet, its provider, and pulls of whole tabs.
+//! One simulated spreadsheet, its provider, pulls of whole tabs and pushes into them.
 
 #![expect(dead_code, reason = "each test file uses its part")]
 
@@ -7,7 +7,10 @@ use std::sync::Arc;
 use chrono::Utc;
 use provider_sheets::{Sheets, simulator::SheetsSim};
 use serde_json::{Value, json};
-use sync_core::{Error, IntegrationSync, Next, PageToken, Partition, PullPage, PullRequest, RecordFailure, SyncContext};
+use sync_core::{
+    Earlier, Error, Found, IntegrationSync, Marker, Next, Operation, PageToken, Partition, PullPage, PullRequest, PushBatch, PushItem,
+    PushMode, PushOutcome, RecordFailure, SyncContext,
+};
 use sync_testkit::{Simulation, TestServices};
 
 pub(crate) const ID: &str = "1AbC_sheet";
@@ -92,6 +95,68 @@ impl Bench {
                 return Ok(scan);
             }
         }
+    }
+}
+
+/// A record to write.
+pub(crate) fn record(fields: &Value) -> PushItem {
+    let (marker, fields) = (Marker::from("m"), fields.to_string().into());
+    PushItem { marker, id: None, operation: Operation::Upsert, fields, version: None, earlier: Earlier::Never }
+}
+
+/// A record to remove.
+pub(crate) fn removal(id: &str) -> PushItem {
+    let (marker, fields) = (Marker::from("m"), Default::default());
+    PushItem { marker, id: Some(id.into()), operation: Operation::Delete, fields, version: None, earlier: Earlier::Never }
+}
+
+/// An outcome in few words: `created a`, `skipped: …`, `failed: …`.
+pub(crate) fn said(outcome: &PushOutcome) -> String {
+    match outcome {
+        PushOutcome::Accepted { id, effect, .. } => format!("{effect:?} {id}").to_lowercase(),
+        PushOutcome::Unchanged => "unchanged".into(),
+        PushOutcome::Skipped(why) => format!("skipped: {why}"),
+        PushOutcome::Failed(error) => format!("failed: {error}"),
+        PushOutcome::Pending { .. } => "pending".into(),
+        PushOutcome::Unknown => "unknown".into(),
+    }
+}
+
+impl Bench {
+    pub(crate) fn batch(mode: PushMode, key: &[&str], items: Vec<PushItem>) -> PushBatch {
+        let key: Vec<Box<str>> = key.iter().map(|column| Box::from(*column)).collect();
+        PushBatch { stream: "T".into(), key: key.into(), mode, items: items.into() }
+    }
+
+    /// Pushes into `T` by the key column `id`.
+    pub(crate) async fn try_push(&self, settings: Value, mode: PushMode, items: Vec<PushItem>) -> Result<Vec<PushOutcome>, Error> {
+        self.sheets.push(&self.context(settings), &Self::batch(mode, &["id"], items)).await
+    }
+
+    /// Upserts into `T`; what came of it in few words.
+    pub(crate) async fn push(&self, items: Vec<PushItem>) -> Vec<String> {
+        self.push_as(PushMode::Upsert, items).await
+    }
+
+    pub(crate) async fn push_as(&self, mode: PushMode, items: Vec<PushItem>) -> Vec<String> {
+        let outcomes = self.try_push(json!({}), mode, items).await.expect("the batch goes through");
+        outcomes.iter().map(said).collect()
+    }
+
+    pub(crate) async fn find(&self, items: Vec<PushItem>) -> Vec<Found> {
+        self.sheets.find(&self.context(json!({})), &Self::batch(PushMode::Upsert, &["id"], items)).await.expect("it looks")
+    }
+
+    /// The rows of `T` as a person reads them, cells apart by `|`.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let row = |cells: &Vec<provider_sheets::simulator::SimCell>| cells.iter().map(|cell| cell.text()).collect::<Vec<_>>().join("|");
+        self.sim().cells("T").iter().map(row).collect()
+    }
+
+    /// Calls so far of values.batchGet, values.batchUpdate, spreadsheets.batchUpdate and values.append.
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        ["sheets.values.batchGet", "sheets.values.batchUpdate", "sheets.spreadsheets.batchUpdate", "sheets.values.append"]
+            .map(|operation| self.simulation.count(operation))
     }
 }
 

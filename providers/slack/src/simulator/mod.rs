@@ -1,5 +1,5 @@
 //! A Slack workspace in memory that answers like Slack's Web API: its methods by GET and POST, its paging, its refusals with status 200,
-//! its quotas.
+//! its quotas, and posts, updates and deletes by an app of its own.
 //!
 //! ```
 //! use provider_slack::simulator::SlackSim;
@@ -13,6 +13,9 @@
 //! ```
 
 mod answer;
+mod arguments;
+mod chat;
+mod described;
 mod seed;
 mod state;
 
@@ -24,9 +27,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sync_testkit::{SimAnswer, SimRequest, Simulator, Window};
+use sync_testkit::{SimAnswer, SimRequest, Simulated, Simulator, Window};
 
-use self::state::{Channel, State, Token};
+use self::{
+    arguments::Arguments,
+    described::{NOT_SIMULATED, SIMULATED, per_minute},
+    state::{Channel, State, Token},
+};
 use crate::ts::Ts;
 
 /// One workspace with an app in it. Everything can be edited while it is being read.
@@ -39,17 +46,10 @@ pub struct SlackSim {
     state: Mutex<State>,
 }
 
-/// Each method with its tier's calls a minute.
-const METHODS: &[(&str, &str, u32)] = &[
-    ("auth.test", "slack.auth.test", 600),
-    ("conversations.list", "slack.conversations.list", 20),
-    ("conversations.info", "slack.conversations.info", 50),
-    ("conversations.history", "slack.conversations.history", 50),
-    ("conversations.replies", "slack.conversations.replies", 50),
-    ("conversations.join", "slack.conversations.join", 50),
-    ("users.list", "slack.users.list", 20),
-    ("users.info", "slack.users.info", 100),
-];
+/// The method's name, which is its path.
+fn path_of(call: &Simulated) -> &'static str {
+    call.operation.trim_start_matches("slack.")
+}
 
 fn method(request: &SimRequest) -> &str {
     request.path.rsplit('/').next().unwrap_or_default()
@@ -226,16 +226,21 @@ impl SlackSim {
         self.state().page = Some(entries.max(1));
     }
 
-    /// Puts the published quotas in force, one a minute and 15 messages a page for history and replies where the app is `commercial`.
+    /// Puts the published quotas in force: calls by method, posts by channel; one a minute and 15 messages a page for history and replies where the app is `commercial`.
     pub fn enforce_quotas(&self, commercial: bool) {
         let mut state = self.state();
         state.commercial = commercial;
-        let units =
-            |name: &str, tier| if commercial && matches!(name, "conversations.history" | "conversations.replies") { 1 } else { tier };
-        state.quotas = METHODS
-            .iter()
-            .map(|(name, _, tier)| (*name, Window::new(units(name, *tier), Duration::from_secs(60))))
-            .collect::<BTreeMap<_, _>>();
+        let quota = |name: &'static str| Some((name, Window::new(per_minute(name, commercial)?, Duration::from_secs(60))));
+        state.quotas = SIMULATED.iter().filter_map(|call| quota(path_of(call))).collect();
+        state.posts = Some(BTreeMap::new());
+    }
+
+    /// A message as its channel or thread shows it, with its metadata.
+    #[must_use]
+    pub fn message(&self, channel: &str, ts: &str) -> Option<Value> {
+        let (mut state, ts) = (self.state(), Ts::parse(ts)?);
+        let channel = state.channel(channel);
+        channel.messages.contains_key(&ts).then(|| channel.shown(ts, true))
     }
 
     /// How many messages there are.
@@ -258,16 +263,47 @@ impl SlackSim {
 
 impl Simulator for SlackSim {
     fn operation(&self, request: &SimRequest) -> &'static str {
-        METHODS.iter().find(|(name, ..)| *name == method(request)).map_or("slack.unknown", |(_, operation, _)| operation)
+        SIMULATED.iter().find(|call| path_of(call) == method(request)).map_or("slack.unknown", |call| call.operation)
     }
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
         let name = method(request);
         let mut state = self.state();
-        if let Some(wait) = state.quotas.get_mut(name).and_then(|quota| quota.take(request.now, 1).err()) {
+        let arguments = match Arguments::of(request) {
+            Ok(arguments) => arguments,
+            Err(code) => return SimAnswer::json(200, answer::refuse(code)),
+        };
+        if let Err(wait) = take(&mut state, name, &arguments, request.now) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             return SimAnswer::json(429, json!({"ok": false, "error": "ratelimited"})).with_header("retry-after", seconds);
         }
-        SimAnswer::json(200, answer::answer(&mut state, name, request).unwrap_or_else(|refusal| refusal))
+        let mut body = answer::answer(&mut state, name, &arguments, request.now).unwrap_or_else(|refusal| refusal);
+        if let Some(warning) = arguments.warning {
+            answer::warn(&mut body, warning);
+        }
+        let known = !matches!(body["error"].as_str(), Some("not_authed" | "invalid_auth" | "token_revoked"));
+        let answer = SimAnswer::json(200, body);
+        if known { answer.with_header("x-oauth-scopes", state.scopes()) } else { answer }
+    }
+
+    fn simulated(&self) -> &'static [Simulated] {
+        SIMULATED
+    }
+
+    fn not_simulated(&self) -> &'static [&'static str] {
+        NOT_SIMULATED
+    }
+}
+
+/// Takes a call out of its quota; the error is how long to wait.
+fn take(state: &mut State, name: &str, arguments: &Arguments, now: DateTime<Utc>) -> Result<(), Duration> {
+    if let Some(quota) = state.quotas.get_mut(name) {
+        quota.take(now, 1)?;
+    }
+    match (&mut state.posts, arguments.text("channel")) {
+        (Some(posts), Some(channel)) if name == "chat.postMessage" => {
+            posts.entry(channel).or_insert_with(|| Window::new(1, Duration::from_secs(1))).take(now, 1)
+        }
+        _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sync_core::SecretString;
 use sync_testkit::Window;
@@ -26,7 +27,37 @@ pub(super) struct State {
     pub(super) commercial: bool,
     pub(super) page: Option<usize>,
     pub(super) next: Ts,
+    pub(super) app: App,
+    /// One a second for each channel, while quotas are in force.
+    pub(super) posts: Option<BTreeMap<String, Window>>,
 }
+
+/// The app whose token it is.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) id: String,
+    pub(super) bot: String,
+    pub(super) user: String,
+    pub(super) name: String,
+}
+
+/// What the app was granted, less what was taken from it.
+const SCOPES: &[&str] = &[
+    "channels:history",
+    "channels:join",
+    "channels:read",
+    "chat:write",
+    "chat:write.customize",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:read",
+    "mpim:history",
+    "mpim:read",
+    "team:read",
+    "users:read",
+    "users:read.email",
+];
 
 #[derive(Debug)]
 pub(super) enum Token {
@@ -48,7 +79,15 @@ impl State {
             commercial: false,
             page: None,
             next: Ts::from_micros(BEGINNING),
+            app: App { id: "A0SYNCLINE".into(), bot: "B0SYNCLINE".into(), user: "U0SYNCLINE".into(), name: "syncline".into() },
+            posts: None,
         }
+    }
+
+    /// The scopes there are, as headers and refusals list them.
+    pub(super) fn scopes(&self) -> String {
+        let granted: Vec<&str> = SCOPES.iter().copied().filter(|scope| !self.missing_scopes.contains(*scope)).collect();
+        granted.join(",")
     }
 
     pub(super) fn channel(&mut self, id: &str) -> &mut Channel {
@@ -110,7 +149,9 @@ impl Channel {
         message.extend(fields.as_object().expect("a message is an object").clone());
         if let Some(parent) = message.get("thread_ts").and_then(Value::as_str).and_then(Ts::parse) {
             let parent_user = self.messages.get(&parent).expect("the parent was written")["user"].clone();
-            message.insert("parent_user_id".to_owned(), parent_user);
+            if !parent_user.is_null() {
+                message.insert("parent_user_id".to_owned(), parent_user);
+            }
             self.threads.entry(parent).or_default().insert(ts);
         }
         let taken = self.messages.insert(ts, Value::Object(message));
@@ -145,9 +186,29 @@ impl Channel {
         message["reactions"] = reactions.into();
     }
 
-    /// A message as it is answered: a parent knows its thread.
-    pub(super) fn shown(&self, ts: Ts) -> Value {
+    /// The first free `ts` from this moment on, after all that were given in the second that follows it.
+    pub(super) fn free_ts(&self, now: DateTime<Utc>) -> Ts {
+        let now = Ts::of(now);
+        let after = |ts: Ts, micros: i64| Ts::from_micros(ts.micros() + micros);
+        let mut ts = self.messages.range(now..after(now, 1_000_000)).next_back().map_or(now, |(last, _)| after(*last, 1));
+        while self.messages.contains_key(&ts) {
+            ts = after(ts, 1);
+        }
+        ts
+    }
+
+    /// The parent of the thread a message is in or could begin; `None` when there is no such message.
+    pub(super) fn parent_of(&self, ts: Ts) -> Option<Ts> {
+        let message = self.messages.get(&ts)?;
+        Some(message.get("thread_ts").and_then(Value::as_str).and_then(Ts::parse).unwrap_or(ts))
+    }
+
+    /// A message as it is answered: a parent knows its thread; metadata is shown to who asks for it.
+    pub(super) fn shown(&self, ts: Ts, metadata: bool) -> Value {
         let mut message = self.messages[&ts].clone();
+        if let Some(fields) = message.as_object_mut().filter(|_| !metadata) {
+            fields.remove("metadata");
+        }
         if let Some(replies) = self.threads.get(&ts) {
             let users: BTreeSet<&str> = replies.iter().filter_map(|reply| self.messages[reply]["user"].as_str()).collect();
             message["thread_ts"] = ts.to_string().into();

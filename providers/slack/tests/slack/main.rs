@@ -3,6 +3,12 @@
 mod faults;
 mod loopback;
 mod messages;
+mod passthrough;
 mod people;
+mod push;
+mod push_find;
+mod push_lost;
+mod push_model;
+mod simulator;
 mod streams;
 mod support;

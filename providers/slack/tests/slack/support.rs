@@ -5,11 +5,17 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use provider_slack::{Slack, simulator::SlackSim};
 use serde_json::{Value, json};
-use sync_core::{Cursor, Error, IntegrationSync, Next, PageToken, Partition, PullPage, PullRequest, RecordFailure, Result, StreamName};
+use sync_core::{
+    Cursor, Earlier, Error, Found, IntegrationSync, Next, Operation, PageToken, Partition, PullPage, PullRequest, PushBatch, PushItem,
+    PushMode, PushOutcome, RecordFailure, Result, StreamName,
+};
 use sync_testkit::{Simulation, TestServices};
 
 pub(crate) const HISTORY: &str = "slack.conversations.history";
 pub(crate) const REPLIES: &str = "slack.conversations.replies";
+pub(crate) const POST: &str = "slack.chat.postMessage";
+pub(crate) const UPDATE: &str = "slack.chat.update";
+pub(crate) const DELETE: &str = "slack.chat.delete";
 
 /// A provider over a simulation that share one virtual clock.
 pub(crate) struct Bench {
@@ -174,4 +180,60 @@ impl Scan {
 /// A moment of the simulation's year.
 pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an RFC 3339 time")
+}
+
+/// A record to be written.
+pub(crate) fn item(marker: &str, id: Option<&str>, fields: &Value) -> PushItem {
+    PushItem {
+        marker: marker.into(),
+        id: id.map(Into::into),
+        operation: Operation::Upsert,
+        fields: fields.to_string().into(),
+        version: None,
+        earlier: Earlier::Never,
+    }
+}
+
+/// A record to be removed.
+pub(crate) fn removal(id: &str) -> PushItem {
+    PushItem { operation: Operation::Delete, fields: bytes::Bytes::new(), ..item("removal", Some(id), &json!({})) }
+}
+
+pub(crate) fn batch(mode: PushMode, items: Vec<PushItem>) -> PushBatch {
+    PushBatch { stream: "messages".into(), key: [].into(), mode, items: items.into() }
+}
+
+impl Bench {
+    /// Writes one record.
+    pub(crate) async fn push(&self, item: PushItem) -> Result<PushOutcome> {
+        let cx = self.services.context(self.settings.clone());
+        let mut outcomes = self.slack.push(&cx, &batch(PushMode::Upsert, vec![item])).await?;
+        assert_eq!(outcomes.len(), 1, "one outcome per item");
+        Ok(outcomes.remove(0))
+    }
+
+    /// Writes one record, which has to be accepted; answers its id.
+    pub(crate) async fn written(&self, item: PushItem) -> String {
+        match self.push(item).await.expect("no error of the account") {
+            PushOutcome::Accepted { id, .. } => id.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Looks for one record.
+    pub(crate) async fn find(&self, item: PushItem) -> Result<Found> {
+        let cx = self.services.context(self.settings.clone());
+        let mut found = self.slack.find(&cx, &batch(PushMode::Upsert, vec![item])).await?;
+        assert_eq!(found.len(), 1, "one answer per item");
+        Ok(found.remove(0))
+    }
+
+    /// The messages of the app in `C1` by their ids.
+    pub(crate) fn posted(&self) -> BTreeMap<String, Value> {
+        let messages = self.sim().keys().into_iter().filter_map(|key| {
+            let message = self.sim().message("C1", key.strip_prefix("C1/")?)?;
+            (message["bot_id"] == "B0SYNCLINE").then_some((key, message))
+        });
+        messages.collect()
+    }
 }

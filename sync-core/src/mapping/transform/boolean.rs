@@ -10,7 +10,8 @@ use crate::{Error, FieldKind, Result, mapping::Cell};
 pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
     transforms.register("boolean", |options| {
         let mut boolean: Boolean = transform_options("boolean", options)?;
-        for words in [&mut boolean.yes, &mut boolean.no] {
+        for (words, said) in [(&mut boolean.yes, &mut boolean.says.1), (&mut boolean.no, &mut boolean.says.0)] {
+            *said = words.iter().find(|word| !word.trim().is_empty()).cloned();
             for word in words {
                 *word = word.trim().to_lowercase().into();
             }
@@ -32,12 +33,15 @@ struct Boolean {
     /// Words for false, in place of `false no n 0 off`.
     #[serde(rename = "false")]
     no: Vec<Box<str>>,
+    /// The words a push sends for false and true, as they were given.
+    #[serde(skip)]
+    says: (Option<Box<str>>, Option<Box<str>>),
 }
 
 impl Default for Boolean {
     fn default() -> Self {
         let words = |words: [&str; 5]| words.map(Into::into).into();
-        Self { yes: words(["true", "yes", "y", "1", "on"]), no: words(["false", "no", "n", "0", "off"]) }
+        Self { yes: words(["true", "yes", "y", "1", "on"]), no: words(["false", "no", "n", "0", "off"]), says: (None, None) }
     }
 }
 
@@ -61,6 +65,19 @@ impl Transform for Boolean {
         }
     }
 
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        // Databases without booleans hand over 0 and 1.
+        let (json, said) = match cell.json() {
+            Some("true" | "1") => ("true", &self.says.1),
+            Some("false" | "0") => ("false", &self.says.0),
+            _ => return Err(TransformError::new("is neither true nor false")),
+        };
+        Ok(match said.as_deref().filter(|word| *word != json) {
+            Some(word) => Made::text(word),
+            None => Made::Json(json.into()),
+        })
+    }
+
     fn kind(&self, _: Option<FieldKind>) -> Option<FieldKind> {
         Some(FieldKind::Boolean)
     }
@@ -70,7 +87,7 @@ impl Transform for Boolean {
 mod tests {
     use serde_json::json;
 
-    use crate::mapping::transform::tests::{case, problem, refused};
+    use crate::mapping::transform::tests::{back, case, problem, refused, stuck};
 
     #[test]
     fn words_and_json_booleans_are_read_whatever_their_case() {
@@ -97,5 +114,26 @@ mod tests {
         case("boolean", &options, Some(r#"" ""#), Some("false"));
         refused("boolean", &options, r#""yes""#);
         assert!(problem("boolean", &json!({ "true": ["x"], "false": ["X"] })).contains("both true and false"));
+    }
+
+    #[test]
+    fn first_word_that_was_given_goes_back_as_it_was_written() {
+        let own = json!({ "true": ["Ja", "J"], "false": ["", "Nein"] });
+        for (options, value, sent) in [
+            (&json!(null), "true", "true"),
+            (&json!(null), "false", "false"),
+            (&json!(null), "1", "true"),
+            (&own, "true", r#""Ja""#),
+            (&own, "false", r#""Nein""#),
+            (&own, "0", r#""Nein""#),
+            (&json!({ "true": ["x"] }), "true", r#""x""#),
+            (&json!({ "true": ["x"] }), "false", "false"),
+            (&json!({ "true": [] }), "true", "true"),
+        ] {
+            back("boolean", options, value, sent);
+        }
+        for value in [r#""Ja""#, "2", r#""""#, "[]"] {
+            stuck("boolean", &own, value);
+        }
     }
 }

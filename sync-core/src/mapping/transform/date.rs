@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::{Made, Transform, TransformError, Transforms, date_format::Format, transform_options};
+use super::{
+    Made, Transform, TransformError, Transforms,
+    date_format::{Format, iso},
+    transform_options,
+};
 use crate::{Error, FieldKind, Result, mapping::Cell};
 
 pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
@@ -153,11 +157,27 @@ impl Transform for Date {
         match (self.to, moment) {
             (To::Auto | To::Timestamp, Moment::Instant(instant)) => self.timestamp(instant),
             (To::Auto | To::Timestamp, Moment::Local(local)) => self.timestamp(self.instant(local)?),
-            (To::Timestamp, Moment::Day(day)) => self.timestamp(self.instant(day.and_time(chrono::NaiveTime::MIN))?),
+            (To::Timestamp, Moment::Day(day)) => self.timestamp(self.instant(day.and_time(NaiveTime::MIN))?),
             (To::Date, Moment::Instant(instant)) => Self::day(instant.with_timezone(&self.zone).date_naive()),
             (To::Date, Moment::Local(local)) => Self::day(local.date()),
             (To::Auto | To::Date, Moment::Day(day)) => Self::day(day),
         }
+    }
+
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        let text = cell.text().unwrap_or_default();
+        let Some(moment) = iso(text.trim()) else {
+            return Err(TransformError::new("is neither a day (YYYY-MM-DD) nor a time (RFC 3339)"));
+        };
+        let Some(first) = self.formats.first() else { return Ok(Made::Unchanged) };
+        // A column of a database that knows no zones holds what `apply` wrote: the time in UTC.
+        let instant = match moment {
+            Moment::Day(day) => return first.write_day(day, || Ok(self.instant(day.and_time(NaiveTime::MIN))?.with_timezone(&self.zone))),
+            Moment::Instant(instant) => instant,
+            Moment::Local(local) => local.and_utc(),
+        };
+        in_range(instant.year())?;
+        first.write(instant.with_timezone(&self.zone))
     }
 
     fn kind(&self, _: Option<FieldKind>) -> Option<FieldKind> {

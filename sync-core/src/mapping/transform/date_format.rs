@@ -1,11 +1,14 @@
 //! The ways a date is written.
 
+use std::fmt::{Display, Write as _};
+
 use chrono::{
-    DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc,
+    DateTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, SecondsFormat, TimeDelta, Utc,
     format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
 };
+use chrono_tz::Tz;
 
-use super::{date::Moment, exact::Exact};
+use super::{Made, TransformError, date::Moment, exact::Exact};
 use crate::FieldKind;
 
 /// One way.
@@ -108,9 +111,50 @@ impl Format {
             }
         }
     }
+
+    /// Writes a time as the clock of its zone shows it. What the format cannot hold is left out.
+    pub(super) fn write(&self, time: DateTime<Tz>) -> Result<Made, TransformError> {
+        match self {
+            // Local mean times, from before there were zones, have offsets with seconds, which nobody can write.
+            Self::Iso if time.offset().fix().local_minus_utc() % 60 != 0 => {
+                Ok(Made::text(&time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+            }
+            Self::Iso => Ok(Made::text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+            Self::Serial => Ok(Made::Json(days(time.naive_local()))),
+            Self::Epoch => Ok(Made::Json(units(time.timestamp_micros(), 6))),
+            Self::EpochMillis => Ok(Made::Json(units(time.timestamp_micros(), 3))),
+            Self::Pattern { items, holds: Holds::Instant, .. } => self.formatted(time.format_with_items(items.iter())),
+            Self::Pattern { items, holds: Holds::Local, .. } => self.formatted(time.naive_local().format_with_items(items.iter())),
+            Self::Pattern { items, holds: Holds::Day, .. } => self.formatted(time.date_naive().format_with_items(items.iter())),
+        }
+    }
+
+    /// Writes a day; `midnight` is its beginning, for formats that hold an instant.
+    pub(super) fn write_day(
+        &self,
+        day: NaiveDate,
+        midnight: impl FnOnce() -> Result<DateTime<Tz>, TransformError>,
+    ) -> Result<Made, TransformError> {
+        let begins = day.and_time(NaiveTime::MIN);
+        match self {
+            Self::Iso => Ok(Made::text(&day.format("%Y-%m-%d").to_string())),
+            Self::Serial => Ok(Made::Json(days(begins))),
+            Self::Pattern { items, holds: Holds::Day, .. } => self.formatted(day.format_with_items(items.iter())),
+            Self::Pattern { items, holds: Holds::Local, .. } => self.formatted(begins.format_with_items(items.iter())),
+            Self::Epoch | Self::EpochMillis | Self::Pattern { holds: Holds::Instant, .. } => self.write(midnight()?),
+        }
+    }
+
+    fn formatted(&self, written: impl Display) -> Result<Made, TransformError> {
+        let mut text = String::new();
+        match write!(text, "{written}") {
+            Ok(()) => Ok(Made::text(&text)),
+            Err(_) => Err(TransformError::new(format!("cannot be written as {}, a pattern that is for reading alone", self.name()))),
+        }
+    }
 }
 
-fn iso(text: &str) -> Option<Moment> {
+pub(super) fn iso(text: &str) -> Option<Moment> {
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(Moment::Day(day));
     }
@@ -149,4 +193,28 @@ fn epoch(text: &str, places: usize) -> Option<Moment> {
     let micros = if exact.negative { -micros - i64::from(finer) } else { micros };
     let instant = DateTime::<Utc>::from_timestamp_micros(micros)?;
     instant.checked_add_signed(TimeDelta::nanoseconds(finer.into())).map(Moment::Instant)
+}
+
+/// The opposite of [`serial`]. A sheet keeps a binary fraction of about these many digits.
+fn days(local: NaiveDateTime) -> String {
+    const DAY: u128 = 86_400_000_000;
+    const DIGITS: u32 = 11;
+    let start = NaiveDate::from_ymd_opt(1899, 12, 30).unwrap_or_default().and_time(NaiveTime::MIN);
+    let micros = local.signed_duration_since(start).num_microseconds().unwrap_or(i64::MAX);
+    let (whole, rest) = (u128::from(micros.unsigned_abs()) / DAY, u128::from(micros.unsigned_abs()) % DAY);
+    let fraction = (rest * 10u128.pow(DIGITS) + DAY / 2) / DAY;
+    decimal(micros < 0, whole, fraction, DIGITS as usize)
+}
+
+/// The opposite of [`epoch`].
+fn units(micros: i64, places: usize) -> String {
+    let (one, amount) = (10u128.pow(places as u32), u128::from(micros.unsigned_abs()));
+    decimal(micros < 0, amount / one, amount % one, places)
+}
+
+fn decimal(negative: bool, whole: u128, fraction: u128, places: usize) -> String {
+    let sign = if negative { "-" } else { "" };
+    let fraction = format!("{fraction:0>places$}");
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }

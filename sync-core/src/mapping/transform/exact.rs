@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::Made;
+
 /// Which character parts whole and fraction in a source's texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) enum Point {
@@ -103,6 +105,29 @@ impl Exact {
         let sign = if self.negative { "-" } else { "" };
         let point = if self.fraction.is_empty() { "" } else { "." };
         format!("{sign}{}{point}{}", self.whole, self.fraction)
+    }
+
+    /// The same amount, whatever zeros it was written with.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let digits = |number: &Self| (number.whole.clone(), number.fraction.trim_end_matches('0').to_owned());
+        let zero = self.whole == "0" && self.fraction.bytes().all(|digit| digit == b'0');
+        digits(self) == digits(other) && (zero || self.negative == other.negative)
+    }
+
+    /// The number by 10^`places`; `None` unless it is whole.
+    pub(super) fn unscaled(&self, places: usize) -> Option<Self> {
+        let digits = format!("{:0>width$}", self.whole, width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        let is_whole = self.fraction.bytes().all(|digit| digit == b'0');
+        is_whole.then(|| Self::new(self.negative, whole, fraction.trim_end_matches('0')))
+    }
+
+    /// As a JSON number where texts of the source have a point, otherwise as a text with a comma.
+    pub(super) fn sent(&self, point: Point) -> Made {
+        match point {
+            Point::Dot => Made::Json(self.json()),
+            Point::Comma => Made::text(&self.json().replace('.', ",")),
+        }
     }
 
     /// The number times 10^`places`, when that is a whole number of 64 bits.

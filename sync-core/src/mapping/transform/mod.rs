@@ -5,6 +5,7 @@ mod date;
 mod date_format;
 mod exact;
 mod number;
+mod same;
 mod table;
 mod text;
 
@@ -13,6 +14,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(super) use self::same::same;
 use super::{Cell, Step};
 use crate::{Error, FieldKind, Result};
 
@@ -64,6 +66,25 @@ pub trait Transform: fmt::Debug + Send + Sync {
     /// When there is a value and it cannot be read; what becomes of the row is the column's choice.
     fn apply(&self, cell: Cell<'_>) -> Result<Made, TransformError>;
 
+    /// Turns one of its results back into what it is read from: what a push sends. Whatever is answered is proved before it leaves, by
+    /// [`apply`](Self::apply) giving the result again; a transform that only tidies therefore needs none of its own. Absent and null
+    /// cells do not come here.
+    ///
+    /// # Errors
+    /// When no value would be read as this one; the row then fails.
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        let _ = cell;
+        Ok(Made::Unchanged)
+    }
+
+    /// Checks, before the first row, that results can be turned back at all.
+    ///
+    /// # Errors
+    /// When they cannot; the text follows the transform's name: `makes "active" of both "A" and "a"`.
+    fn check_back(&self) -> Result<(), TransformError> {
+        Ok(())
+    }
+
     /// The type its results have, where that is known before reading; `input` is the type of what comes in.
     fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
         input
@@ -92,21 +113,24 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 /// # Ok::<(), sync_core::Error>(())
 /// ```
 ///
-/// | name | makes | options |
-/// |---|---|---|
-/// | `trim`, `lower`, `upper` | a text without blanks at its ends, in lower or upper case; other values pass | |
-/// | `text` | a text of any value's digits | |
-/// | `number` | a JSON number with all its digits | `decimal` (`.` or `,`) |
-/// | `currency` | whole micros, exact | `decimal`, `symbols` (only these are accepted) |
-/// | `boolean` | true or false | `true`, `false` (lists of words) |
-/// | `date` | `YYYY-MM-DD`, or RFC 3339 in UTC with microseconds | `format`, `formats`, `zone`, `strict`, `to`, `truncate` |
-/// | `map` | what a table says | `table`, `default`, `keep` |
-/// | `default` | a value where there is none | the value, or `value` and `when` |
+/// | name | makes | options | a push sends |
+/// |---|---|---|---|
+/// | `trim`, `lower`, `upper` | a text without blanks at its ends, in lower or upper case; other values pass | | the value as it is |
+/// | `text` | a text of any value's digits | | the text |
+/// | `number` | a JSON number with all its digits | `decimal` (`.` or `,`) | its digits: a number, with `,` a text |
+/// | `currency` | whole micros, exact | `decimal`, `symbols` (only these are accepted) | the amount without symbol: a number, with `,` a text |
+/// | `boolean` | true or false | `true`, `false` (lists of words) | the first word of a list that was given, otherwise true or false |
+/// | `date` | `YYYY-MM-DD`, or RFC 3339 in UTC with microseconds | `format`, `formats`, `zone`, `strict`, `to`, `truncate` | the first format, as the clock shows it in `zone` |
+/// | `map` | what a table says | `table`, `default`, `keep` | the table's word for it |
+/// | `default` | a value where there is none | the value, or `value` and `when` | the value as it is |
 ///
 /// Formats of `date` are `iso` (the default), `serial` (Google Sheets and Excel), `epoch`, `epoch_ms` and chrono patterns such as `%d.%m.%Y`;
 /// only those named are tried. A time that names no zone is one of `zone` (UTC); if the clock shows it twice it is the earlier
 /// one, if the clock skips it, it moves on by what is skipped; `strict` refuses both. `number`, `currency`, `boolean` and `date` make
 /// null of empty texts.
+///
+/// A push fails the row whose value would be read as another one: `ABC` under `lower`, a time with seconds under a format without
+/// them, what two words of a `map` stand for. A day is sent at midnight where the format has a time.
 #[derive(Clone)]
 pub struct Transforms(BTreeMap<Box<str>, Factory>);
 

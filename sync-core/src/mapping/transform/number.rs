@@ -39,6 +39,12 @@ impl Transform for Number {
         }
     }
 
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        // Some databases hand numbers over as text.
+        let exact = cell.text().and_then(|text| Exact::plain(&text)).ok_or_else(|| TransformError::new("is not a number"))?;
+        Ok(exact.sent(self.decimal))
+    }
+
     fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
         if input == Some(FieldKind::Integer) { input } else { Some(FieldKind::Number) }
     }
@@ -64,6 +70,11 @@ impl Transform for Currency {
             Err(Unscaled::TooFine) => Err(TransformError::new("has digits finer than a millionth, which would be lost")),
             Err(Unscaled::TooLarge) => Err(TransformError::new("is too large for an amount in micros (64 bits)")),
         }
+    }
+
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        let micros = cell.text().and_then(|text| Exact::plain(&text)?.unscaled(6));
+        Ok(micros.ok_or_else(|| TransformError::new("is not a whole number of micros"))?.sent(self.decimal))
     }
 
     fn kind(&self, _: Option<FieldKind>) -> Option<FieldKind> {
@@ -135,7 +146,7 @@ fn not_written(what: &str, point: Point) -> TransformError {
 mod tests {
     use serde_json::json;
 
-    use crate::mapping::transform::tests::{case, refused};
+    use crate::mapping::transform::tests::{back, case, refused, stuck};
 
     #[test]
     fn amounts_become_exact_micros() {
@@ -224,6 +235,34 @@ mod tests {
                 "refused" => refused("number", options, input),
                 number => case("number", options, Some(input), Some(number)),
             }
+        }
+    }
+
+    #[test]
+    fn plain_digits_go_back_with_the_decimal_sign_of_the_source() {
+        let point = json!({});
+        let comma = json!({ "decimal": "," });
+        for (name, options, value, sent) in [
+            ("number", &point, "1234.50", "1234.50"),
+            ("number", &point, "-0.10", "-0.10"),
+            ("number", &point, "1e3", "1000"),
+            ("number", &point, r#""12""#, "12"),
+            ("number", &point, "123456789012345678901234567890.1", "123456789012345678901234567890.1"),
+            ("number", &comma, "1234.50", r#""1234,50""#),
+            ("number", &comma, "-7", r#""-7""#),
+            ("currency", &point, "1234560000", "1234.56"),
+            ("currency", &point, "-1", "-0.000001"),
+            ("currency", &point, "0", "0"),
+            ("currency", &point, "5000000", "5"),
+            ("currency", &point, "9223372036854775807", "9223372036854.775807"),
+            ("currency", &comma, "-12300000", r#""-12,3""#),
+            ("currency", &json!({ "symbols": ["€"] }), "12300000", "12.3"),
+        ] {
+            back(name, options, value, sent);
+        }
+        for (name, value) in [("number", r#""much""#), ("number", "true"), ("currency", "1.5"), ("currency", r#""$5""#), ("currency", "[]")]
+        {
+            stuck(name, &point, value);
         }
     }
 }

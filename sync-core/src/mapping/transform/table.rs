@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Made, Transform, TransformError, Transforms, transform_options};
+use super::{Made, Transform, TransformError, Transforms, same, transform_options};
 use crate::{Error, FieldKind, Result, mapping::Cell};
 
 pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
@@ -14,7 +14,7 @@ pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
         match (map.table.is_empty(), map.keep && map.default.is_some()) {
             (true, _) => Err(Error::config("transform", "map: the option `table` is missing or empty")),
             (_, true) => Err(Error::config("transform", "map: `keep` and `default` exclude each other")),
-            _ => Ok(Arc::new(map)),
+            _ => Ok(Arc::new(map.inverted())),
         }
     })?;
     transforms.register("default", |options| Ok(Arc::new(Fallback::new(options)?)))
@@ -30,6 +30,18 @@ struct Map {
     default: Option<Value>,
     /// Lets values pass that are not in the table.
     keep: bool,
+    /// By the JSON text of what the table makes, the words it makes it of.
+    #[serde(skip)]
+    inverse: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
+
+impl Map {
+    fn inverted(mut self) -> Self {
+        for (word, value) in &self.table {
+            self.inverse.entry(value.to_string().into()).or_default().push(word.clone());
+        }
+        self
+    }
 }
 
 impl Transform for Map {
@@ -49,6 +61,26 @@ impl Transform for Map {
                 Err(TransformError::new(format!("is not in the table ({known}{more})")))
             }
         }
+    }
+
+    fn back(&self, cell: Cell<'_>) -> Result<Made, TransformError> {
+        let Some(json) = cell.json() else { return Ok(Made::Unchanged) };
+        let alike = || self.inverse.iter().find(|(made, _)| same(json, made)).map(|(_, words)| words);
+        match self.inverse.get(json).or_else(alike) {
+            Some(words) => Ok(Made::text(&words[0])),
+            None if self.keep || cell == Cell::Empty => Ok(Made::Unchanged),
+            None => Err(TransformError::new("is not what the table makes of any word")),
+        }
+    }
+
+    fn check_back(&self) -> Result<(), TransformError> {
+        let several = self.inverse.iter().filter(|(made, words)| words.len() > 1 && ***made != *"null");
+        let several = several.map(|(made, words)| {
+            let words = words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>();
+            format!("makes {made} of {}", words.join(" and "))
+        });
+        let several = several.collect::<Vec<_>>().join(", ");
+        if several.is_empty() { Ok(()) } else { Err(TransformError::new(several)) }
     }
 
     fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
@@ -119,7 +151,7 @@ impl Transform for Fallback {
 mod tests {
     use serde_json::json;
 
-    use crate::mapping::transform::tests::{case, problem, refused};
+    use crate::mapping::transform::tests::{back, built, case, problem, refused, stuck};
 
     #[test]
     fn table_maps_texts_numbers_and_booleans_by_their_text() {
@@ -146,5 +178,26 @@ mod tests {
         case("default", &present, Some("null"), Some("0"));
         assert!(problem("default", &json!(null)).contains("needs the value"));
         assert!(problem("default", &json!(0.1)).contains("as text"));
+    }
+
+    #[test]
+    fn word_of_the_table_goes_back_for_what_it_makes() {
+        let options = json!({ "table": { "A": "active", "1": 10, "": "none", "N": null } });
+        for (value, sent) in [(r#""active""#, r#""A""#), ("10", r#""1""#), ("10.0", r#""1""#), (r#""none""#, r#""""#)] {
+            back("map", &options, value, sent);
+        }
+        stuck("map", &options, r#""gone""#);
+        stuck("map", &json!({ "table": { "A": 1 }, "default": 0 }), "0");
+        back("map", &json!({ "table": { "A": 1 }, "default": 1 }), "1", r#""A""#);
+        back("map", &json!({ "table": { "A": 1 }, "keep": true }), r#""B""#, r#""B""#);
+        back("default", &json!("open"), r#""open""#, r#""open""#);
+    }
+
+    #[test]
+    fn table_with_two_words_for_one_value_does_not_go_back() {
+        let twice = built("map", &json!({ "table": { "A": "active", "a": "active", "X": 1, "Y": 1, "n": null, "m": null, "Z": 2 } }));
+        let error = twice.check_back().expect_err("two words").to_string();
+        assert_eq!(error, r#"makes "active" of "A" and "a", makes 1 of "X" and "Y""#);
+        built("map", &json!({ "table": { "A": 1, "B": 2 } })).check_back().expect("one word each");
     }
 }

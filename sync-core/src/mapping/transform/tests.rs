@@ -5,15 +5,37 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn apply(name: &str, options: &Value, input: Option<&str>) -> Result<Option<String>, TransformError> {
+pub(super) fn built(name: &str, options: &Value) -> Arc<dyn Transform> {
     let step = Step { name: name.into(), options: options.clone() };
-    let transform = Transforms::default().build(&step).unwrap_or_else(|error| panic!("{error}"));
-    Ok(match transform.apply(Cell::of(input))? {
+    Transforms::default().build(&step).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn text_of(made: Made, input: Option<&str>) -> Option<String> {
+    match made {
         Made::Unchanged => input.map(str::to_owned),
         Made::Absent => None,
         Made::Null => Some("null".into()),
         Made::Json(json) => Some(json),
-    })
+    }
+}
+
+fn apply(name: &str, options: &Value, input: Option<&str>) -> Result<Option<String>, TransformError> {
+    built(name, options).apply(Cell::of(input)).map(|made| text_of(made, input))
+}
+
+/// For `value` a push sends `sent`, and that is read as `value` again.
+pub(super) fn back(name: &str, options: &Value, value: &str, sent: &str) {
+    let made = built(name, options).back(Cell::of(Some(value))).unwrap_or_else(|error| panic!("{name} {options} of {value:?}: it {error}"));
+    assert_eq!(text_of(made, Some(value)).as_deref(), Some(sent), "{name} {options} of {value:?}");
+    let again = apply(name, options, Some(sent)).unwrap_or_else(|error| panic!("{name} {options} of {sent:?}: it {error}"));
+    assert!(again.as_deref().is_some_and(|again| same(value, again)), "{name} {options}: {value} goes as {sent} and comes as {again:?}");
+}
+
+/// For `value` there is nothing to send.
+pub(super) fn stuck(name: &str, options: &Value, value: &str) {
+    if let Ok(made) = built(name, options).back(Cell::of(Some(value))) {
+        panic!("{name} {options} sends {made:?} for {value}");
+    }
 }
 
 /// `input` becomes `expected`, both JSON texts.
@@ -119,6 +141,11 @@ proptest! {
                 prop_assert_eq!(&made, &apply(name, &options(), Some(&input)));
                 if let Ok(Some(json)) = made {
                     prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(&json).is_ok(), "{} made {}", name, json);
+                    // And whatever goes back is one, too.
+                    let sent = built(name, &options()).back(Cell::of(Some(&json))).map(|made| text_of(made, Some(&json)));
+                    if let Ok(Some(sent)) = sent {
+                        prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(&sent).is_ok(), "{} sends {}", name, sent);
+                    }
                 }
             }
         }

@@ -14,9 +14,9 @@ use serde_json::{Value, json, value::RawValue};
 use syncline::{
     ErrorKind,
     core::{
-        Account, Capabilities, Cursor, Descriptor, Error, Field, FieldKind, Found, IntegrationSync, Next, Operation, PageToken, Partitions,
-        PullPage, PullRequest, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Quota, RecordBatch, RecordFailure, RecordId, Result,
-        Retry, Stream, StreamName, SyncContext, Writes, async_trait,
+        Account, Capabilities, Cursor, Delivery, Descriptor, Error, Field, FieldKind, Found, IntegrationSync, Next, Operation, PageToken,
+        Partitions, PullPage, PullRequest, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Quota, RecordBatch, RecordFailure,
+        RecordId, Result, Retry, Stream, StreamName, SyncContext, Writes, async_trait,
     },
     http::{Answer, Api, Auth, HttpTransport, Request, classify_status, segment},
     testkit::{SimAnswer, SimRequest, Simulator},
@@ -153,7 +153,7 @@ impl IntegrationSync for Library {
         }
         let mut outcomes = Vec::new();
         for item in batch.items.iter() {
-            outcomes.push(self.write(cx, batch.mode, item).await.unwrap_or_else(PushOutcome::of));
+            outcomes.push(self.write(cx, batch.mode, item).await.map_err(unread).unwrap_or_else(PushOutcome::of));
         }
         Ok(outcomes)
     }
@@ -204,7 +204,11 @@ impl Library {
         struct Marked {
             books: Vec<Value>,
         }
-        let call = Request::get("library.marked", "marked").query("marker", &item.marker);
+        // A delete is looked for by what it is to remove.
+        let call = match (item.operation, &item.id) {
+            (Operation::Delete, Some(id)) => Request::get("library.marked", "marked").query("isbn", id),
+            _ => Request::get("library.marked", "marked").query("marker", &item.marker),
+        };
         let marked: Marked = self.api.fetch(cx, call, |answer| answer.json("library.marked")).await?;
         let isbn = |book: &Value| RecordId::from(book["isbn"].as_str().unwrap_or_default());
         Ok(match &marked.books[..] {
@@ -213,6 +217,11 @@ impl Library {
             several => Found::Several(u32::try_from(several.len()).unwrap_or(u32::MAX)),
         })
     }
+}
+
+/// A write was answered, but nobody can read with what: it may have been made.
+fn unread(error: Error) -> Error {
+    if error.kind() == ErrorKind::Decode { error.with_delivery(Delivery::Unknown) } else { error }
 }
 
 fn fields(item: &PushItem) -> Result<Value> {
@@ -320,7 +329,8 @@ impl Simulator for Desk {
         match (operation, at) {
             ("library.card", _) => SimAnswer::json(200, json!({ "number": "7", "holder": "Ada" })),
             ("library.marked", _) => {
-                let marked: Vec<_> = books.iter().filter(|book| book["marker"].as_str() == request.query("marker")).collect();
+                let is = |book: &Value, name: &str| request.query(name).is_none_or(|wanted| book[name] == wanted);
+                let marked: Vec<_> = books.iter().filter(|book| is(book, "marker") && is(book, "isbn")).collect();
                 SimAnswer::json(200, json!({ "books": marked }))
             }
             ("library.change" | "library.remove", None) => fault("BOOK_GONE"),

@@ -80,7 +80,7 @@ impl Simulator for Depot {
     fn operation(&self, request: &SimRequest) -> &'static str {
         match (request.method.as_str(), request.path.as_str()) {
             (_, "/account") => "depot.account",
-            ("GET", "/items") if request.query("marker").is_some() || request.query("name").is_some() => "depot.items.find",
+            ("GET", "/items") if ["marker", "name", "id"].iter().any(|name| request.query(name).is_some()) => "depot.items.find",
             ("GET", "/items") => "depot.items.list",
             ("POST", "/items") => "depot.items.create",
             ("PUT", _) => "depot.items.put",
@@ -101,7 +101,9 @@ impl Simulator for Depot {
             ("depot.items.list", _) => self.list(request),
             ("depot.items.find", _) => {
                 let wanted = |item: &&Map<String, Value>| {
-                    ["marker", "name"].iter().all(|name| request.query(name).is_none_or(|text| item.get(*name).is_some_and(|value| value == text)))
+                    ["marker", "name", "id"]
+                        .iter()
+                        .all(|name| request.query(name).is_none_or(|text| item.get(*name).is_some_and(|value| value == text)))
                 };
                 let shelves = self.shelves();
                 let items: Vec<_> = shelves.items.iter().filter(|item| !item.contains_key("deleted")).filter(wanted).collect();

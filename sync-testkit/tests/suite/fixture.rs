@@ -42,7 +42,9 @@ impl ServiceSide for Door {
     fn records(&self) -> BTreeMap<String, String> {
         let shelves = self.0.sim().shelves();
         let there = shelves.items.iter().filter(|item| !item.contains_key("deleted"));
-        there.map(|item| (item.get("id").map_or("unreadable", |id| id.as_str().unwrap_or_default()).to_owned(), content(item).to_string())).collect()
+        there
+            .map(|item| (item.get("id").map_or("unreadable", |id| id.as_str().unwrap_or_default()).to_owned(), content(item).to_string()))
+            .collect()
     }
 
     fn add(&self) -> Option<String> {
@@ -106,6 +108,8 @@ impl ProviderFixture for Fixture {
             deletes: self.style != Style::Blind,
             finds: self.style != Style::Blind,
             writes: vec![if keyed { "depot.items.put" } else { "depot.items.create" }],
+            changes: vec!["depot.items.put"],
+            removes: vec!["depot.items.delete"],
             looks: vec!["depot.items.find"],
             ..PushSubject::new("items", good)
         };

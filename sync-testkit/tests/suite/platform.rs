@@ -148,9 +148,7 @@ impl CampaignPlatformAdapter for Flawed {
             }
             (Some(Planted::DeniesLostCreates), Err(error)) => Err(error.with_delivery(Delivery::Answered)),
             (Some(Planted::AllErrorsAreUnknown), Err(error)) => Err(error.with_delivery(Delivery::Unknown)),
-            (Some(Planted::IgnoresPermits), Err(error)) if error.kind() == ErrorKind::CircuitOpen => {
-                self.past_permit(marker, draft).await
-            }
+            (Some(Planted::IgnoresPermits), Err(error)) if error.kind() == ErrorKind::CircuitOpen => self.past_permit(marker, draft).await,
             (_, made) => made,
         }
     }

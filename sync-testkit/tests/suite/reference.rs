@@ -10,9 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use sync_core::{
     Account, Capabilities, Cursor, Descriptor, Error, ErrorKind, ExposeSecret, Field, FieldKind, Found, IntegrationSync, Next, Operation,
-    PageToken, Partitions, Passthrough, PassthroughAnswer, PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits,
-    PushMode, PushOutcome, Quota, RecordBatch, RecordFailure, Result, Stream, StreamName, SyncContext, Writes, async_trait,
-    policy::RetryPolicy,
+    PageToken, Partitions, Passthrough, PassthroughAnswer, PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits, PushMode,
+    PushOutcome, Quota, RecordBatch, RecordFailure, Result, Stream, StreamName, SyncContext, Writes, async_trait, policy::RetryPolicy,
 };
 use sync_http::{Answer, Api, HttpTransport, Limits, Request, classify_status};
 use sync_testkit::Simulation;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sync_core::{
-    Delivery, Earlier, Error, ErrorKind, ExposeSecret, Found, Operation, PushBatch, PushItem, PushMode, PushOutcome, RecordId, Result, Retry,
-    SyncContext,
+    Delivery, Earlier, Error, ErrorKind, ExposeSecret, Found, Operation, PushBatch, PushItem, PushMode, PushOutcome, RecordId, Result,
+    Retry, SyncContext,
 };
 use sync_http::{Request, segment};
 
@@ -91,6 +91,7 @@ async fn written(depot: &Reference, cx: &SyncContext, batch: &PushBatch, item: &
     match &item.id {
         Some(id) if depot.style == Style::Keyed && !depot.is(Planted::AppendsWhatIsKeyed) => put(depot, cx, batch, item, id, &fields).await,
         Some(id) if depot.style == Style::Ids && !depot.is(Planted::IgnoresIds) => put(depot, cx, batch, item, id, &fields).await,
+        None if batch.mode == PushMode::Update && !depot.is(Planted::UpdateCreates) => Ok(PushOutcome::Skipped("it is not there")),
         _ => create(depot, cx, item, fields).await,
     }
 }
@@ -127,13 +128,19 @@ async fn put(
     }
     let path = format!("items/{}", segment(id.as_str()));
     let call = Request::put("depot.items.put", path).query("only", only).json(&fields);
-    match depot.api.fetch(cx, call, |answer| answer.json::<Written>("depot.items.put")).await {
+    match depot.api.fetch(cx, call, |answer| answer.json::<Written>("depot.items.put")).await.map_err(unread) {
         Ok(written) if written.made => Ok(PushOutcome::created(written.id)),
         Ok(written) => Ok(PushOutcome::updated(written.id)),
         Err(error) if error.kind() == ErrorKind::Conflict && only == "new" => Ok(PushOutcome::Skipped("it is there")),
         Err(error) if error.kind() == ErrorKind::NotFound && only == "known" => Ok(PushOutcome::Skipped("it is not there")),
+        Err(error) if depot.is(Planted::LostChangeIsFailed) => Err(error.with_delivery(Delivery::Answered)),
         Err(error) => Err(error),
     }
+}
+
+/// A write was answered, but nobody can read with what.
+fn unread(error: Error) -> Error {
+    if error.kind() == ErrorKind::Decode { error.with_delivery(Delivery::Unknown) } else { error }
 }
 
 async fn delete(depot: &Reference, cx: &SyncContext, item: &PushItem) -> Result<PushOutcome> {
@@ -142,8 +149,9 @@ async fn delete(depot: &Reference, cx: &SyncContext, item: &PushItem) -> Result<
         return Ok(PushOutcome::deleted(id.clone()));
     }
     let call = Request::delete("depot.items.delete", format!("items/{}", segment(id.as_str())));
-    match depot.api.send(cx, call).await {
+    match depot.api.fetch(cx, call, |answer| answer.json::<Written>("depot.items.delete")).await.map_err(unread) {
         Ok(_) => Ok(PushOutcome::deleted(id.clone())),
+        Err(_) if depot.is(Planted::LostDeleteIsDone) => Ok(PushOutcome::deleted(id.clone())),
         Err(error) if error.kind() == ErrorKind::NotFound && !depot.is(Planted::GoneIsFailed) => Ok(PushOutcome::deleted(id.clone())),
         Err(error) => Err(error),
     }
@@ -170,6 +178,13 @@ async fn look(depot: &Reference, cx: &SyncContext, item: &PushItem) -> Result<Fo
     if depot.is(Planted::FindsNothing) {
         return Ok(Found::Nothing);
     }
+    if item.operation == Operation::Delete {
+        return Ok(match &item.id {
+            Some(id) if depot.is(Planted::FindsDeletesByMarker) => Found::Sent { id: id.clone(), version: None },
+            Some(id) => still_there(depot, cx, id).await?,
+            None => Found::Nothing,
+        });
+    }
     let sent: Map<String, Value> = serde_json::from_slice(&item.fields).unwrap_or_default();
     let call = Request::get("depot.items.find", "items");
     let call = match (depot.style, &item.id) {
@@ -186,4 +201,11 @@ async fn look(depot: &Reference, cx: &SyncContext, item: &PushItem) -> Result<Fo
     let id = RecordId::from(found["id"].as_str().unwrap_or_default());
     let same = sent.iter().all(|(name, value)| found.get(name) == Some(value)) || depot.is(Planted::TakesOtherForSent);
     Ok(if same { Found::Sent { id, version: None } } else { Found::Other { id, version: None } })
+}
+
+/// For a delete, what it is to remove is what may have been sent.
+async fn still_there(depot: &Reference, cx: &SyncContext, id: &RecordId) -> Result<Found> {
+    let call = Request::get("depot.items.find", "items").query("id", id);
+    let held: Held = depot.api.fetch(cx, call, |answer| answer.json("depot.items.find")).await?;
+    Ok(if held.items.is_empty() { Found::Nothing } else { Found::Sent { id: id.clone(), version: None } })
 }

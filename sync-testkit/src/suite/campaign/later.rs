@@ -33,7 +33,9 @@ pub(super) async fn an_update_may_be_repeated(subjects: Subjects<'_>) -> Result<
             let after = trial.objects(level.level);
             same("objects", &before.keys().collect::<Vec<_>>(), &after.keys().collect())?;
             let held = after.get(object.id.as_str());
-            ensure(held.is_some_and(|held| has(held, &(level.changed)(1))), format!("the fields {}", (level.changed)(1)), || format!("{held:?}"))?;
+            ensure(held.is_some_and(|held| has(held, &(level.changed)(1))), format!("the fields {}", (level.changed)(1)), || {
+                format!("{held:?}")
+            })?;
             same("another object", &before.get(other.id.as_str()), &after.get(other.id.as_str()))?;
         }
     }
@@ -65,7 +67,8 @@ pub(super) async fn a_delete_may_be_repeated(subjects: Subjects<'_>) -> Result<(
         let (_, object, other) = two(&trial, level).await?;
         for time in ["a delete", "a delete of what is gone"] {
             trial.adapter().set_status(&trial.cx, level.level, &object.id, TargetStatus::Deleted).await.expected(time)?;
-            let ids: Vec<_> = trial.objects(level.level).into_keys().filter(|id| id == object.id.as_str() || id == other.id.as_str()).collect();
+            let ids: Vec<_> =
+                trial.objects(level.level).into_keys().filter(|id| id == object.id.as_str() || id == other.id.as_str()).collect();
             same(&format!("objects of {:?} after {time}", level.level), &vec![other.id.to_string()], &ids)?;
         }
     }

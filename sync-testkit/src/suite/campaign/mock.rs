@@ -28,8 +28,8 @@ const REFUSED_FOR: usize = 10;
 
 /// An ad platform in memory. Clones are the same platform; the same seed, rates and calls give the same ids, delays and failures.
 ///
-/// Delays pass on the clock of the [`Services`](sync_core::Services) a call is made with. Names are unique inside a parent. An ad takes
-/// two parts, `media` and `post`; the other levels take none.
+/// Delays pass on the clock of the [`Services`](sync_core::Services) a call is made with. Names are unique inside a
+/// parent, unless told otherwise. An ad takes two parts, `media` and `post`; the other levels take none.
 ///
 /// ```
 /// use sync_testkit::{TestServices, suite::campaign::{MockAdapter, Rates}};
@@ -84,6 +84,13 @@ impl MockAdapter {
     #[must_use]
     pub fn page_size(self, objects: usize) -> Self {
         self.state().page = objects.max(1);
+        self
+    }
+
+    /// Sets whether two objects of a level under one parent may have one name; they may not at first.
+    #[must_use]
+    pub fn same_names(self, allowed: bool) -> Self {
+        self.state().shelf.same_names = allowed;
         self
     }
 
@@ -146,9 +153,7 @@ impl MockAdapter {
                 .with_retry(Retry::After(None))
                 .with_delivery(Delivery::NotSent)),
             Luck::Trouble(Trouble::Invalid) => Err(Error::new(ErrorKind::Invalid, operation, "the platform refused the data")),
-            Luck::Busy(wait) => {
-                Err(Error::new(ErrorKind::RateLimited, operation, "too many calls").with_retry(Retry::After(Some(wait))))
-            }
+            Luck::Busy(wait) => Err(Error::new(ErrorKind::RateLimited, operation, "too many calls").with_retry(Retry::After(Some(wait)))),
         };
         let health = match &ended {
             Ok(_) => Health::Good,

@@ -10,11 +10,11 @@ mod trial;
 
 use futures_util::future::BoxFuture;
 
+use self::{fixture::Subjects, trial::Trial};
 pub use self::{
     fixture::{CampaignFixture, CampaignSetup, CampaignSubject, CampaignWorld, Held, LevelSubject, PlatformSide, Trouble},
     mock::{MockAdapter, Rates},
 };
-use self::{fixture::Subjects, trial::Trial};
 use super::{Finding, Report, Verdict, attempt, provider::Rule};
 
 /// Every check there is, in the order they run.

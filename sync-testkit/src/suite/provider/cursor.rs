@@ -24,7 +24,8 @@ pub(super) async fn a_cursor_brings_what_changed_alone(case: &Case<'_>) -> Resul
     let new: Vec<String> = trial.world.service.add().into_iter().chain(trial.world.service.change()).collect();
     trial.later();
     // Through its stored form and back.
-    let stored = serde_json::to_string(&scan.cursors.values().collect::<Vec<_>>()).map_err(|e| differs("a cursor as JSON", e.to_string()))?;
+    let stored =
+        serde_json::to_string(&scan.cursors.values().collect::<Vec<_>>()).map_err(|e| differs("a cursor as JSON", e.to_string()))?;
     let read: Vec<Cursor> = serde_json::from_str(&stored).map_err(|e| differs("the stored cursor", e.to_string()))?;
     let cursors = scan.cursors.keys().cloned().zip(read).collect();
     let changed = trial.read_from(&cursors).await.expected("a read from the cursors")?;
@@ -47,7 +48,9 @@ pub(super) async fn nothing_new_is_nothing_lost(case: &Case<'_>) -> Result<(), F
     let new = trial.world.service.add().ok_or_else(|| differs("a fixture that can add a record", "none was added"))?;
     trial.later();
     let after = trial.read_from(&quiet.cursors).await.expected("a read from the cursors after that")?;
-    ensure(after.ids().contains(&new), format!("the record {new}, which came after a read that brought nothing"), || format!("{:?}", after.ids()))
+    ensure(after.ids().contains(&new), format!("the record {new}, which came after a read that brought nothing"), || {
+        format!("{:?}", after.ids())
+    })
 }
 
 pub(super) async fn a_read_from_a_cursor_is_not_complete(case: &Case<'_>) -> Result<(), Finding> {
@@ -76,9 +79,11 @@ pub(super) async fn cursors_are_exact(case: &Case<'_>) -> Result<(), Finding> {
         trial.later();
         let scan = trial.read().await.expected("a whole read")?;
         let texts: Vec<_> = scan.cursors.values().map(|cursor| &*cursor.state).collect();
-        ensure(texts.iter().any(|text| text.contains(&exact.position)), format!("a cursor that holds {} to the last digit", exact.position), || {
-            format!("{texts:?}")
-        })?;
+        ensure(
+            texts.iter().any(|text| text.contains(&exact.position)),
+            format!("a cursor that holds {} to the last digit", exact.position),
+            || format!("{texts:?}"),
+        )?;
         let next = trial.world.service.add_at_last_digit().ok_or_else(|| differs("one more at the last digit", "none was added"))?;
         trial.later();
         let changed = trial.read_from(&scan.cursors).await.expected("a read from the cursors")?;

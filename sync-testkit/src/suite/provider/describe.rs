@@ -58,7 +58,9 @@ pub(super) async fn names_are_well_formed(case: &Case<'_>) -> Result<(), Finding
     for stream in &case.facts.streams {
         let fields: Vec<_> = stream.fields.iter().flat_map(|fields| fields.iter()).map(|field| &*field.name).collect();
         let once: BTreeSet<_> = fields.iter().collect();
-        ensure(once.len() == fields.len() && !once.contains(&""), format!("fields of {} named once", stream.name), || format!("{fields:?}"))?;
+        ensure(once.len() == fields.len() && !once.contains(&""), format!("fields of {} named once", stream.name), || {
+            format!("{fields:?}")
+        })?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Calls of the host's own, and what is not offered.
 
-use sync_core::{Delivery, Earlier, ErrorKind, Found, Marker, Method, Operation, PassthroughAnswer, PassthroughRequest, PushBatch, PushItem, PushMode, Result};
+use sync_core::{
+    Delivery, Earlier, ErrorKind, Found, Marker, Method, Operation, PassthroughAnswer, PassthroughRequest, PushBatch, PushItem, PushMode,
+    Result,
+};
 
 use super::case::{Case, no_key};
 use crate::{

@@ -175,8 +175,12 @@ pub struct PushSubject {
     pub deletes: bool,
     /// Whether `find` can tell what became of a lost write; otherwise it has to say that it cannot.
     pub finds: bool,
-    /// The operations that write.
+    /// The operations a new record is written with.
     pub writes: Vec<&'static str>,
+    /// The operations a record that is there is changed with.
+    pub changes: Vec<&'static str>,
+    /// The operations a record is deleted with.
+    pub removes: Vec<&'static str>,
     /// The operations a look for a lost write makes.
     pub looks: Vec<&'static str>,
 }
@@ -194,6 +198,8 @@ impl PushSubject {
             deletes: false,
             finds: false,
             writes: Vec::new(),
+            changes: Vec::new(),
+            removes: Vec::new(),
             looks: Vec::new(),
         }
     }

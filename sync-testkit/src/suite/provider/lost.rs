@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sync_core::{Delivery, Earlier, Found, PushOutcome, Retry};
+use sync_core::{Delivery, Earlier, Found, PushItem, PushOutcome, RecordId, Retry};
 use tracing::instrument::WithSubscriber as _;
 
 use super::{
@@ -36,13 +36,16 @@ impl Met<'_> {
     }
 }
 
-/// The first good record, pushed through each mishap on each writing operation, `times` in a row.
-async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>, times: usize) -> Result<Vec<Met<'a>>, Finding> {
+/// Attempts a mishap lasts for: more than any policy makes.
+const FOR_GOOD: usize = 60;
+
+/// The first good record, pushed while each writing operation meets each mishap.
+async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>) -> Result<Vec<Met<'a>>, Finding> {
     let mut all = Vec::new();
     for operation in writes(case) {
         for mishap in &mishaps {
             let sending = Sending::new(case)?;
-            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), times);
+            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), FOR_GOOD);
             let mut outcomes = sending.send(&[sending.good(0)]).await;
             let outcome = outcomes.pop().ok_or_else(|| differs("an outcome", "none"))?;
             let struck = sending.world.controls.faults().used() > 0;
@@ -53,7 +56,9 @@ async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>, times: usize) -> 
             }
         }
     }
-    ensure(!all.is_empty(), "faults that strike the writing operations the fixture names", || format!("{:?} were not called", writes(case)))?;
+    ensure(!all.is_empty(), "faults that strike the writing operations the fixture names", || {
+        format!("{:?} were not called", writes(case))
+    })?;
     Ok(all)
 }
 
@@ -63,7 +68,7 @@ fn of(wanted: Write) -> Vec<Mishap> {
 }
 
 pub(super) async fn a_lost_answer_is_unknown(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Unknown), 1).await? {
+    for met in through(case, of(Write::Unknown)).await? {
         let there = met.sending.count(&met.sending.push.good[0]);
         let honest = match &met.outcome {
             PushOutcome::Unknown => true,
@@ -79,14 +84,14 @@ pub(super) async fn a_lost_answer_is_unknown(case: &Case<'_>) -> Result<(), Find
 }
 
 pub(super) async fn nothing_is_sent_twice_by_itself(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Unknown), 1).await? {
+    for met in through(case, of(Write::Unknown)).await? {
         ensure(met.came <= 1, format!("{}: one call, as its answer was lost", met.said()), || format!("{} calls", met.came))?;
     }
     Ok(())
 }
 
 pub(super) async fn a_repeatable_write_is_repeated_without_harm(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Unknown), 1).await? {
+    for met in through(case, of(Write::Unknown)).await? {
         let mut item = met.sending.good(0);
         item.earlier = Earlier::Unknown;
         let outcomes = met.sending.send(&[item]).await;
@@ -97,8 +102,102 @@ pub(super) async fn a_repeatable_write_is_repeated_without_harm(case: &Case<'_>)
     Ok(())
 }
 
+/// The first two good records, written; then what is asked for the first of them, whose answers were lost.
+struct Second<'a> {
+    sending: Sending<'a>,
+    item: PushItem,
+    outcome: PushOutcome,
+    said: String,
+}
+
+async fn second<'a>(
+    case: &'a Case<'a>,
+    operations: &[&'static str],
+    asked: impl Fn(&Sending<'a>, &RecordId) -> Result<PushItem, Finding>,
+) -> Result<Vec<Second<'a>>, Finding> {
+    let mut all = Vec::new();
+    for operation in operations {
+        for mishap in of(Write::Unknown) {
+            let sending = Sending::new(case)?;
+            let ids = sending.accepted(&[sending.good(0), sending.good(1)]).await?;
+            let item = asked(&sending, &ids[0])?;
+            let said = format!("{operation}, {}", mishap.name);
+            let used = sending.world.controls.faults().used();
+            sending.world.controls.faults().push_times(*operation, mishap.fault, FOR_GOOD);
+            let mut outcomes = sending.send(std::slice::from_ref(&item)).await;
+            sending.world.controls.faults().clear();
+            ensure(sending.world.controls.faults().used() > used, format!("{said}: a call, as the fixture says"), || "none".to_owned())?;
+            let outcome = outcomes.pop().ok_or_else(|| differs("an outcome", "none"))?;
+            all.push(Second { sending, item, outcome, said });
+        }
+    }
+    Ok(all)
+}
+
+pub(super) async fn a_lost_change_may_be_made_again(case: &Case<'_>) -> Result<(), Finding> {
+    let operations = case.subject.push.as_ref().map(|push| push.changes.clone()).unwrap_or_default();
+    let changed = |sending: &Sending<'_>, id: &RecordId| {
+        let fields = sending.push.changed.clone().ok_or_else(|| differs("a fixture with a changed record", "none"))?;
+        Ok(Sending::known(sending.item(7, &fields), id))
+    };
+    for Second { sending, mut item, outcome, said } in second(case, &operations, changed).await? {
+        let Some(fields) = sending.push.changed.clone() else { continue };
+        let (new, old) = (sending.count(&fields), sending.count(&sending.push.good[0]));
+        let honest = match &outcome {
+            PushOutcome::Unknown => true,
+            PushOutcome::Accepted { .. } => new == 1,
+            PushOutcome::Failed(error) => error.delivery() == Delivery::Unknown,
+            _ => false,
+        };
+        ensure(honest && new + old == 1, format!("{said}: Unknown, or Accepted and there"), || {
+            format!("{new} new, {old} old, {outcome:?}")
+        })?;
+        item.earlier = Earlier::Unknown;
+        let outcomes = sending.send(&[item]).await;
+        let done = |outcome: &PushOutcome| accepted(outcome).is_some() || matches!(outcome, PushOutcome::Unchanged);
+        ensure(outcomes.iter().all(done), format!("{said}: accepted when it is made again"), || format!("{outcomes:?}"))?;
+        same(&format!("{said}: records with the new content"), &1, &sending.count(&fields))?;
+        sending.there(&said, 0, 0)?;
+        sending.there("another record", 1, 1)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_lost_delete_may_be_made_again(case: &Case<'_>) -> Result<(), Finding> {
+    let operations = case.subject.push.as_ref().map(|push| push.removes.clone()).unwrap_or_default();
+    for Second { sending, mut item, outcome, said } in second(case, &operations, |sending, id| Ok(sending.delete(7, id))).await? {
+        let there = sending.count(&sending.push.good[0]);
+        let honest = match &outcome {
+            PushOutcome::Unknown => true,
+            PushOutcome::Accepted { .. } => there == 0,
+            PushOutcome::Failed(error) => error.delivery() == Delivery::Unknown,
+            _ => false,
+        };
+        ensure(honest, format!("{said}: Unknown, or Accepted and gone"), || format!("{there} there, {outcome:?}"))?;
+        if sending.push.finds {
+            let found = sending.find(std::slice::from_ref(&item)).await.expected("a look for a delete")?;
+            let right = match &found[..] {
+                [Found::Sent { .. } | Found::Other { .. }] => there == 1,
+                [Found::Nothing] => there == 0,
+                [Found::CannotTell] => true,
+                _ => false,
+            };
+            ensure(right, format!("{said}: Nothing where it is gone, Sent where it is still there"), || {
+                format!("{there} there, {found:?}")
+            })?;
+        }
+        item.earlier = Earlier::Unknown;
+        let outcomes = sending.send(&[item]).await;
+        let gone = matches!(outcomes[..], [PushOutcome::Accepted { .. } | PushOutcome::Unchanged | PushOutcome::Skipped(_)]);
+        ensure(gone, format!("{said}: gone when it is made again"), || format!("{outcomes:?}"))?;
+        sending.there(&said, 0, 0)?;
+        sending.there("another record", 1, 1)?;
+    }
+    Ok(())
+}
+
 pub(super) async fn what_never_left_is_not_unknown(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::NotSent), 60).await? {
+    for met in through(case, of(Write::NotSent)).await? {
         let PushOutcome::Failed(error) = &met.outcome else {
             return Err(differs(format!("{}: Failed", met.said()), format!("{:?}", met.outcome)));
         };
@@ -110,7 +209,7 @@ pub(super) async fn what_never_left_is_not_unknown(case: &Case<'_>) -> Result<()
 }
 
 pub(super) async fn a_refusal_is_failed_and_not_unknown(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Refused), 60).await? {
+    for met in through(case, of(Write::Refused)).await? {
         if met.sending.count(&met.sending.push.good[0]) == 1 && accepted(&met.outcome).is_some() {
             continue;
         }
@@ -124,7 +223,7 @@ pub(super) async fn a_refusal_is_failed_and_not_unknown(case: &Case<'_>) -> Resu
 }
 
 pub(super) async fn a_look_finds_what_arrived(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Unknown), 1).await? {
+    for met in through(case, of(Write::Unknown)).await? {
         let before = met.sending.world.service.records();
         let found = met.sending.find(&[met.sending.good(0)]).await.expected("a look")?;
         let ids = met.sending.world.service.holding(&met.sending.push.good[0]);
@@ -163,7 +262,8 @@ pub(super) async fn a_look_tells_other_content_apart(case: &Case<'_>) -> Result<
     let fields = sending.push.changed.clone().ok_or_else(|| differs("a fixture with a changed record", "none"))?;
     let asked = Sending::known(sending.item(7, &fields), &ids[0]);
     let found = sending.find(&[asked]).await.expected("a look")?;
-    let right = matches!(&found[..], [Found::Other { id, .. }] if *id == ids[0]) || found == [Found::Nothing] || found == [Found::CannotTell];
+    let right =
+        matches!(&found[..], [Found::Other { id, .. }] if *id == ids[0]) || found == [Found::Nothing] || found == [Found::CannotTell];
     ensure(right, "Other (or Nothing, or CannotTell): its key is there, its content is not", || format!("{found:?}"))
 }
 
@@ -176,7 +276,7 @@ pub(super) async fn a_look_that_fails_is_never_nothing(case: &Case<'_>) -> Resul
             }
             let sending = Sending::new(case)?;
             sending.accepted(&[sending.good(0)]).await?;
-            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), 60);
+            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), FOR_GOOD);
             let used = sending.world.controls.faults().used();
             let found = sending.find(&[sending.good(0)]).await;
             let struck = sending.world.controls.faults().used() > used;

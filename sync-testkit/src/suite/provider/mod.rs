@@ -19,8 +19,8 @@ mod trouble;
 use futures_util::future::BoxFuture;
 use sync_core::{AuthScheme, StreamMode, Writes};
 
-pub use self::fixture::{Exact, ProviderFixture, PushSubject, ServiceSide, Setup, Subject, World};
 use self::case::{Case, Facts};
+pub use self::fixture::{Exact, ProviderFixture, PushSubject, ServiceSide, Setup, Subject, World};
 use super::{Finding, Report, Verdict, attempt, differs};
 use crate::Canary;
 
@@ -109,7 +109,8 @@ enum Need {
     Push,
     Writes,
     Changed,
-    Keyed,
+    Changes,
+    Removes,
     Insert,
     Update,
     Deletes,
@@ -149,7 +150,8 @@ impl Need {
             Self::Push => push.is_some_and(|push| push.good.len() >= 3),
             Self::Writes => push.is_some_and(|push| !push.writes.is_empty()),
             Self::Changed => push.is_some_and(|push| push.changed.is_some()),
-            Self::Keyed => push.is_some_and(|push| !push.key.is_empty()),
+            Self::Changes => push.is_some_and(|push| push.changed.is_some() && !push.changes.is_empty()),
+            Self::Removes => push.is_some_and(|push| push.deletes && !push.removes.is_empty()),
             Self::Insert => told.push.modes.contains(&sync_core::PushMode::Insert),
             Self::Update => told.push.modes.contains(&sync_core::PushMode::Update),
             Self::Deletes => push.is_some_and(|push| push.deletes),
@@ -187,7 +189,8 @@ impl Need {
             Self::Push => "the provider does not push, or the fixture has no three records to write",
             Self::Writes => "the fixture names no operation that writes",
             Self::Changed => "the fixture has no changed record",
-            Self::Keyed => "records have ids of the service's, none from key columns",
+            Self::Changes => "the fixture names no operation that changes",
+            Self::Removes => "the fixture names no operation that deletes",
             Self::Insert => "the provider does not offer insert",
             Self::Update => "the provider does not offer update",
             Self::Deletes => "the fixture says that records cannot be deleted",
@@ -267,8 +270,8 @@ const CHECKS: &[Check] = checks! {
     push::no_records_are_no_calls [Push] "An empty batch has no outcomes and changes nothing.";
     push::what_is_there_is_not_written_twice [Push Changed] "A record written again by its id is still there once.";
     push::an_update_by_id_changes_that_record [Push Changed] "A write with an id changes that record and no other one.";
-    push::insert_leaves_what_is_there [Push Changed Keyed Insert] "Insert skips a record that is there.";
-    push::update_makes_nothing_new [Push Keyed Update] "Update skips a record that is not there.";
+    push::insert_leaves_what_is_there [Push Changed Insert] "Insert skips a record that is there.";
+    push::update_makes_nothing_new [Push Update] "Update skips a record that is not there.";
     push::a_delete_removes_that_record [Push Deletes] "A delete removes that record and no other one.";
     push::a_delete_may_be_repeated [Push Deletes] "Deleting what is gone is no failure.";
     push::a_bad_item_fails_alone [Push Bad] "A refused record fails with a lasting reason; the others get through.";
@@ -280,6 +283,8 @@ const CHECKS: &[Check] = checks! {
     lost::a_lost_answer_is_unknown [Push Writes] "A write that may have arrived is Unknown, never Failed.";
     lost::nothing_is_sent_twice_by_itself [Push Writes NotRepeatable] "A write that cannot be repeated is not sent again by itself.";
     lost::a_repeatable_write_is_repeated_without_harm [Push Writes Repeatable] "A repeatable write sent again is there once.";
+    lost::a_lost_change_may_be_made_again [Push Changes] "A change whose answer was lost is unknown, and made again it is there once.";
+    lost::a_lost_delete_may_be_made_again [Push Removes] "A delete whose answer was lost is unknown, can be looked for, and made again it removes nothing else.";
     lost::what_never_left_is_not_unknown [Push Writes] "A write that surely never left fails and may be tried again.";
     lost::a_refusal_is_failed_and_not_unknown [Push Writes] "A write the service refused is Failed.";
     lost::a_look_finds_what_arrived [Push Writes Finds] "A look finds what arrived and says Nothing for what did not.";

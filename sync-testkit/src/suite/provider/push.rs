@@ -59,7 +59,8 @@ pub(super) async fn what_is_there_is_not_written_twice(case: &Case<'_>) -> Resul
     let sending = Sending::new(case)?;
     let items = [sending.good(0), sending.good(1)];
     let ids = sending.accepted(&items).await?;
-    let again = [Sending::known(sending.item(7, &sending.push.good[0]), &ids[0]), Sending::known(sending.item(8, &sending.push.good[1]), &ids[1])];
+    let again =
+        [Sending::known(sending.item(7, &sending.push.good[0]), &ids[0]), Sending::known(sending.item(8, &sending.push.good[1]), &ids[1])];
     let outcomes = sending.send(&again).await;
     let good = |outcome: &PushOutcome| matches!(outcome, PushOutcome::Unchanged | PushOutcome::Accepted { effect: Effect::Updated, .. });
     ensure(outcomes.iter().all(good), "Unchanged, or Accepted as Updated", || format!("{outcomes:?}"))?;
@@ -123,10 +124,8 @@ pub(super) async fn a_delete_may_be_repeated(case: &Case<'_>) -> Result<(), Find
     sending.send(&[sending.delete(7, &ids[0])]).await;
     let before = sending.world.service.records();
     let outcomes = sending.send(&[sending.delete(7, &ids[0])]).await;
-    let gone = matches!(
-        outcomes[..],
-        [PushOutcome::Accepted { effect: Effect::Deleted, .. } | PushOutcome::Unchanged | PushOutcome::Skipped(_)]
-    );
+    let gone =
+        matches!(outcomes[..], [PushOutcome::Accepted { effect: Effect::Deleted, .. } | PushOutcome::Unchanged | PushOutcome::Skipped(_)]);
     ensure(gone, "Accepted as Deleted, Unchanged or Skipped: it is gone", || format!("{outcomes:?}"))?;
     same("the records of the service", &before, &sending.world.service.records())
 }

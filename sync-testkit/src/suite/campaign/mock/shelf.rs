@@ -25,6 +25,7 @@ pub(super) struct Object {
 pub(super) struct Shelf {
     /// In the order they were made.
     objects: BTreeMap<usize, Object>,
+    pub(super) same_names: bool,
 }
 
 pub(super) fn parts(level: Level) -> &'static [&'static str] {
@@ -73,7 +74,8 @@ impl Shelf {
             return Err(refuse(ErrorKind::Invalid, format!("a {level:?} needs the parts {needed:?}, made before it")));
         }
         let parent = draft.parent.map(ToString::to_string);
-        if self.of(level).any(|object| object.parent == parent && object.fields["name"] == fields["name"]) {
+        let taken = |object: &Object| object.parent == parent && object.fields["name"] == fields["name"];
+        if !self.same_names && self.of(level).any(taken) {
             return Err(refuse(ErrorKind::Conflict, format!("there is a {level:?} named {} already", fields["name"])));
         }
         let id = loop {
@@ -111,7 +113,9 @@ impl Shelf {
     pub(super) fn find(&self, marker: &Marker, draft: &Draft<'_>) -> impl Iterator<Item = &Object> {
         let (level, parent) = (draft.level, draft.parent.map(ToString::to_string));
         let name = fields(draft).map(|fields| fields["name"].clone()).unwrap_or_default();
-        self.of(level).filter(move |object| object.marker == *marker || object.parent == parent && object.fields["name"] == name)
+        let by_name = !self.same_names;
+        let taken = move |object: &Object| by_name && object.parent == parent && object.fields["name"] == name;
+        self.of(level).filter(move |object| object.marker == *marker || taken(object))
     }
 
     pub(super) fn fetch(

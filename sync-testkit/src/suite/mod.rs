@@ -7,6 +7,8 @@ pub mod campaign;
 pub mod faults;
 pub mod provider;
 mod report;
+#[cfg(test)]
+mod report_tests;
 
 pub use self::report::{Entry, Finding, Report, Verdict};
 pub(crate) use self::report::{Expect, attempt, differs, ensure, refused, same};

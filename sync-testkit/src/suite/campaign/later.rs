@@ -104,7 +104,8 @@ pub(super) async fn fetch_by_ids_brings_those(subjects: Subjects<'_>) -> Result<
         let mut wanted = vec![first.id, third.id];
         let (objects, next) = trial.adapter().fetch(&trial.cx, level.level, Some(&wanted), None).await.expected("a fetch")?;
         let mut ids: Vec<_> = objects.iter().map(|object| object.id.clone()).collect();
-        (ids.sort(), wanted.sort());
+        ids.sort();
+        wanted.sort();
         same(&format!("objects of {:?} by ids", level.level), &wanted, &ids)?;
         ensure(next.is_none(), "no page after all that was asked for", || format!("{next:?}"))?;
         let levels: Vec<_> = objects.iter().filter(|object| object.level != level.level).collect();

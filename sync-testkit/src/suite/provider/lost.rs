@@ -1,4 +1,4 @@
-//! Writing when the answer is lost, and looking for what was written.
+//! Writing when the answer is lost.
 
 use std::fmt::Write as _;
 
@@ -21,8 +21,8 @@ use crate::{
 };
 
 /// A push of one record that met a mishap on one of its writing operations.
-struct Met<'a> {
-    sending: Sending<'a>,
+pub(super) struct Met<'a> {
+    pub(super) sending: Sending<'a>,
     operation: &'static str,
     mishap: Mishap,
     outcome: PushOutcome,
@@ -31,16 +31,16 @@ struct Met<'a> {
 }
 
 impl Met<'_> {
-    fn said(&self) -> String {
+    pub(super) fn said(&self) -> String {
         format!("{}, {}", self.operation, self.mishap.name)
     }
 }
 
 /// Attempts a mishap lasts for: more than any policy makes.
-const FOR_GOOD: usize = 60;
+pub(super) const FOR_GOOD: usize = 60;
 
 /// The first good record, pushed while each writing operation meets each mishap.
-async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>) -> Result<Vec<Met<'a>>, Finding> {
+pub(super) async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>) -> Result<Vec<Met<'a>>, Finding> {
     let mut all = Vec::new();
     for operation in writes(case) {
         for mishap in &mishaps {
@@ -62,7 +62,7 @@ async fn through<'a>(case: &'a Case<'a>, mishaps: Vec<Mishap>) -> Result<Vec<Met
     Ok(all)
 }
 
-fn of(wanted: Write) -> Vec<Mishap> {
+pub(super) fn of(wanted: Write) -> Vec<Mishap> {
     let small = |mishap: &Mishap| !matches!(mishap.fault, Fault::Huge(_));
     faults::all().into_iter().filter(|mishap| mishap.write == Some(wanted) && small(mishap)).collect()
 }
@@ -218,74 +218,6 @@ pub(super) async fn a_refusal_is_failed_and_not_unknown(case: &Case<'_>) -> Resu
         };
         ensure(error.delivery() != Delivery::Unknown, format!("{}: an error that was answered", met.said()), || format!("{error:?}"))?;
         met.sending.there(&met.said(), 0, 0)?;
-    }
-    Ok(())
-}
-
-pub(super) async fn a_look_finds_what_arrived(case: &Case<'_>) -> Result<(), Finding> {
-    for met in through(case, of(Write::Unknown)).await? {
-        let before = met.sending.world.service.records();
-        let found = met.sending.find(&[met.sending.good(0)]).await.expected("a look")?;
-        let ids = met.sending.world.service.holding(&met.sending.push.good[0]);
-        let right = match &found[..] {
-            [Found::Sent { id, .. }] => ids.iter().any(|held| held == id.as_str()),
-            [Found::Nothing] => ids.is_empty(),
-            _ => false,
-        };
-        let expected = if ids.is_empty() { "Nothing".to_owned() } else { format!("Sent with one of {ids:?}") };
-        ensure(right, format!("{}: {expected}", met.said()), || format!("{found:?}"))?;
-        same("the records of the service after a look", &before, &met.sending.world.service.records())?;
-    }
-    Ok(())
-}
-
-pub(super) async fn a_look_that_cannot_tell_says_so(case: &Case<'_>) -> Result<(), Finding> {
-    let sending = Sending::new(case)?;
-    sending.accepted(&[sending.good(0)]).await?;
-    let found = sending.find(&[sending.good(0), sending.good(1)]).await.expected("a look")?;
-    same("what a look can say", &vec![Found::CannotTell; 2], &found)
-}
-
-pub(super) async fn looks_equal_items(case: &Case<'_>) -> Result<(), Finding> {
-    let sending = Sending::new(case)?;
-    sending.accepted(&[sending.good(1)]).await?;
-    let found = sending.find(&[sending.good(0), sending.good(1), sending.good(2)]).await.expected("a look")?;
-    let right = matches!(found[..], [Found::Nothing, Found::Sent { .. }, Found::Nothing]);
-    ensure(right, "Nothing, Sent, Nothing for three records of which the second was written", || format!("{found:?}"))?;
-    let none = sending.find(&[]).await.expected("a look for nothing")?;
-    same("answers to a look for nothing", &0, &none.len())
-}
-
-pub(super) async fn a_look_tells_other_content_apart(case: &Case<'_>) -> Result<(), Finding> {
-    let sending = Sending::new(case)?;
-    let ids = sending.accepted(&[sending.good(0)]).await?;
-    let fields = sending.push.changed.clone().ok_or_else(|| differs("a fixture with a changed record", "none"))?;
-    let asked = Sending::known(sending.item(7, &fields), &ids[0]);
-    let found = sending.find(&[asked]).await.expected("a look")?;
-    let right =
-        matches!(&found[..], [Found::Other { id, .. }] if *id == ids[0]) || found == [Found::Nothing] || found == [Found::CannotTell];
-    ensure(right, "Other (or Nothing, or CannotTell): its key is there, its content is not", || format!("{found:?}"))
-}
-
-pub(super) async fn a_look_that_fails_is_never_nothing(case: &Case<'_>) -> Result<(), Finding> {
-    let looks = case.subject.push.as_ref().map(|push| push.looks.clone()).unwrap_or_default();
-    for operation in looks {
-        for mishap in faults::unreadable().into_iter().chain(faults::temporary()) {
-            if matches!(mishap.fault, Fault::Huge(_)) || case.subject.excused.iter().any(|(name, _)| *name == mishap.name) {
-                continue;
-            }
-            let sending = Sending::new(case)?;
-            sending.accepted(&[sending.good(0)]).await?;
-            sending.world.controls.faults().push_times(operation, mishap.fault.clone(), FOR_GOOD);
-            let used = sending.world.controls.faults().used();
-            let found = sending.find(&[sending.good(0)]).await;
-            let struck = sending.world.controls.faults().used() > used;
-            ensure(struck, format!("a call of {operation} in a look, as the fixture says"), || "none".to_owned())?;
-            if let Ok(found) = found {
-                let cannot = found == [Found::CannotTell];
-                ensure(cannot, format!("{operation}, {}: an error", mishap.name), || format!("{found:?}"))?;
-            }
-        }
     }
     Ok(())
 }

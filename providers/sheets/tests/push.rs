@@ -71,7 +71,11 @@ async fn texts_numbers_and_booleans_stay_what_they_are_and_formulas_stay_text() 
     let scan = bench.scan(json!({})).await.expect("reads");
     let read: Vec<_> = scan.records.iter().map(|(_, _, fields)| fields["v"].clone()).collect();
     assert_eq!(read, values);
-    assert!(!bench.sim().cells("T").iter().flatten().any(|cell| matches!(cell, SimCell::Formula(_))));
+    // The same when rows that are there are changed.
+    let turned = values.iter().rev().enumerate().map(|(n, value)| record(&json!({"id": format!("k{n}"), "v": value}))).collect();
+    assert!(bench.push(turned).await.iter().all(|said| said.starts_with("updated")));
+    let scan = bench.scan(json!({})).await.expect("reads");
+    assert!(scan.records.iter().map(|(_, _, fields)| &fields["v"]).eq(values.iter().rev()), "{:?}", scan.records);
 }
 
 #[tokio::test]
@@ -170,6 +174,12 @@ async fn a_key_column_that_moved_is_found_again() {
     }
     assert_eq!(bench.push(vec![record(&json!({"id": "b", "name": "B"}))]).await, ["updated b"]);
     assert_eq!(bench.rows()[2], "B|b|Paris");
+
+    bench.sim().load("T2", &[["id"], ["a"]]);
+    bench.sim().rename_tab("T", "Old");
+    bench.sim().rename_tab("T2", "T");
+    bench.sim().resize("T", 2, 1);
+    assert_eq!(bench.push(vec![record(&json!({"id": "b"}))]).await, ["created b"], "the guess lies beyond the grid");
 }
 
 #[tokio::test]
@@ -238,7 +248,7 @@ async fn a_push_finds_rows_by_the_ids_a_pull_gave_them() {
 
     let mut by_id = record(&json!({"n": 20}));
     by_id.id = Some(ids[1].as_str().into());
-    let items = vec![record(&json!({"id": 7.0, "day": "2026-07-01", "n": 10})), by_id];
+    let items = vec![record(&json!({"id": 7.0, "day": 46_204, "n": 10})), by_id];
     let batch = Bench::batch(PushMode::Update, &["id", "day"], items);
     let outcomes = bench.sheets.push(&bench.context(json!({})), &batch).await.expect("goes through");
     assert_eq!(outcomes.iter().map(said).collect::<Vec<_>>(), ["updated 7/2026-07-01", r"updated x\/y/2026-07-02"]);
@@ -301,4 +311,12 @@ async fn two_connections_to_one_spreadsheet_write_one_after_the_other() {
     let (one, other, ()) = tokio::join!(bench.push(item(1)), bench.push(item(2)), passing);
     assert_eq!((one[0].as_str(), other[0].as_str()), ("created a", "updated a"), "the second sees what the first wrote");
     assert_eq!(bench.rows(), ["id|n", "a|2"]);
+}
+
+#[tokio::test]
+async fn deletes_come_before_new_rows_because_those_move_what_lies_below_a_gap() {
+    let bench = Bench::with(&[&["id", "n"], &["a", "1"], &[], &["b", "2"], &["c", "3"]]);
+    let said = bench.push(vec![record(&json!({"id": "d", "n": 4})), removal("b")]).await;
+    assert_eq!(said, ["created d", "deleted b"]);
+    assert_eq!(bench.rows(), ["id|n", "a|1", "d|4", "", "c|3"]);
 }

@@ -135,6 +135,29 @@ async fn a_write_may_take_three_minutes_and_is_unknown_after_that() {
     }
 }
 
+#[tokio::test]
+async fn rows_that_sheets_adds_beside_the_table_are_reported_with_their_place() {
+    let bench = pair();
+    let beside = r#"{"spreadsheetId":"s","tableRange":"T!B1:B2","updates":{"spreadsheetId":"s","updatedRange":"'T'!B4:C4"}}"#;
+    bench.simulation.faults().push(APPEND, Fault::Body(beside.into()));
+    let said = bench.push(vec![record(&json!({"id": "c"}))]).await;
+    assert!(said[0].contains("added the rows at 'T'!B4:C4; move them below the table"), "{}", said[0]);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_write_that_is_none_leaves_the_items_unknown_and_never_accepted() {
+    let fine = r#"{"spreadsheetId":"s","responses":[{"updatedRange":"T!A2:B2","updatedRows":1}]}"#;
+    for body in ["{}", "[]", r#"{"updates":{}}"#, r#"{"replies":[{}],"updatedSpreadsheet":{"sheets":[]}}"#, r#"{"responses":[]}"#, fine] {
+        for (operation, item) in
+            [(UPDATE, record(&json!({"id": "a", "n": 5}))), (APPEND, record(&json!({"id": "c"}))), (DELETE, removal("b"))]
+        {
+            let bench = pair();
+            bench.simulation.faults().push_times(operation, Fault::Body(body.into()), 9);
+            assert_eq!(bench.push(vec![item]).await, ["unknown"], "{operation} {body}");
+        }
+    }
+}
+
 /// A person sorts the sheet while the answer of this call, which is the `nth`, is on its way.
 async fn sorted_while_it_waits(bench: &Bench, operation: &str, nth: usize) {
     while bench.simulation.count(operation) < nth {

@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::value::RawValue;
 use sync_core::{Error, ErrorKind, Operation, PushItem, PushMode, PushOutcome, RecordId, Result, Retry, join_key};
 
-use super::{
-    OPERATION,
-    table::Table,
-    value::{Cell, key_part},
-};
+use super::{OPERATION, table::Table, value::Cell};
 
 /// What is to be done for one item.
 #[derive(Debug)]
@@ -99,7 +95,7 @@ pub(super) fn draft<'a>(table: &Table, item: &'a PushItem) -> Result<Draft<'a>> 
             };
             let cell = Cell::of(value).map_err(|problem| refused(format!("column {name:?}: {problem}")))?;
             for (part, _) in parts.iter_mut().zip(table.key()).filter(|(_, key)| **key == column) {
-                *part = key_part(value);
+                *part = table.key_part(column, value);
                 if part.is_none() {
                     return Err(refused(format!("nothing stands in the key column {name:?}")));
                 }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use sync_core::{Error, ErrorKind, Result, Retry, SyncContext};
 
-use super::OPERATION;
+use super::{OPERATION, value::key_part};
 use crate::{
     Settings, a1,
     api::{self, SheetsApi},
-    dates::{DateKind, Zone},
+    dates::{self, DateKind, Zone},
     header::Header,
     map::{self, Key, Layout},
     read,
@@ -69,10 +69,14 @@ impl Table {
             })
             .await
         };
-        let (mut header, mut body) = ask(guess).await?;
+        let (mut header, mut body) = match ask(guess).await {
+            // Columns that were deleted since lie beyond the grid.
+            Err(error) if guess.is_some() && error.kind() == ErrorKind::Conflict => ask(None).await?,
+            other => other?,
+        };
         let mut key = header.key(target.key)?;
         let columns = span(&key);
-        if guess != Some(columns) {
+        if guess != Some(columns) || api::rows(&body)?.len() < 2 {
             (header, body) = ask(Some(columns)).await?;
             key = header.key(target.key)?;
             if span(&key) != columns {
@@ -122,6 +126,12 @@ impl Table {
     /// Places of the key columns, in the key's order.
     pub(super) fn key(&self) -> &[usize] {
         &self.key
+    }
+
+    /// The text a value has as part of a key once it stands in a column.
+    pub(super) fn key_part(&self, column: usize, value: &RawValue) -> Option<String> {
+        let date = self.dates.get(column).copied().flatten().zip(map::number(value));
+        date.and_then(|(kind, serial)| dates::render(serial, kind, self.zone)).or_else(|| key_part(value))
     }
 
     /// The keys of rows whose first cell stands in column `from`; every key column is from there on.

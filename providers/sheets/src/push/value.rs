@@ -80,7 +80,10 @@ fn is_exact(number: &str) -> bool {
         // What is written digit by digit is meant digit by digit.
         return number.parse::<i128>().is_ok_and(|whole| double as i128 == whole);
     }
-    significant(number) == significant(&format!("{double:e}"))
+    // Halfway between two shortest forms, one writer takes the one and another the other: to as many digits as were given is good too.
+    let Some((digits, place)) = significant(number) else { return false };
+    let given = format!("{double:.*e}", digits.len().saturating_sub(1).min(16));
+    [format!("{double:e}"), given].iter().any(|form| significant(form).is_some_and(|form| form == (digits.clone(), place)))
 }
 
 /// A number's digits without zeros at either end, and the place of the first; `None` where the exponent is beyond all reason.
@@ -98,14 +101,17 @@ fn significant(number: &str) -> Option<(String, i64)> {
     Some((trimmed.to_owned(), exponent.parse::<i64>().ok()?.checked_add(place)?))
 }
 
-/// The text a value has as a key once Sheets shows it: whole numbers without fraction or exponent.
+/// The text a value has as a key once Sheets shows it: numbers in their shortest form, whole ones without fraction, all without exponent
+/// where that is usual.
 pub(super) fn key_part(value: &RawValue) -> Option<String> {
     let text = value.get();
-    if let Some(number) = crate::map::number(value)
-        && number.fract() == 0.0
-        && number.abs() < 9_007_199_254_740_992.0
-    {
-        return Some(format!("{}", number as i64));
+    if let Some(number) = crate::map::number(value) {
+        if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+            return Some(format!("{}", number as i64));
+        }
+        if (1e-6..1e15).contains(&number.abs()) {
+            return Some(number.to_string());
+        }
     }
     sync_core::key_text(text).map(|text| text.into_owned()).filter(|text| !text.trim().is_empty())
 }
@@ -138,6 +144,9 @@ mod tests {
             ("57691685283815990".into(), Err("send it as text")),
             ("57691685283815992".into(), Ok("57691685283815992")),
             ("0.12345678901234567890".into(), Err("send it as text")),
+            ("1809755824173093.2".into(), Ok("1809755824173093.2")),
+            ("1809755824173093.3".into(), Ok("1809755824173093.3")),
+            ("999999999999999.99".into(), Err("send it as text")),
             ("1e400".into(), Err("send it as text")),
             ("1e99999999999999999999".into(), Err("send it as text")),
             ("1e-400".into(), Err("send it as text")),
@@ -176,9 +185,16 @@ mod tests {
 
     #[test]
     fn a_key_is_what_sheets_will_show() {
-        for (json, key) in
-            [("1.0", Some("1")), ("1e3", Some("1000")), ("\"007\"", Some("007")), ("null", None), ("\" \"", None), ("true", Some("true"))]
-        {
+        for (json, key) in [
+            ("1.0", Some("1")),
+            ("1e3", Some("1000")),
+            ("0.50", Some("0.5")),
+            ("-0.0", Some("0")),
+            ("\"007\"", Some("007")),
+            ("null", None),
+            ("\" \"", None),
+            ("true", Some("true")),
+        ] {
             assert_eq!(key_part(&raw(json)).as_deref(), key, "{json}");
         }
     }

@@ -212,7 +212,8 @@ impl<'a> Writing<'a> {
     /// A call failed: the batch did, unless something was written or may have been.
     fn failed(&mut self, ats: Vec<usize>, error: Error) -> Result<()> {
         let error = error.at("tab", self.target.tab);
-        if error.delivery() == Delivery::Unknown {
+        // An answer that nobody can read says nothing about what was done.
+        if error.delivery() == Delivery::Unknown || error.kind() == ErrorKind::Decode {
             ats.iter().for_each(|at| self.outcomes[*at] = Some(PushOutcome::Unknown));
         } else if self.begun {
             // Refused together, they may pass one by one: next time they come without those that are written.

@@ -14,6 +14,7 @@ use support::{
     services::{Chat, at_once, connect_sheets, connect_slack, movies, movies_pull, sheets, ts},
     start,
 };
+use sync_testkit::suite::faults;
 use syncline::{
     Connection, ConnectionStatus, Credentials, ErrorKind, Outcome, Pull, RunFilter, RunStatus, SqliteStorage, SyncResult, Syncline,
     providers::sheets::simulator::SheetsSim,
@@ -167,20 +168,10 @@ async fn wrong_and_revoked_tokens_follow_the_rules_of_the_status() {
 
 /// Every kind of answer that is none.
 fn unreadable() -> Vec<(&'static str, Fault)> {
-    vec![
-        ("HTML", Fault::Html),
-        ("a cut body", Fault::Cut(20)),
-        ("an empty body", Fault::Empty),
-        ("an empty object", Fault::Body("{}".into())),
-        ("ok and nothing else", Fault::Body(r#"{"ok":true}"#.into())),
-        ("a list", Fault::Body("[]".into())),
-        ("null", Fault::Body("null".into())),
-        ("half of a JSON text", Fault::Body(r#"{"ok":true,"spreadsheetId":"x","messages":[{"ts":"1"#.into())),
-        ("a server error", Fault::status(503, "<html>busy</html>")),
-        ("a bad gateway", Fault::status(502, "")),
-        ("a lost answer", Fault::LostAnswer),
-        ("a refused connection", Fault::Refused),
-    ]
+    let mishaps = faults::unreadable().into_iter().chain(faults::temporary());
+    // Those have tests of their own.
+    let quick = mishaps.filter(|mishap| !matches!(mishap.fault, Fault::Huge(_) | Fault::Slow(_)));
+    quick.map(|mishap| (mishap.name, mishap.fault)).collect()
 }
 
 async fn survives(

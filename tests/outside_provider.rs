@@ -1,200 +1,20 @@
-//! A provider written outside of this workspace, with the public interface alone: the trait from the core, transport and retry from
-//! the HTTP kit, the simulated service from the testkit. It is registered, pulled, and its own errors are told apart.
+//! A provider written outside of this workspace, with the public interface alone (`support/library.rs`): it is registered, pulled, and
+//! its own errors are told apart.
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::atomic::Ordering;
 
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
-use support::{World, clean, messages, start};
+use serde_json::json;
+use support::{
+    World, clean,
+    library::{Desk, Library, book},
+    messages, start,
+};
 use syncline::{
     ConnectionStatus, Credentials, ErrorKind, Outcome, Pull,
-    core::{
-        Account, Capabilities, Cursor, Descriptor, Error, Field, FieldKind, IntegrationSync, Next, Operation, PageToken, Partitions,
-        PullPage, PullRequest, Quota, RecordBatch, RecordFailure, Result, Retry, Stream, StreamName, SyncContext, async_trait,
-    },
-    http::{Answer, Api, Auth, HttpTransport, Request, classify_status},
-    testkit::{Fault, SimAnswer, SimRequest, Simulation, Simulator},
+    testkit::{Fault, Simulation},
 };
-
-const QUOTAS: &[Quota] = &[Quota { bucket: "requests", units: 600, per: Duration::from_secs(60) }];
-
-/// Books of a library, oldest change first.
-#[derive(Debug)]
-struct Library {
-    api: Api,
-    descriptor: Descriptor,
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Settings {
-    page: u32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { page: 3 }
-    }
-}
-
-#[derive(Deserialize)]
-struct Shelf<'a> {
-    #[serde(borrow)]
-    books: Vec<&'a RawValue>,
-    more: Option<String>,
-}
-
-impl Library {
-    fn new(transport: Arc<dyn HttpTransport>) -> Result<Self> {
-        Ok(Self {
-            api: Api::builder("library", "https://api.library.example/v1/")
-                .transport(transport)
-                .auth(Auth::Bearer)
-                .classifier(classify)
-                .build()?,
-            descriptor: Descriptor {
-                capabilities: Capabilities { pull: true, ..Capabilities::default() },
-                fixed_streams: &["books"],
-                settings: &[("page", "books in one answer")],
-                quotas: QUOTAS,
-                ..Descriptor::new("library", "Town Library")
-            },
-        })
-    }
-}
-
-/// This service answers 200 whatever happens, with a code of its own inside.
-fn classify(operation: &'static str, answer: &Answer) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Problem {
-        fault: Option<String>,
-    }
-    classify_status(operation, answer, None)?;
-    let problem: Problem = answer.json(operation)?;
-    let (kind, retry, text) = match problem.fault.as_deref() {
-        None => return Ok(()),
-        Some("CARD_LOST") => (ErrorKind::AuthRevoked, Retry::Never, "the library card was reported lost"),
-        Some("CARD_UNKNOWN") => (ErrorKind::Auth, Retry::Never, "the library does not know this card"),
-        Some("INVENTORY") => (ErrorKind::Transport, Retry::After(None), "the shelves are being counted"),
-        Some("BOOKMARK_OLD") => (ErrorKind::CursorExpired, Retry::Never, "the bookmark is too old"),
-        Some(_) => (ErrorKind::Invalid, Retry::Never, "the library refused"),
-    };
-    Err(Error::new(kind, operation, text).with_retry(retry))
-}
-
-#[async_trait]
-impl IntegrationSync for Library {
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    async fn validate_credentials(&self, cx: &SyncContext) -> Result<Account> {
-        #[derive(Deserialize)]
-        struct Card {
-            number: Box<str>,
-            holder: Box<str>,
-        }
-        cx.settings::<Settings>()?;
-        let card: Card = self.api.send(cx, Request::get("library.card", "card")).await?.json("library.card")?;
-        Ok(Account { id: card.number, name: Some(card.holder) })
-    }
-
-    async fn streams(&self, _: &SyncContext) -> Result<Vec<Stream>> {
-        let fields = vec![
-            Field::typed("title", FieldKind::Text).labelled("Title"),
-            Field::typed("pages", FieldKind::Integer),
-            Field::typed("changed", FieldKind::Timestamp),
-        ];
-        Ok(vec![Stream::incremental("books").with_fields(fields)])
-    }
-
-    async fn partitions(&self, _: &SyncContext, _: &StreamName) -> Result<Partitions> {
-        Ok(Partitions::whole())
-    }
-
-    async fn pull(&self, cx: &SyncContext, request: &PullRequest) -> Result<PullPage> {
-        let settings: Settings = cx.settings()?;
-        let mut call = Request::get("library.books", "books").query("count", settings.page);
-        if let Some(cursor) = &request.cursor {
-            call = call.query("since", &cursor.state);
-        }
-        if let Some(after) = &request.after {
-            call = call.query("after", after.as_str());
-        }
-        let answer = self.api.send(cx, call).await?;
-        let shelf: Shelf<'_> = answer.json("library.books")?;
-        let mut out = PullPage::new(RecordBatch::over(answer.body.clone())?);
-        let mut newest = request.cursor.as_ref().map(|cursor| cursor.state.to_string());
-        for raw in &shelf.books {
-            let mut record = out.batch.record();
-            record.object(raw)?;
-            let text = |name| record.cell(name).and_then(syncline::core::key_text).map(std::borrow::Cow::into_owned);
-            match (text("isbn"), text("changed")) {
-                (Some(isbn), Some(changed)) => {
-                    newest = newest.max(Some(changed));
-                    record.finish(isbn, Operation::Upsert, None);
-                }
-                (isbn, _) => {
-                    drop(record);
-                    let failure = RecordFailure::error("a book without isbn or date of change");
-                    out.failures.push(isbn.into_iter().fold(failure, |failure, isbn| failure.of_record(isbn)));
-                }
-            }
-        }
-        out.next = match shelf.more {
-            Some(token) => Next::Page(PageToken::from(token)),
-            None => Next::End { complete: request.cursor.is_none() },
-        };
-        out.cursor = newest.map(|newest| Cursor::new(1, newest));
-        Ok(out)
-    }
-}
-
-/// The service itself.
-#[derive(Debug, Default)]
-struct Desk {
-    books: std::sync::Mutex<Vec<serde_json::Value>>,
-    card_lost: AtomicBool,
-    asked: AtomicUsize,
-}
-
-impl Simulator for Desk {
-    fn operation(&self, request: &SimRequest) -> &'static str {
-        if request.path.ends_with("/card") { "library.card" } else { "library.books" }
-    }
-
-    fn answer(&self, request: &SimRequest) -> SimAnswer {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.card_lost.load(Ordering::SeqCst) {
-            return SimAnswer::json(200, json!({ "fault": "CARD_LOST" }));
-        }
-        if request.bearer() != Some("card-7") {
-            return SimAnswer::json(200, json!({ "fault": "CARD_UNKNOWN" }));
-        }
-        if request.path.ends_with("/card") {
-            return SimAnswer::json(200, json!({ "number": "7", "holder": "Ada" }));
-        }
-        let books = self.books.lock().expect("not poisoned");
-        let since = request.query("since").unwrap_or_default();
-        let books: Vec<_> = books.iter().filter(|book| book["changed"].as_str().unwrap_or("~") >= since).cloned().collect();
-        let number = |name, otherwise| request.query(name).map_or(otherwise, |text| text.parse::<usize>().expect("a number"));
-        let (from, count) = (number("after", 0), number("count", 100));
-        let to = (from + count).min(books.len());
-        SimAnswer::json(200, json!({ "books": books[from..to], "more": (to < books.len()).then(|| to.to_string()) }))
-    }
-}
-
-fn book(n: usize, pages: u64) -> serde_json::Value {
-    json!({ "isbn": format!("978-{n}"), "title": format!("Book {n}"), "pages": pages, "changed": format!("2026-01-01T00:00:{n:02}Z"), "shelf": "B" })
-}
 
 struct Opened {
     world: World,
@@ -205,8 +25,8 @@ struct Opened {
 
 async fn open() -> Opened {
     let world = World::new();
-    let desk = Simulation::new(Desk::default()).with_clock(world.clock.clone());
-    desk.sim().books.lock().expect("not poisoned").extend((0..10).map(|n| book(n, 100 + n as u64)));
+    let desk = Simulation::new(Desk::new("card-7")).with_clock(world.clock.clone());
+    desk.sim().books().extend((0..10).map(|n| book(n, 100 + n as u64)));
     let syncline = world.open(Library::new(desk.transport()).expect("a provider")).await;
     let connection = syncline.workspace("acme").connect("library", Credentials::api_key("card-7")).await.expect("it connects");
     Opened { world, desk, syncline, connection }
@@ -226,7 +46,7 @@ async fn a_provider_from_outside_is_registered_connected_and_pulled() {
     assert_eq!(lineage[0].source_ref.as_deref(), Some("books → Title"));
     assert_eq!(world.ask("SELECT typeof(pages) || shelf FROM library_books WHERE entity_id = '978-3'"), "integerB");
     {
-        let mut books = desk.sim().books.lock().expect("not poisoned");
+        let mut books = desk.sim().books();
         books[9]["pages"] = json!(1);
         books.push(book(11, 5));
         books.push(json!({ "isbn": "978-99", "title": "No date" }));

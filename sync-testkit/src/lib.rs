@@ -4,6 +4,8 @@ mod canary;
 mod clock;
 mod services;
 mod simulator;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod window;
 
 #[cfg(all(feature = "suite", unix))]
@@ -21,6 +23,6 @@ pub use self::{
     clock::VirtualClock,
     recorder::Recorder,
     services::{ServiceCalls, TestServices},
-    simulator::{Call, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
+    simulator::{Call, Controls, Fault, Faults, SimAnswer, SimRequest, Simulated, Simulation, Simulator},
     window::Window,
 };

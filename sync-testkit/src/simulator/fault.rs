@@ -135,11 +135,6 @@ impl Faults {
 /// JSON of at least `mib` MiB.
 pub(super) fn huge(mib: usize) -> String {
     const ITEM: &str = r#"{"id":"0123456789abcdef","text":"all work and no play"},"#;
-    let mut body = String::with_capacity((mib << 20) + 2 * ITEM.len());
-    body.push_str(r#"{"ok":true,"items":["#);
-    while body.len() < mib << 20 {
-        body.push_str(ITEM);
-    }
-    body.push_str("null]}");
-    body
+    let items = (mib << 20).div_ceil(ITEM.len());
+    [r#"{"ok":true,"items":["#, &ITEM.repeat(items), "null]}"].concat()
 }

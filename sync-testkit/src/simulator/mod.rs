@@ -13,7 +13,7 @@ mod transport;
 pub use self::{
     fault::{Fault, Faults},
     message::{SimAnswer, SimRequest},
-    simulation::{Call, Simulated, Simulation, Simulator},
+    simulation::{Call, Controls, Simulated, Simulation, Simulator},
 };
 #[cfg(feature = "simulator")]
 pub use self::{sandbox::Sandbox, serve::Served};

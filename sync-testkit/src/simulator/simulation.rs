@@ -56,6 +56,8 @@ pub struct Call {
     pub operation: &'static str,
     /// GET, POST, …
     pub method: Method,
+    /// Where it was sent to; empty when the request does not say.
+    pub host: String,
     /// Path and query as they were sent.
     pub path_and_query: String,
     /// The status it was answered with; `None` when no answer left.
@@ -64,25 +66,54 @@ pub struct Call {
     pub at: DateTime<Utc>,
 }
 
+/// What a test does to a simulated service whatever it simulates: faults, call log, latency. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Controls {
+    faults: Faults,
+    calls: Arc<Mutex<Vec<Call>>>,
+    latency_micros: Arc<AtomicU64>,
+}
+
+impl Controls {
+    /// The faults to come.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Every call so far, in the order they came. One that was refused never came and is not among them.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.log().clone()
+    }
+
+    /// How many calls of `operation` came.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> usize {
+        self.log().iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Sets how long each answer takes from now on.
+    pub fn latency(&self, latency: Duration) {
+        self.latency_micros.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn log(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One simulated service with faults, clock and call log. Clones are the same service.
 #[derive(Debug)]
 pub struct Simulation<S> {
     sim: Arc<S>,
-    faults: Faults,
-    calls: Arc<Mutex<Vec<Call>>>,
+    controls: Controls,
     clock: Option<VirtualClock>,
-    latency_micros: Arc<AtomicU64>,
 }
 
 impl<S> Clone for Simulation<S> {
     fn clone(&self) -> Self {
-        Self {
-            sim: Arc::clone(&self.sim),
-            faults: self.faults.clone(),
-            calls: Arc::clone(&self.calls),
-            clock: self.clock.clone(),
-            latency_micros: Arc::clone(&self.latency_micros),
-        }
+        Self { sim: Arc::clone(&self.sim), controls: self.controls.clone(), clock: self.clock.clone() }
     }
 }
 
@@ -117,7 +148,7 @@ impl<S: Simulator> Simulation<S> {
     /// A service on the real clock.
     #[must_use]
     pub fn new(sim: S) -> Self {
-        Self { sim: Arc::new(sim), faults: Faults::default(), calls: Arc::default(), clock: None, latency_micros: Arc::default() }
+        Self { sim: Arc::new(sim), controls: Controls::default(), clock: None }
     }
 
     /// Puts the service on a virtual clock: its time, its delays.
@@ -133,22 +164,28 @@ impl<S: Simulator> Simulation<S> {
         Arc::new(SimTransport(self.clone()))
     }
 
+    /// Faults, call log and latency, for those who need not know what is simulated.
+    #[must_use]
+    pub fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
     /// The faults to come.
     #[must_use]
     pub fn faults(&self) -> &Faults {
-        &self.faults
+        self.controls.faults()
     }
 
     /// Every call so far, in the order they came. One that was refused never came and is not among them.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.log().clone()
+        self.controls.calls()
     }
 
     /// How many calls of `operation` came.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
-        self.log().iter().filter(|call| call.operation == operation).count()
+        self.controls.count(operation)
     }
 
     /// The service itself.
@@ -159,7 +196,7 @@ impl<S: Simulator> Simulation<S> {
 
     /// Sets how long each answer takes from now on.
     pub fn latency(&self, latency: Duration) {
-        self.latency_micros.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.controls.latency(latency);
     }
 
     /// The service's time.
@@ -180,10 +217,12 @@ impl<S: Simulator> Simulation<S> {
     pub(super) fn receive(&self, head: Parts, body: Bytes) -> Fate {
         let (method, at) = (head.method.clone(), self.now());
         let path_and_query = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let named = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let host = head.uri.host().or(named).unwrap_or_default().to_owned();
         let request = SimRequest::new(head, body, at);
         let operation = self.sim.operation(&request);
-        let mut delay = Duration::from_micros(self.latency_micros.load(Ordering::Relaxed));
-        let mut end = match self.faults.take(operation) {
+        let mut delay = Duration::from_micros(self.controls.latency_micros.load(Ordering::Relaxed));
+        let mut end = match self.faults().take(operation) {
             None => End::Answer(self.sim.answer(&request)),
             Some(Fault::Status { status, headers, body }) => End::Answer(SimAnswer { status, headers, body: body.into() }),
             Some(Fault::Html) => End::Answer(SimAnswer::html(200, "<!DOCTYPE html><title>Sign in</title><h1>Sign in to continue</h1>")),
@@ -216,12 +255,8 @@ impl<S: Simulator> Simulation<S> {
             End::Lost | End::Refused | End::Held(_) => None,
         };
         if !matches!(end, End::Refused) {
-            self.log().push(Call { operation, method, path_and_query, status, at });
+            self.controls.log().push(Call { operation, method, host, path_and_query, status, at });
         }
         Fate { delay, end }
-    }
-
-    fn log(&self) -> MutexGuard<'_, Vec<Call>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -116,6 +116,22 @@ async fn a_failed_row_that_is_as_it_was_again_is_over() {
 }
 
 #[tokio::test]
+async fn refused_rows_of_a_mapping_can_be_sent_again_as_they_were() {
+    let (world, service, _syncline, crm) = with_staff(3).await;
+    service.fates(|_, _| support::pushable::Fate::Refused);
+    let refused = crm.sync_to_external(Push::mapped(staff())).await.expect("it runs");
+    assert_eq!(refused.counts.failed, 3);
+    service.fates(|_, _| support::pushable::Fate::Well);
+    let one = crm.sync_to_external(Push::failed_of(staff()).keys(["p1"])).await.expect("it runs");
+    assert_eq!((one.counts.read, one.counts.created), (1, 1));
+    let rest = crm.sync_to_external(Push::failed_of(staff())).await.expect("it runs");
+    assert_eq!((rest.counts.read, rest.counts.created), (2, 2));
+    service.called();
+    clean(&crm.sync_to_external(Push::mapped(staff())).await.expect("it runs"));
+    assert_eq!((service.called(), world.ask("SELECT count(*) FROM syncline_push_links")), (0, "3".to_owned()));
+}
+
+#[tokio::test]
 async fn insert_leaves_known_records_alone_and_update_new_ones() {
     let (world, service) = (World::new(), service());
     let crm = connect(&world.open(service.clone()).await).await;

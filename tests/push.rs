@@ -88,7 +88,7 @@ async fn lanes_send_side_by_side_and_count_once() {
     let mut run = Box::pin(crm.sync_to_external(people(100, 1)));
     while service.state().waiting < 4 {
         assert!(support::look(&mut run).await.is_pending());
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     gate.add_permits(1_000);
     let result = run.await.expect("it runs");

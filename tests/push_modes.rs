@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::json;
 use support::{World, clean, look, messages, pushable::Pushable};
@@ -273,7 +273,7 @@ async fn one_writer_at_a_time_waits_in_one_process_and_others_are_refused() {
         let mut first = Box::pin(crm.sync_to_external(people(2, 1)));
         while service.state().waiting == 0 {
             assert!(look(&mut first).await.is_pending());
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
         let mut second = Box::pin(crm.sync_to_external(people(2, 2)));
         for _ in 0..20 {
@@ -282,7 +282,7 @@ async fn one_writer_at_a_time_waits_in_one_process_and_others_are_refused() {
                 assert_eq!(answer.expect_err("it is refused").kind(), ErrorKind::Conflict);
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
         gate.add_permits(100);
         clean(&first.await.expect("it runs"));

@@ -20,8 +20,9 @@ pub(crate) enum Looked {
     Send(Box<Intent>),
 }
 
-/// The look for one item has an answer.
-pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, policy: &SettlePolicy, now: DateTime<Utc>) -> Looked {
+/// The look for one item has an answer. One that is `repeatable` is sent again once the first request can no longer arrive, whether
+/// it was found or not.
+pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, repeatable: bool, policy: &SettlePolicy, now: DateTime<Utc>) -> Looked {
     let delete = intent.operation == Operation::Delete;
     match found {
         // What a delete was for is reached, whoever did it.
@@ -43,6 +44,10 @@ pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, policy: &Sett
             let text = format!("{many} records at the service look like it; say which one it is, or have it sent again");
             let error = RunError::new(&Error::new(ErrorKind::Conflict, "find", text));
             verdict(open(Intent { state: IntentState::Conflict, next_at: None, error: Some(error), ..intent }))
+        }
+        Found::CannotTell if repeatable => {
+            let next_at = Some(policy.settled_at(intent.sent_at));
+            verdict(open(Intent { looks: intent.looks + 1, looked_at: Some(now), next_at, ..intent }))
         }
         Found::CannotTell => {
             let text = "the answer was lost, and the service offers no way to look whether the write arrived; say so yourself";

@@ -79,14 +79,27 @@ struct Model {
     intent: Intent,
     over: Option<Settled>,
     first: bool,
+    /// The service offers no look; only where writes may be repeated.
+    blind: bool,
 }
 
 impl Model {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, blind: bool) -> Self {
         let id = (kind != Kind::Create).then(|| RecordId::from("r1"));
         let operation = if kind == Kind::Delete { Operation::Delete } else { Operation::Upsert };
         let intent = Intent { id, operation, ..intent("k") };
-        Self { kind, now: START, made: 0, done: false, pending: false, on_their_way: Vec::new(), intent, over: None, first: true }
+        Self {
+            kind,
+            now: START,
+            made: 0,
+            done: false,
+            pending: false,
+            on_their_way: Vec::new(),
+            intent,
+            over: None,
+            first: true,
+            blind: blind && kind == Kind::Update,
+        }
     }
 
     fn pass(&mut self, seconds: i64) {
@@ -196,9 +209,15 @@ impl Model {
                 Ok(Some((until - self.now).num_seconds().max(1)))
             }
             Next::Look => {
-                let there = if self.kind == Kind::Delete { !self.done } else { self.made > 0 };
-                let found = if there { Found::Sent { id: "r1".into(), version: None } } else { Found::Nothing };
-                match looked(self.intent.clone(), found, PushMode::Upsert, &terms.settle, self.now) {
+                let there = if self.kind == Kind::Delete { !self.done } else { self.done };
+                let found = if self.blind {
+                    Found::CannotTell
+                } else if there {
+                    Found::Sent { id: "r1".into(), version: None }
+                } else {
+                    Found::Nothing
+                };
+                match looked(self.intent.clone(), found, PushMode::Upsert, self.kind == Kind::Update, &terms.settle, self.now) {
                     Looked::Verdict(verdict) => self.settle(*verdict).map(|()| None),
                     Looked::Send(intent) => {
                         self.intent = *intent;
@@ -236,10 +255,11 @@ proptest! {
     #[test]
     fn whatever_is_lost_each_write_is_done_once(
         kind in prop_oneof![Just(Kind::Create), Just(Kind::Update), Just(Kind::Delete)],
+        blind: bool,
         fates in prop::collection::vec((fate(), 0i64..90), 1..12),
     ) {
         let terms = Terms { settle: SettlePolicy::new(Duration::from_secs(IN_FLIGHT as u64)), repeatable: false };
-        let mut model = Model::new(kind);
+        let mut model = Model::new(kind, blind);
         for (fate, seconds) in fates {
             if model.over.is_some() {
                 break;
@@ -287,22 +307,24 @@ fn what_a_look_finds_decides() {
         Looked::Send(_) => None,
     };
     // Another record with its key is left alone as long as the first request may arrive, then updated, or not in insert mode.
-    let early = open(looked(lost(Operation::Upsert), there(), PushMode::Upsert, &policy, at(59))).expect("it waits");
+    let early = open(looked(lost(Operation::Upsert), there(), PushMode::Upsert, false, &policy, at(59))).expect("it waits");
     assert_eq!((early.state, early.next_at), (IntentState::Unknown, Some(at(60))));
-    let Looked::Send(update) = looked(lost(Operation::Upsert), there(), PushMode::Upsert, &policy, at(60)) else { panic!("it is sent") };
+    let Looked::Send(update) = looked(lost(Operation::Upsert), there(), PushMode::Upsert, false, &policy, at(60)) else {
+        panic!("it is sent")
+    };
     assert_eq!(update.id, Some("r9".into()));
-    let Looked::Verdict(skipped) = looked(lost(Operation::Upsert), there(), PushMode::Insert, &policy, at(60)) else {
+    let Looked::Verdict(skipped) = looked(lost(Operation::Upsert), there(), PushMode::Insert, false, &policy, at(60)) else {
         panic!("it is not sent")
     };
     assert_eq!((skipped.settled, skipped.counts.skipped), (Settled::Dropped { key: "k".into() }, 1));
     // Several are for a person; so is what nobody can look for.
-    let several = open(looked(lost(Operation::Upsert), Found::Several(3), PushMode::Upsert, &policy, at(60))).expect("it stays");
+    let several = open(looked(lost(Operation::Upsert), Found::Several(3), PushMode::Upsert, false, &policy, at(60))).expect("it stays");
     assert_eq!((several.state, several.next_at), (IntentState::Conflict, None));
     assert!(several.error.is_some_and(|error| error.message.contains('3')));
-    let cannot = open(looked(lost(Operation::Upsert), Found::CannotTell, PushMode::Upsert, &policy, at(60))).expect("it stays");
+    let cannot = open(looked(lost(Operation::Upsert), Found::CannotTell, PushMode::Upsert, false, &policy, at(60))).expect("it stays");
     assert_eq!((cannot.state, cannot.next_at), (IntentState::Unknown, None));
     // A delete whose record is gone is done at once.
-    let Looked::Verdict(gone) = looked(lost(Operation::Delete), Found::Nothing, PushMode::Upsert, &policy, at(0)) else {
+    let Looked::Verdict(gone) = looked(lost(Operation::Delete), Found::Nothing, PushMode::Upsert, false, &policy, at(0)) else {
         panic!("it is done")
     };
     assert_eq!(gone.settled, Settled::Deleted { key: "k".into() });

@@ -44,9 +44,14 @@ pub(crate) fn next(intent: &Intent, link: Option<&PushLink>, terms: &Terms, firs
                 _ => {}
             }
             if repeatable(intent, link, terms) {
-                // Not before the first one can no longer arrive: it would undo what is written after it.
+                // Not before the first one can no longer arrive: it would undo what is written after it. Of a first attempt
+                // a look may spare the wait; of later ones it may find what an earlier one wrote while the last is on its way.
                 let settled = terms.settle.settled_at(intent.sent_at);
-                return if now >= settled { Next::Send } else { Next::Wait(settled) };
+                return match intent.looked_at {
+                    _ if now >= settled => Next::Send,
+                    None if intent.attempts <= 1 => Next::Look,
+                    _ => Next::Wait(settled),
+                };
             }
             match terms.settle.next(intent.sent_at, intent.looked_at.map(|at| (intent.looks, at)), now) {
                 Settle::Look => Next::Look,
@@ -59,7 +64,7 @@ pub(crate) fn next(intent: &Intent, link: Option<&PushLink>, terms: &Terms, firs
 }
 
 /// Whether a write may be sent again without having been looked for: nothing new can come of it.
-fn repeatable(intent: &Intent, link: Option<&PushLink>, terms: &Terms) -> bool {
+pub(crate) fn repeatable(intent: &Intent, link: Option<&PushLink>, terms: &Terms) -> bool {
     let confirmed = link.and_then(|link| link.id.as_ref());
     terms.repeatable || (intent.operation == Operation::Upsert && confirmed.is_some() && confirmed == intent.id.as_ref())
 }

@@ -14,7 +14,7 @@ use super::{
     found::{Looked, looked, not_now},
     item::{Item, item_of},
     journal::{answered, interrupted, later, open, stops_run},
-    next::{Next, next},
+    next::{Next, next, repeatable},
 };
 use crate::{SyncEvent, connection::CALL_DEADLINE};
 
@@ -107,7 +107,7 @@ impl Courier {
         for (intent, link) in open_ones.into_iter().zip(links) {
             match next(&intent, link.as_ref(), &self.terms, first, now) {
                 Next::Ask => ask.push(intent),
-                Next::Look => look.push(intent),
+                Next::Look => look.push((repeatable(&intent, link.as_ref(), &self.terms), intent)),
                 Next::Send => send.push(intent),
                 Next::Wait(due) => round.wait(due),
                 Next::Rest => {}
@@ -165,19 +165,19 @@ impl Courier {
         }
     }
 
-    async fn look(&self, intents: Vec<Intent>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
+    async fn look(&self, intents: Vec<(bool, Intent)>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
         let mut rest = intents.into_iter().peekable();
         while rest.peek().is_some() {
-            let sought: Vec<Intent> = rest.by_ref().take(self.limits.items.max(1)).collect();
+            let sought: Vec<(bool, Intent)> = rest.by_ref().take(self.limits.items.max(1)).collect();
             self.engine.crash_points.at("w7");
-            let batch = self.batch(sought.iter().map(|intent| item_of(intent, Earlier::Unknown)).collect());
+            let batch = self.batch(sought.iter().map(|(_, intent)| item_of(intent, Earlier::Unknown)).collect());
             let answer = self.provider.find(&self.fresh(), &batch).await;
             self.engine.crash_points.at("w8");
             let now = self.cx.services.now();
             match same_length(answer, sought.len(), "find") {
                 Ok(found) => {
-                    for (intent, found) in sought.into_iter().zip(found) {
-                        match looked(intent, found, self.mode, &self.terms.settle, now) {
+                    for ((repeatable, intent), found) in sought.into_iter().zip(found) {
+                        match looked(intent, found, self.mode, repeatable, &self.terms.settle, now) {
                             Looked::Verdict(verdict) => {
                                 round.seen(&verdict.settled);
                                 done.add(*verdict);
@@ -186,7 +186,7 @@ impl Courier {
                         }
                     }
                 }
-                Err(error) => self.put_off(sought, &error, done, round),
+                Err(error) => self.put_off(sought.into_iter().map(|(_, intent)| intent).collect(), &error, done, round),
             }
         }
     }

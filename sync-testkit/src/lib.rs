@@ -4,6 +4,8 @@ mod canary;
 mod clock;
 mod services;
 mod simulator;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod window;
 
 #[cfg(feature = "simulator")]

@@ -1,6 +1,6 @@
 //! Tables of the host: checked before they are written, read by their declared types.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, types::Value as Sql};
 use sync_core::{EntityType, Error, HostTable, WorkspaceId};
 
 use crate::{
@@ -23,6 +23,22 @@ pub(crate) struct HostColumn {
     pub(crate) untyped: bool,
 }
 
+impl HostColumn {
+    /// What a key's text is compared with, and ordered by.
+    pub(crate) fn comparable(&self) -> String {
+        if self.untyped { format!("CAST({} AS TEXT)", self.sql) } else { self.sql.to_string() }
+    }
+
+    /// A part of a key as it is compared; the column's type converts the text where it is not one of ours.
+    pub(crate) fn key_value(&self, part: String) -> Sql {
+        match (self.form, part.as_str()) {
+            (Form::HostBoolean, "true") => Sql::Integer(1),
+            (Form::HostBoolean, "false") => Sql::Integer(0),
+            _ => Sql::Text(part),
+        }
+    }
+}
+
 /// A host's table as it is now.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
@@ -36,8 +52,8 @@ pub(crate) struct Host {
 
 impl Host {
     /// Looks the table up and checks that it has the columns `spec` and `fields` name.
-    fn inspect(conn: &Connection, spec: &HostTable, fields: &[&str]) -> Db<Self> {
-        let refuse = |text: String| Err(Error::config("register_table", text).into());
+    pub(crate) fn inspect(conn: &Connection, operation: &'static str, spec: &HostTable, fields: &[&str]) -> Db<Self> {
+        let refuse = |text: String| Err(Error::config(operation, text).into());
         let lower = spec.name.to_ascii_lowercase();
         if lower.starts_with("syncline_") || lower.starts_with("sqlite_") {
             return refuse(format!("table {:?} is not the host's", spec.name));
@@ -71,20 +87,35 @@ impl Host {
             let (noun, missing) = (if missing.len() == 1 { "column" } else { "columns" }, missing.join(", "));
             return refuse(format!("table {:?} has no {noun} {missing}; it has: {there}", spec.name));
         }
+        Ok(this)
+    }
+
+    /// Checks that a source may write these fields.
+    fn check_writable(&self, fields: &[&str]) -> Db<()> {
+        let (spec, refuse) = (&self.spec, |text: String| Err(Error::config("register_table", text).into()));
         for field in fields {
             if spec.workspace_column.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(field)) {
                 return refuse(format!("column {field:?} of table {:?} holds the workspace and cannot be written by a source", spec.name));
             }
-            if this.column(field).is_some_and(|column| column.generated) {
+            if self.column(field).is_some_and(|column| column.generated) {
                 return refuse(format!("column {field:?} of table {:?} is generated and cannot be written", spec.name));
             }
         }
-        Ok(this)
+        Ok(())
+    }
+
+    /// Whether this workspace has registered the table just so.
+    pub(crate) fn is_registered(conn: &Connection, workspace: &WorkspaceId, spec: &HostTable) -> Db<bool> {
+        let json = serde_json::to_string(spec).map_err(|_| damaged("register_table", "table"))?;
+        Ok(conn
+            .prepare_cached("SELECT 1 FROM syncline_host_tables WHERE workspace_id = ?1 AND entity_type = ?2 AND spec = ?3")?
+            .exists((workspace.as_str(), spec.entity_type().as_str(), json))?)
     }
 
     /// Checks the table and remembers that this workspace uses it.
     pub(crate) fn register(tx: &Transaction<'_>, workspace: &WorkspaceId, spec: &HostTable, fields: &[&str]) -> Db<Self> {
-        let mut this = Self::inspect(tx, spec, fields)?;
+        let mut this = Self::inspect(tx, "register_table", spec, fields)?;
+        this.check_writable(fields)?;
         let entity = spec.entity_type();
         let ours =
             tx.prepare_cached("SELECT 1 FROM syncline_entity_types WHERE table_name = ?1 AND place <> 'host'")?.exists([&*spec.name])?;
@@ -119,7 +150,7 @@ impl Host {
             .optional()?;
         let Some(spec) = spec else { return Ok(None) };
         let spec: HostTable = serde_json::from_str(&spec).map_err(|_| damaged("entities", "table"))?;
-        Ok(Some(Self { id, ..Self::inspect(conn, &spec, &[])? }))
+        Ok(Some(Self { id, ..Self::inspect(conn, "entities", &spec, &[])? }))
     }
 
     /// A column by its name, in whatever case, as SQLite finds it.
@@ -147,8 +178,7 @@ impl Host {
             at += 1;
         }
         for column in self.key() {
-            let left = if column.untyped { format!("CAST({} AS TEXT)", column.sql) } else { column.sql.to_string() };
-            terms.push(format!("{left} = ?{at}"));
+            terms.push(format!("{} = ?{at}", column.comparable()));
             at += 1;
         }
         terms.join(" AND ")

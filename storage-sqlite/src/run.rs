@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension as _, Row, Transaction};
+use rusqlite::{Row, Transaction};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
     store::{Begin, Event, Feed, Fence, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
@@ -21,7 +21,8 @@ const FAILURES_UNTIL_ERROR: u32 = 3;
 const MESSAGE_BYTES: usize = 2048;
 
 const COLUMNS: &str = "id, connection_id, stream, mapping, direction, entity_type, job_type, status, outcome, rows_processed, rows_created, \
-    rows_updated, rows_unchanged, rows_skipped, rows_failed, rows_deleted, rows_swept, errors, triggered_by, started_at, completed_at";
+    rows_updated, rows_unchanged, rows_skipped, rows_failed, rows_deleted, rows_swept, errors, triggered_by, started_at, completed_at, \
+    rows_unsettled";
 
 fn from_row(row: &Row<'_>) -> Db<Run> {
     let count = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
@@ -52,7 +53,7 @@ fn from_row(row: &Row<'_>) -> Db<Run> {
             failed: count(14)?,
             deleted: count(15)?,
             swept: count(16)?,
-            ..Counts::default()
+            unsettled: count(21)?,
         },
         errors: serde_json::from_str(row.get_ref(17)?.as_str()?).map_err(|_| damaged("run", "error list of a run"))?,
         triggered_by: row.get(18)?,
@@ -85,7 +86,8 @@ pub(crate) fn add_counts(tx: &Transaction<'_>, workspace: &WorkspaceId, run: Run
     tx.prepare_cached(
         "UPDATE syncline_sync_runs SET rows_processed = rows_processed + ?3, rows_created = rows_created + ?4, \
          rows_updated = rows_updated + ?5, rows_unchanged = rows_unchanged + ?6, rows_skipped = rows_skipped + ?7, \
-         rows_failed = rows_failed + ?8, rows_deleted = rows_deleted + ?9, rows_swept = rows_swept + ?10 \
+         rows_failed = rows_failed + ?8, rows_deleted = rows_deleted + ?9, rows_swept = rows_swept + ?10, \
+         rows_unsettled = rows_unsettled + ?11 \
          WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((
@@ -99,7 +101,17 @@ pub(crate) fn add_counts(tx: &Transaction<'_>, workspace: &WorkspaceId, run: Run
         counts.failed.cast_signed(),
         counts.deleted.cast_signed(),
         counts.swept.cast_signed(),
+        counts.unsettled.cast_signed(),
     ))?;
+    Ok(())
+}
+
+/// Adds events to a run, which has to be there.
+pub(crate) fn add_events(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, events: &[Box<str>]) -> Db<()> {
+    let mut insert = tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body) VALUES (?1, ?2, ?3)")?;
+    for body in events {
+        insert.execute((workspace.as_str(), run.0, &**body))?;
+    }
     Ok(())
 }
 
@@ -141,14 +153,19 @@ pub(crate) fn reap(tx: &Transaction<'_>, shared: &Shared) -> Db<u64> {
     Ok(reaped)
 }
 
+/// Runs that this one may not run beside: of the same stream, or exclusive as it is.
+fn in_the_way(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewRun) -> Db<Vec<(i64, String)>> {
+    let mut found = tx.prepare_cached(
+        "SELECT id, owner FROM syncline_sync_runs WHERE workspace_id = ?1 AND connection_id = ?2 AND status = 'running' \
+         AND (stream = ?3 OR (?4 AND exclusive = 1)) ORDER BY id",
+    )?;
+    let whose = (workspace.as_str(), new.feed.connection.as_str(), new.feed.stream.as_str(), new.exclusive);
+    let running = found.query_map(whose, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(running.collect::<rusqlite::Result<_>>()?)
+}
+
 fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &NewRun) -> Db<Begin> {
-    let running: Option<(i64, String)> = tx
-        .prepare_cached(
-            "SELECT id, owner FROM syncline_sync_runs WHERE workspace_id = ?1 AND connection_id = ?2 AND stream = ?3 AND status = 'running'",
-        )?
-        .query_row((workspace.as_str(), new.feed.connection.as_str(), new.feed.stream.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if let Some((id, owner)) = running {
+    for (id, owner) in in_the_way(tx, workspace, new)? {
         if shared.owner.lives(&shared.path, &owner) {
             let run = find(tx, workspace, RunId(id))?.ok_or_else(|| damaged("begin_run", "run that is under way"))?;
             return Ok(Begin::Busy(Box::new(run)));
@@ -159,7 +176,7 @@ fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &N
     let at = time::text(new.at);
     tx.prepare_cached(
         "INSERT INTO syncline_sync_runs (workspace_id, connection_id, stream, mapping, entity_type, direction, job_type, status, lease_token, \
-         owner, started_at, triggered_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', ?8, ?9, ?10, ?11, ?10)",
+         owner, started_at, triggered_by, created_at, exclusive) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', ?8, ?9, ?10, ?11, ?10, ?12)",
     )?
     .execute((
         workspace.as_str(),
@@ -173,6 +190,7 @@ fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &N
         &shared.owner.id,
         &at,
         &*new.triggered_by,
+        new.exclusive,
     ))?;
     let run = RunId(tx.last_insert_rowid());
     tx.prepare_cached(

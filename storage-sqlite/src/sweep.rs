@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::PoisonError};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
     Counts, Place, WorkspaceId,
-    store::{Sweep, SweepReport},
+    store::{Feed, Sweep, SweepReport},
 };
 
 use crate::{
@@ -118,7 +118,7 @@ fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, s
     for number in missing {
         keys.extend(match rows {
             Rows::Stream(table) => delete::managed(tx, table, *number, &mut journal)?,
-            Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, rows, *number, &mut journal)?,
+            Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, rows, *number, &mut journal)?,
         });
     }
     shared.crash_point("p14");
@@ -139,13 +139,20 @@ fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, s
 }
 
 /// Takes a link away, and its entity when nothing else stands behind it. Answers the key of an entity that went.
-fn unlink(tx: &Transaction<'_>, workspace: &WorkspaceId, rows: &Rows, link: i64, journal: &mut Journal) -> Db<Option<Box<str>>> {
+fn unlink(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    feed: &Feed,
+    rows: &Rows,
+    link: i64,
+    journal: &mut Journal,
+) -> Db<Option<Box<str>>> {
     let key: Option<Box<str>> = tx
         .prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1 RETURNING entity_id")?
         .query_row([link], |row| row.get(0))
         .optional()?;
     let Some(key) = key else { return Ok(None) };
-    match delete::orphan(tx, workspace, rows, &key, journal) {
+    match delete::orphan(tx, workspace, feed, rows, &key, journal) {
         Ok(true) => Ok(Some(key)),
         Ok(false) => Ok(None),
         // A row of the host that others refer to stays.

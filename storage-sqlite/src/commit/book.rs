@@ -69,9 +69,5 @@ pub(super) fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, commit: &PageC
     run::add_counts(tx, workspace, commit.fence.run, &tally.counts)?;
     let failures: Vec<_> = commit.failures.iter().chain(&tally.failures).collect();
     failure::add(tx, workspace, commit.fence.run, failures.into_iter())?;
-    let mut event = tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body) VALUES (?1, ?2, ?3)")?;
-    for body in &commit.events {
-        event.execute((workspace.as_str(), commit.fence.run.0, &**body))?;
-    }
-    Ok(())
+    run::add_events(tx, workspace, commit.fence.run, &commit.events)
 }

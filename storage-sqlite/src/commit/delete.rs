@@ -1,12 +1,13 @@
 //! Taking rows away, with the lineage of what they held.
 
 use rusqlite::{OptionalExtension as _, Transaction};
-use sync_core::WorkspaceId;
+use sync_core::{WorkspaceId, store::Feed};
 
-use super::journal::Journal;
+use super::{journal::Journal, target::Rows};
 use crate::{
     error::Db,
     host::{Host, split_key},
+    push::{self, content::Content},
     row,
     table::Table,
     value::decode,
@@ -91,23 +92,43 @@ pub(crate) fn linked(tx: &Transaction<'_>, workspace: &WorkspaceId, type_id: i64
     ))?)
 }
 
-/// What becomes of an entity when a record behind it is gone: it goes too, unless another record stands behind it, or it is a row of
-/// the host that stays by the table's own setting.
+/// What becomes of an entity when a record of `feed` behind it is gone: it goes too, unless another record stands behind it, or it is a
+/// row of the host that stays by the table's own setting. What pushes of the feed know of a row goes with it, and stays with it.
 pub(crate) fn orphan(
     tx: &Transaction<'_>,
     workspace: &WorkspaceId,
-    rows: &super::target::Rows,
+    feed: &Feed,
+    rows: &Rows,
     key: &str,
     journal: &mut Journal,
 ) -> Db<bool> {
-    use super::target::Rows;
     if linked(tx, workspace, rows.type_id(), key)? {
         return Ok(false);
     }
-    match rows {
-        Rows::Stream(_) => Ok(false),
-        Rows::Managed(table) => managed_key(tx, workspace, table, key, journal),
-        Rows::Host(host) if host.spec.delete_rows => host_key(tx, workspace, host, key, journal),
-        Rows::Host(_) => Ok(false),
+    let (gone, own) = match rows {
+        Rows::Stream(_) => return Ok(false),
+        Rows::Managed(table) => (managed_key(tx, workspace, table, key, journal)?, None),
+        Rows::Host(host) if host.spec.delete_rows => {
+            let own = key_in_table(tx, workspace, host, key)?;
+            (host_key(tx, workspace, host, key, journal)?, own)
+        }
+        Rows::Host(_) => return Ok(false),
+    };
+    if gone {
+        push::link::forget(tx, workspace, feed, own.as_deref().unwrap_or(key))?;
+    }
+    Ok(gone)
+}
+
+/// A row's key as the table has it: a record's `007` is 7 in a column of numbers.
+fn key_in_table(tx: &Transaction<'_>, workspace: &WorkspaceId, host: &Host, key: &str) -> Db<Option<String>> {
+    let mut content = Content::of_host(host, &[]);
+    let mut found = tx.prepare_cached(&format!("SELECT {} FROM {} WHERE {}", content.list(), host.sql, host.by_key_text(1)))?;
+    let parts = split_key(key);
+    let whose = host.spec.workspace_column.is_some().then(|| workspace.as_str());
+    let mut rows = found.query(rusqlite::params_from_iter(whose.into_iter().chain(parts.iter().map(String::as_str))))?;
+    match rows.next()? {
+        Some(row) => Ok(content.read(row)?.key),
+        None => Ok(None),
     }
 }

@@ -9,7 +9,13 @@ use sync_core::{
     store::PartitionBatch,
 };
 
-use super::{Duplicated, Work, created_run, delete, link, plain::twice, scan_of, show, target::Rows};
+use super::{
+    Duplicated, Work, created_run, delete, link,
+    plain::twice,
+    remember::{Done, Remembering},
+    scan_of, show,
+    target::Rows,
+};
 use crate::{
     error::{Db, internal, row_fault},
     name::quoted,
@@ -26,6 +32,8 @@ struct Slot<'a> {
     form: Form,
     rule: FieldRule,
     key: bool,
+    /// Whether pushes send it.
+    sent: bool,
 }
 
 /// One batch and the statement that compares its records with their rows.
@@ -63,9 +71,13 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
         Operation::Upsert => keys[batch][n].as_deref().ok(),
         Operation::Delete => None,
     });
+    let mut remembering = Remembering::open(work, rows)?;
     for (number, part) in commit.batches.iter().enumerate() {
         let scan = scan_of(work, cache, &part.partition)?;
         let mut page = Page::open(work, rows, part, &key, owned, scan)?;
+        for slot in &mut page.slots {
+            slot.sent = remembering.as_ref().is_some_and(|remembering| remembering.sends(slot.field));
+        }
         for (at, record) in part.batch.records().iter().enumerate() {
             if record.operation == Operation::Delete {
                 page.delete(work, record)?;
@@ -87,7 +99,7 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
                         page.present(work, cache, &record.id)?;
                     }
                 },
-                Ok(key) => page.record(work, cache, record, key)?,
+                Ok(key) => page.record(work, cache, remembering.as_mut(), record, key)?,
             }
         }
         for id in &part.present {
@@ -116,6 +128,8 @@ struct Verdict<'a> {
     keys: Vec<(usize, &'a str)>,
     /// Fields this source owns from now on.
     owns: Vec<usize>,
+    /// Whether a field that pushes send stays as it is, though the record has it otherwise.
+    kept: bool,
 }
 
 impl<'a> Page<'a> {
@@ -134,7 +148,8 @@ impl<'a> Page<'a> {
                 sync_core::Error::config("commit", text)
             })?;
             let rule = target.rules.get(&**field).copied().unwrap_or_default();
-            slots.push(Slot { field, sql, form, rule, key: key.iter().any(|name| name.eq_ignore_ascii_case(field)) });
+            let key = key.iter().any(|name| name.eq_ignore_ascii_case(field));
+            slots.push(Slot { field, sql, form, rule, key, sent: false });
         }
         let mut find = String::from("SELECT 1");
         for (at, slot) in slots.iter().enumerate() {
@@ -172,7 +187,14 @@ impl<'a> Page<'a> {
         })
     }
 
-    fn record(&mut self, work: &mut Work<'a>, cache: &mut Cache, record: &Record, key: &str) -> Db<()> {
+    fn record(
+        &mut self,
+        work: &mut Work<'a>,
+        cache: &mut Cache,
+        mut remembering: Option<&mut Remembering>,
+        record: &Record,
+        key: &str,
+    ) -> Db<()> {
         let (partition, type_id) = (&self.part.partition, self.rows.type_id());
         let known = link::find(work, type_id, partition, record, key)?;
         if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
@@ -192,6 +214,10 @@ impl<'a> Page<'a> {
                 work.tally.failed(failure.at_row(record.position).of_record(record.id.as_str()));
                 return Ok(());
             }
+        };
+        let before = match &mut remembering {
+            Some(remembering) if verdict.there => remembering.before(work, self.rows, &self.part.batch, record, key)?,
+            _ => None,
         };
         let written = if !verdict.writes.is_empty() {
             self.store(work, key, &verdict)?
@@ -241,6 +267,10 @@ impl<'a> Page<'a> {
             None => link::make(work, type_id, partition, record, key)?,
         };
         show(work, cache, self.scan, link)?;
+        if let Some(remembering) = remembering {
+            let done = Done { there: verdict.there, written: !verdict.writes.is_empty(), kept: verdict.kept, before };
+            remembering.keep(work, self.rows, &self.part.batch, record, key, &done)?;
+        }
         Ok(())
     }
 
@@ -271,12 +301,12 @@ impl<'a> Page<'a> {
         }
         let mut found = find.raw_query();
         let stored = found.next()?;
-        let mut verdict = Verdict { there: stored.is_some(), writes: Vec::new(), keys: Vec::new(), owns: Vec::new() };
+        let mut verdict = Verdict { there: stored.is_some(), writes: Vec::new(), keys: Vec::new(), owns: Vec::new(), kept: false };
         let mut old_json = String::new();
         for (name, json) in batch.cells(record) {
             let slot = &self.slots[name];
             let owner = owners.get(slot.field).copied();
-            let (decision, old) = match stored {
+            let (decision, old, differs) = match stored {
                 Some(row) => {
                     let old = row.get_ref(1 + 2 * name)?;
                     let same: bool = row.get(2 + 2 * name)?;
@@ -288,10 +318,11 @@ impl<'a> Page<'a> {
                         &*old_json
                     };
                     let priority = owner.or(if old == ValueRef::Null { None } else { self.unowned });
-                    (decide(slot.rule, Some(Stored { value, priority }), Some(json)), Some((old, slot.form)))
+                    (decide(slot.rule, Some(Stored { value, priority }), Some(json)), Some((old, slot.form)), !same)
                 }
-                None => (decide(slot.rule, None, Some(json)), None),
+                None => (decide(slot.rule, None, Some(json)), None, json != "null"),
             };
+            verdict.kept |= slot.sent && differs && matches!(decision, Decision::Keep(_));
             if decision == Decision::Write {
                 work.journal.change(slot.field, old, Some(json), decision.rule());
                 verdict.writes.push((name, json));
@@ -421,7 +452,7 @@ impl<'a> Page<'a> {
         }
         for (link, key) in links {
             work.tx.prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1")?.execute([link])?;
-            match delete::orphan(work.tx, work.workspace, self.rows, &key, &mut work.journal) {
+            match delete::orphan(work.tx, work.workspace, &work.commit.feed, self.rows, &key, &mut work.journal) {
                 Ok(true) => work.tally.deleted(&key),
                 Ok(false) => {}
                 Err(fault) => {

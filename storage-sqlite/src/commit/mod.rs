@@ -7,6 +7,7 @@ pub(crate) mod journal;
 mod link;
 mod mapped;
 mod plain;
+mod remember;
 pub(crate) mod target;
 
 use std::sync::PoisonError;

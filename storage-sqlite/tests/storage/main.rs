@@ -5,6 +5,8 @@ mod lineage;
 mod living;
 mod mapped;
 mod model;
+mod push_changed;
+mod push_support;
 mod runs;
 mod scan;
 mod support;

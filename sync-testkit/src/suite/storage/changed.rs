@@ -120,7 +120,7 @@ async fn changed_rows_are_paged(scene: Scene) -> Looked {
     let push = scene.begin(&mapped("c1"), &pushable()).await?;
     let other = scene.begin(&mapped("c2"), &people()).await?;
     let all: Vec<String> = (0..25).map(|n| format!("k{n:02}")).collect();
-    other.commit(&all.iter().map(|key| up(key, json!({"email": key}))).collect::<Vec<_>>()).await?;
+    other.commit(&all.iter().map(|key| up(key, json!({"email": key, "name": "Same"}))).collect::<Vec<_>>()).await?;
     let some = push.store.changed_rows(ChangedQuery { keys: Some(vec!["k03".into(), "k04".into(), "k11".into()]), ..query(&push) }).await?;
     accept(&push, &some).await?;
     for limit in [1, 4, 24, 100] {

@@ -13,12 +13,12 @@ use sync_testkit::suite::storage;
 async fn sqlite_keeps_every_rule_of_a_storage() {
     let report = storage::run(&Sqlite).await;
     report.assert_passed();
-    assert_eq!(report.skipped().count(), 0, "{report}");
+    assert!(report.skipped().is_empty(), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_from_outside_keeps_every_rule() {
     let report = storage::run(&Worlds).await;
     report.assert_passed();
-    assert!(report.skipped().all(|checked| checked.name.contains("host")), "{report}");
+    assert!(report.skipped().iter().all(|check| check.contains("host")), "{report}");
 }

@@ -1,5 +1,6 @@
-//! A storage written outside of this workspace, with the public interface alone: one world of ordered maps behind a lock. Each call
-//! works on a copy that becomes the world when it went through, so a call is written as a whole or not at all.
+//! A storage written outside of this workspace, with the public interface alone: one world of ordered maps behind a lock. A call
+//! that may be refused in the middle works on a copy, which becomes the world when it went through; the others are refused before they
+//! change anything.
 
 mod commit;
 mod connections;
@@ -96,8 +97,13 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Works on a copy, which becomes the world when the work went through.
+    /// Work that is refused before it changes anything.
     fn write<T>(&self, work: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+        work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works on a copy, which becomes the world when the work went through.
+    fn write_all<T>(&self, work: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let mut copy = world.clone();
         let done = work(&mut copy)?;
@@ -150,6 +156,10 @@ pub(crate) struct Worlds;
 
 #[async_trait]
 impl StorageFixture for Worlds {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
     fn offers(&self) -> &[Capability] {
         &[Capability::Owners, Capability::Reopen]
     }

@@ -57,7 +57,7 @@ fn page(table: &Table, query: &EntityQuery) -> Vec<Entity> {
 #[async_trait]
 impl EntityStore for Scoped {
     async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
-        self.handle.write(|world| {
+        self.handle.write_all(|world| {
             world.fenced(&self.workspace, commit.fence, "commit")?;
             Ok(commit::write(world, &self.workspace, &commit)?.report)
         })

@@ -16,6 +16,10 @@ pub(crate) struct Sqlite;
 
 #[async_trait]
 impl StorageFixture for Sqlite {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
     fn offers(&self) -> &[Capability] {
         &[Capability::HostTables, Capability::Owners, Capability::Reopen]
     }

@@ -10,11 +10,12 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked, refused, there},
+    check::{Looked, refused, there},
     host::{into, object, partners},
     intents::empty,
     scene::{Pull, Scene, mapped, people, plain, rules, texts, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -51,7 +52,7 @@ fn keys(rows: &ChangedRows) -> Vec<&str> {
 }
 
 /// A feed that pushes people, and another that brought some.
-async fn two(scene: &Scene, target: &Target) -> Result<(Pull, Pull), Broken> {
+async fn two(scene: &Scene, target: &Target) -> Result<(Pull, Pull), Finding> {
     let push = scene.begin(&mapped("c1"), target).await?;
     let other = scene.begin(&mapped("c2"), &Target { pushes: Arc::default(), ..target.clone() }).await?;
     other.commit(&[up("q1", json!({"email": "a", "name": "Ann", "note": "x"})), up("q2", json!({"email": "b", "name": "Bea"}))]).await?;
@@ -210,7 +211,7 @@ async fn an_unknown_column_is_named(scene: Scene) -> Looked {
 }
 
 /// A feed that pushes the host's table.
-async fn host(scene: &Scene) -> Result<Pull, Broken> {
+async fn host(scene: &Scene) -> Result<Pull, Finding> {
     scene.database.make_host_table().await?;
     let run = scene.begin(&mapped("c1"), &Target { pushes: texts(&["email", "name"]), ..into(partners()) }).await?;
     run.store.register_table(Arc::new(partners()), &["email".into(), "name".into()]).await?;

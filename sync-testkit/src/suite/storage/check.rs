@@ -6,20 +6,22 @@ use futures_util::future::BoxFuture;
 use sync_core::{Error, ErrorKind};
 
 use super::{Capability, scene::Scene};
-
-/// A rule is broken: what was expected and what was found.
-#[derive(Debug)]
-pub(super) struct Broken(pub(super) String);
+use crate::suite::{Finding, differs};
 
 /// Calls that a check needs have to work.
-impl From<Error> for Broken {
+impl From<Error> for Finding {
     fn from(error: Error) -> Self {
-        Self(format!("a call that has to work was refused: {error} [{}]", error.kind().as_str()))
+        differs("a call that goes through", format!("{error} [{}]", error.kind().as_str()))
     }
 }
 
+/// A rule is broken: what was seen that must not be.
+pub(super) fn broken(seen: impl Into<String>) -> Finding {
+    differs("otherwise", seen)
+}
+
 /// How a check ends.
-pub(super) type Looked = Result<(), Broken>;
+pub(super) type Looked = Result<(), Finding>;
 
 /// One rule, and the code that looks whether it is kept.
 pub struct Check {
@@ -56,8 +58,7 @@ macro_rules! same {
         match (&$found, &$expected) {
             (found, expected) => {
                 if *found != *expected {
-                    let what = format!($($what)+);
-                    return Err($crate::suite::storage::check::Broken(format!("{what}: expected {expected:?}, found {found:?}")));
+                    return Err($crate::suite::differs(format!("{}: {expected:?}", format_args!($($what)+)), format!("{found:?}")));
                 }
             }
         }
@@ -68,23 +69,22 @@ macro_rules! same {
 macro_rules! holds {
     ($condition:expr, $($what:tt)+) => {
         if !$condition {
-            return Err($crate::suite::storage::check::Broken(format!($($what)+)));
+            return Err($crate::suite::storage::check::broken(format!($($what)+)));
         }
     };
 }
 
 /// The error of a call that has to be refused with this kind.
-pub(super) fn refused<T>(answer: sync_core::Result<T>, kind: ErrorKind, what: &str) -> Result<Error, Broken> {
+pub(super) fn refused<T>(answer: sync_core::Result<T>, kind: ErrorKind, what: &str) -> Result<Error, Finding> {
+    let expected = || format!("{what}: refused as {}", kind.as_str());
     match answer {
-        Ok(_) => Err(Broken(format!("{what}: expected to be refused as {}, but it went through", kind.as_str()))),
-        Err(error) if error.kind() != kind => {
-            Err(Broken(format!("{what}: expected to be refused as {}, found {error} [{}]", kind.as_str(), error.kind().as_str())))
-        }
+        Ok(_) => Err(differs(expected(), "it went through")),
+        Err(error) if error.kind() != kind => Err(differs(expected(), format!("{error} [{}]", error.kind().as_str()))),
         Err(error) => Ok(error),
     }
 }
 
 /// What has to be there.
-pub(super) fn there<T>(found: Option<T>, what: &str) -> Result<T, Broken> {
-    found.ok_or_else(|| Broken(format!("{what} is not there")))
+pub(super) fn there<T>(found: Option<T>, what: &str) -> Result<T, Finding> {
+    found.ok_or_else(|| differs(format!("{what} is there"), "it is not"))
 }

@@ -8,9 +8,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Row, Scene, at, batch, feed, gone, mapped, part, people, plain, raw, rows, six, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(rows_are_told_apart, "Created, updated and unchanged rows are counted as what they are"),
@@ -34,7 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(many_partitions_are_one_commit, "Rows of many partitions are written by one commit"),
 ];
 
-async fn both(scene: &Scene) -> Result<[Pull; 2], Broken> {
+async fn both(scene: &Scene) -> Result<[Pull; 2], Finding> {
     Ok([scene.begin(&feed("c1", "own"), &plain("x_own")).await?, scene.begin(&mapped("c1"), &people()).await?])
 }
 

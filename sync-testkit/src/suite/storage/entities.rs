@@ -5,9 +5,10 @@ use sync_core::{EntityType, ErrorKind, store::EntityQuery};
 
 use super::{
     Check,
-    check::{Broken, Looked, refused},
+    check::{Looked, refused},
     scene::{Pull, Row, Scene, at, feed, gone, mapped, people, plain, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(pages_of_rows_lose_none, "Reading page by page answers every row once, in key order, whatever the size of a page"),
@@ -26,7 +27,7 @@ fn people_of(keys: &[String]) -> Vec<Row<'_>> {
 }
 
 /// All keys, read in pages.
-async fn paged(run: &Pull, limit: u32) -> Result<Vec<String>, Broken> {
+async fn paged(run: &Pull, limit: u32) -> Result<Vec<String>, Finding> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let query = EntityQuery { after: after.clone(), limit, ..EntityQuery::default() };
@@ -65,7 +66,7 @@ async fn rows_are_found_by_key_and_connection(scene: Scene) -> Looked {
     let found = async |key: Option<&str>, connection: Option<&str>| {
         let query = EntityQuery { key: key.map(Into::into), connection: connection.map(Into::into), ..EntityQuery::default() };
         let rows = acme.entities(&"x_s".into(), query).await?;
-        Ok::<_, Broken>(rows.into_iter().map(|row| format!("{} of {}", row.key, row.fields["of"])).collect::<Vec<_>>())
+        Ok::<_, Finding>(rows.into_iter().map(|row| format!("{} of {}", row.key, row.fields["of"])).collect::<Vec<_>>())
     };
     same!(found(Some("a"), None).await?, ["a of \"c1\"", "a of \"c2\""], "a key");
     same!(found(None, Some("c2")).await?, ["a of \"c2\"", "b of \"c2\""], "a connection");

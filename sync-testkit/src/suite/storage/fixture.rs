@@ -29,6 +29,9 @@ impl fmt::Display for Capability {
 /// Makes storages to be looked at.
 #[async_trait]
 pub trait StorageFixture: Send + Sync {
+    /// What the storage is called in reports.
+    fn name(&self) -> &str;
+
     /// What the storage offers; checks that need more are skipped.
     fn offers(&self) -> &[Capability];
 

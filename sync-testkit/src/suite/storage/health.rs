@@ -7,9 +7,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked, there},
+    check::{Looked, there},
     scene::{Scene, at, connection, ending, feed, plain},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(success_clears_the_errors, "A run that completes sets the time of the last sync, clears the errors and ends the status error"),
@@ -29,7 +30,7 @@ fn failed(counts: bool, revoked: bool) -> RunEnd {
 }
 
 /// Runs once with this end and answers the connection afterwards.
-async fn after(scene: &Scene, end: RunEnd) -> Result<Connection, Broken> {
+async fn after(scene: &Scene, end: RunEnd) -> Result<Connection, Finding> {
     let run = scene.begin(&feed("c1", "s"), &plain("x_s")).await?;
     run.store.end_run(run.fence, end).await?;
     there(run.store.connection(&"c1".into()).await?, "the connection")

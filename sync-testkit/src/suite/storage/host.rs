@@ -10,6 +10,7 @@ use super::{
     check::{Looked, refused},
     scene::{Pull, Scene, mapped, plain, six, swept, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(host_rows_are_written, "Rows land in the host's table under its workspace; what the host changed is put right, field by field", needs HostTables),
@@ -31,7 +32,7 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-async fn pull(scene: &Scene, table: HostTable) -> Result<Pull, super::check::Broken> {
+async fn pull(scene: &Scene, table: HostTable) -> Result<Pull, Finding> {
     scene.begin(&mapped("c1"), &into(table)).await
 }
 

@@ -7,9 +7,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Scene, at, feed, plain},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(an_intent_is_kept_as_it_is, "An intent is kept with everything it says, from before it leaves"),
@@ -89,7 +90,7 @@ pub(super) async fn nothing_of_steps(run: &Pull) -> Looked {
     Ok(())
 }
 
-async fn push(scene: &Scene, connection: &str) -> Result<Pull, Broken> {
+async fn push(scene: &Scene, connection: &str) -> Result<Pull, Finding> {
     scene.begin(&feed(connection, "s"), &plain("x_s")).await
 }
 
@@ -103,17 +104,17 @@ async fn settled(run: &Pull, settled: Vec<Settled>) -> Looked {
     Ok(())
 }
 
-async fn all(run: &Pull) -> Result<Vec<Intent>, Broken> {
+async fn all(run: &Pull) -> Result<Vec<Intent>, Finding> {
     let found = run.store.intents(IntentFilter { feed: Some(run.feed.clone()), ..IntentFilter::default() }).await?;
     Ok(found.into_iter().map(|(_, intent)| intent).collect())
 }
 
-async fn links(run: &Pull, keys: &[&str]) -> Result<Vec<Option<PushLink>>, Broken> {
+async fn links(run: &Pull, keys: &[&str]) -> Result<Vec<Option<PushLink>>, Finding> {
     let keys: Vec<Box<str>> = keys.iter().map(|key| Box::from(*key)).collect();
     Ok(run.store.push_links(&run.feed, &keys).await?)
 }
 
-async fn linked(run: &Pull, ids: &[&str]) -> Result<Vec<Option<Box<str>>>, Broken> {
+async fn linked(run: &Pull, ids: &[&str]) -> Result<Vec<Option<Box<str>>>, Finding> {
     let ids: Vec<RecordId> = ids.iter().map(|id| RecordId::from(*id)).collect();
     Ok(run.store.linked_keys(&run.feed, &ids).await?)
 }
@@ -215,7 +216,7 @@ async fn intents_are_filtered(scene: Scene) -> Looked {
     }
     let found = async |filter| {
         let found = runs[0].store.intents(filter).await?;
-        Ok::<_, Broken>(found.into_iter().map(|(feed, intent)| format!("{} {}", feed.connection, intent.key)).collect::<Vec<_>>())
+        Ok::<_, Finding>(found.into_iter().map(|(feed, intent)| format!("{} {}", feed.connection, intent.key)).collect::<Vec<_>>())
     };
     let filter = IntentFilter::default;
     same!(found(filter()).await?, ["c1 a", "c1 b", "c1 c", "c2 a", "c2 b", "c2 c"], "all");

@@ -10,9 +10,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Scene, at, feed, gone, mapped, people, plain, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(every_changed_field_has_one_entry, "Each field that changes has one entry, in order, with the value before and after"),
@@ -26,11 +27,11 @@ pub(super) const CHECKS: &[Check] = &[
     check!(lineage_can_be_switched_off, "A target without lineage leaves no entries"),
 ];
 
-async fn both(scene: &Scene) -> Result<[Pull; 2], Broken> {
+async fn both(scene: &Scene) -> Result<[Pull; 2], Finding> {
     Ok([scene.begin(&feed("c1", "own"), &plain("x_own")).await?, scene.begin(&mapped("c1"), &people()).await?])
 }
 
-async fn values(run: &Pull, field: &str) -> Result<Vec<(Option<Value>, Option<Value>)>, Broken> {
+async fn values(run: &Pull, field: &str) -> Result<Vec<(Option<Value>, Option<Value>)>, Finding> {
     let entries = run.store.lineage(&run.target.entity, "a", Some(field)).await?;
     Ok(entries.into_iter().map(|entry| (entry.previous_value, entry.new_value)).collect())
 }

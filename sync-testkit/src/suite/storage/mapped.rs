@@ -5,9 +5,10 @@ use sync_core::{ErrorKind, FieldRule, Severity, Target, mapping::Authority};
 
 use super::{
     Check,
-    check::{Broken, Looked, refused},
+    check::{Looked, refused},
     scene::{Pull, Scene, feed, gone, mapped, people, plain, rules, six, texts, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(higher_priority_wins_in_any_order, "The source of higher priority wins, whatever the order of arrival"),
@@ -21,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(an_entity_type_keeps_its_keys, "A table whose rows are keyed by records cannot be fed by key fields, nor the other way round"),
 ];
 
-async fn source(scene: &Scene, connection: &str, field: &str, rule: FieldRule) -> Result<Pull, Broken> {
+async fn source(scene: &Scene, connection: &str, field: &str, rule: FieldRule) -> Result<Pull, Finding> {
     scene.begin(&mapped(connection), &Target { rules: rules(&[(field, rule)]), ..people() }).await
 }
 

@@ -26,16 +26,12 @@ mod sweeps;
 mod tenancy;
 mod values;
 
-use std::panic::AssertUnwindSafe;
-
-use futures_util::FutureExt as _;
-
 use self::scene::Scene;
 pub use self::{
     check::Check,
     fixture::{Capability, Database, HOST_TABLE, StorageFixture},
 };
-use super::{Checked, Report, Verdict};
+use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
@@ -69,28 +65,15 @@ pub async fn run(fixture: &dyn StorageFixture) -> Report {
 
 /// Runs the checks that `wanted` picks; for going after one that fails.
 pub async fn run_where(fixture: &dyn StorageFixture, wanted: impl Fn(&Check) -> bool) -> Report {
-    let mut report = Report::default();
+    let mut report = Report::new(fixture.name());
     for check in checks().filter(|check| wanted(check)) {
         let verdict = match check.needs.iter().find(|needed| !fixture.offers().contains(needed)) {
             Some(missing) => Verdict::Skipped(format!("the storage offers no {missing}")),
-            None => look(fixture, check).await,
+            None => attempt(Box::pin(async { (check.run)(Scene::open(fixture).await?).await })).await,
         };
-        report.checks.push(Checked { name: check.name, rule: check.rule, verdict });
+        report.add(check.name, check.rule, verdict);
     }
     report
-}
-
-async fn look(fixture: &dyn StorageFixture, check: &Check) -> Verdict {
-    // A storage that panics fails the check, not the suite.
-    let looked = AssertUnwindSafe(async { (check.run)(Scene::open(fixture).await?).await }).catch_unwind().await;
-    match looked {
-        Ok(Ok(())) => Verdict::Passed,
-        Ok(Err(broken)) => Verdict::Failed(broken.0),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Verdict::Failed(format!("it panicked: {}", said.unwrap_or("without a word")))
-        }
-    }
 }
 
 #[cfg(test)]

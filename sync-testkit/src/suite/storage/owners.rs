@@ -8,7 +8,7 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked, there},
+    check::{Looked, broken, there},
     scene::{Scene, begin, connection, feed, moved, new_run, plain, up},
 };
 
@@ -24,7 +24,7 @@ async fn owners_share_one_state(scene: Scene) -> Looked {
     let run = scene.begin(&feed("c1", "s"), &plain("x_s")).await?;
     match second.begin_run(new_run(&feed("c1", "s"), &plain("x_s"))).await? {
         Begin::Busy(busy) => same!(busy.id, run.fence.run, "the run that is under way"),
-        Begin::Started(_) => return Err(Broken("two owners run one stream".into())),
+        Begin::Started(_) => return Err(broken("two owners run one stream")),
     }
     run.commit(&[up("a", json!({"v": 1}))]).await?;
     let other = begin(second, &feed("c2", "s"), &plain("x_s")).await?;

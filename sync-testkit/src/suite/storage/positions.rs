@@ -8,9 +8,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked, refused},
+    check::{Looked, refused},
     scene::{Pull, Scene, at, ending, feed, mapped, moved, people, plain, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(cursors_move_with_their_rows, "A commit moves the cursors it names, exactly, and no others"),
@@ -23,7 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(events_are_replayed_in_order, "Events are kept with their run and answered in order after a sequence number, which only grows"),
 ];
 
-async fn states(run: &Pull) -> Result<Vec<PartitionState>, Broken> {
+async fn states(run: &Pull) -> Result<Vec<PartitionState>, Finding> {
     let mut states = run.store.partition_states(&run.feed).await?;
     states.sort_by(|one, other| one.partition.cmp(&other.partition));
     Ok(states)

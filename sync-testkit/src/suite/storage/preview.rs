@@ -10,9 +10,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Row, Scene, feed, gone, mapped, moved, people, plain, rows, six, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(a_preview_says_what_the_commit_does, "A preview has the counts and failures of the commit, and every field it changes"),
@@ -20,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(a_preview_writes_nothing, "A preview leaves rows, lineage, positions, counts, failures and events as they are"),
 ];
 
-async fn both(scene: &Scene) -> Result<[Pull; 2], Broken> {
+async fn both(scene: &Scene) -> Result<[Pull; 2], Finding> {
     let runs = [scene.begin(&feed("c1", "own"), &plain("x_own")).await?, scene.begin(&mapped("c1"), &people()).await?];
     for run in &runs {
         run.commit(&[up("a", json!({"email": "a", "n": 1})), up("b", json!({"email": "b", "n": 1}))]).await?;

@@ -9,9 +9,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked, refused, there},
+    check::{Looked, broken, refused, there},
     scene::{Scene, at, begin, ending, feed, mapped, new_run, plain, rows, started, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(
@@ -35,7 +36,7 @@ async fn a_stream_has_one_run_at_a_time(scene: Scene) -> Looked {
     for second in [feed("c1", "s"), mapped("c1")] {
         match scene.acme().begin_run(new_run(&second, &plain("x_s"))).await? {
             Begin::Busy(busy) => same!((busy.id, busy.status), (run.fence.run, RunStatus::Running), "the run that is under way"),
-            Begin::Started(_) => return Err(Broken(format!("a second run of the stream started, with mapping {:?}", second.mapping))),
+            Begin::Started(_) => return Err(broken(format!("a second run of the stream started, with mapping {:?}", second.mapping))),
         }
     }
     let others = [scene.begin(&feed("c1", "t"), &plain("x_t")).await?, scene.begin(&feed("c2", "s"), &plain("x_s")).await?];
@@ -69,7 +70,7 @@ async fn exclusive_runs_exclude_each_other(scene: Scene) -> Looked {
     let first = started(acme.begin_run(exclusive("c1", "s")).await?)?;
     match acme.begin_run(exclusive("c1", "t")).await? {
         Begin::Busy(busy) => same!(busy.id, first.run, "the exclusive run that is under way"),
-        Begin::Started(_) => return Err(Broken("two exclusive runs of one connection started".into())),
+        Begin::Started(_) => return Err(broken("two exclusive runs of one connection started")),
     }
     started(acme.begin_run(new_run(&feed("c1", "u"), &plain("x_u"))).await?)?;
     started(acme.begin_run(exclusive("c2", "s")).await?)?;
@@ -192,7 +193,7 @@ async fn runs_are_listed_newest_first(scene: Scene) -> Looked {
         ids.insert(0, run.fence.run);
         run.end().await?;
     }
-    let list = async |filter| Ok::<_, Broken>(acme.runs(filter).await?.iter().map(|run| run.id).collect::<Vec<_>>());
+    let list = async |filter| Ok::<_, Finding>(acme.runs(filter).await?.iter().map(|run| run.id).collect::<Vec<_>>());
     same!(list(RunFilter::default()).await?, ids, "all");
     same!(list(RunFilter { limit: 2, before: Some(ids[1]), ..RunFilter::default() }).await?, ids[2..4], "two before one");
     same!(list(RunFilter { connection: Some("c1".into()), ..RunFilter::default() }).await?, [ids[1], ids[3], ids[5]], "of one connection");

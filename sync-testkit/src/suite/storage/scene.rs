@@ -14,8 +14,9 @@ use sync_core::{
 
 use super::{
     Database, StorageFixture,
-    check::{Broken, there},
+    check::{broken, there},
 };
+use crate::suite::Finding;
 
 /// An empty database, and an open handle to it.
 pub(super) struct Scene {
@@ -24,7 +25,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn open(fixture: &dyn StorageFixture) -> Result<Self, Broken> {
+    pub(super) async fn open(fixture: &dyn StorageFixture) -> Result<Self, Finding> {
         let database = fixture.fresh().await?;
         let storage = database.open().await?;
         Ok(Self { database, storage })
@@ -41,7 +42,7 @@ impl Scene {
     }
 
     /// A run of `acme`.
-    pub(super) async fn begin(&self, feed: &Feed, target: &Target) -> Result<Pull, Broken> {
+    pub(super) async fn begin(&self, feed: &Feed, target: &Target) -> Result<Pull, Finding> {
         begin(self.acme(), feed, target).await
     }
 }
@@ -180,20 +181,20 @@ pub(super) fn ending(status: RunStatus) -> RunEnd {
     }
 }
 
-pub(super) fn started(begun: Begin) -> Result<Fence, Broken> {
+pub(super) fn started(begun: Begin) -> Result<Fence, Finding> {
     match begun {
         Begin::Started(fence) => Ok(fence),
-        Begin::Busy(run) => Err(Broken(format!("a run was expected to start, but run {} of {:?} is under way", run.id, run.feed))),
+        Begin::Busy(run) => Err(broken(format!("a run was expected to start, but run {} of {:?} is under way", run.id, run.feed))),
     }
 }
 
-pub(super) async fn begin(store: Arc<dyn WorkspaceStore>, feed: &Feed, target: &Target) -> Result<Pull, Broken> {
+pub(super) async fn begin(store: Arc<dyn WorkspaceStore>, feed: &Feed, target: &Target) -> Result<Pull, Finding> {
     let fence = started(store.begin_run(new_run(feed, target)).await?)?;
     Ok(Pull { store, fence, feed: feed.clone(), target: Arc::new(target.clone()) })
 }
 
 /// Every row of an entity type; none for one that is unknown.
-pub(super) async fn rows(store: &dyn WorkspaceStore, entity: &str) -> Result<Vec<Entity>, Broken> {
+pub(super) async fn rows(store: &dyn WorkspaceStore, entity: &str) -> Result<Vec<Entity>, Finding> {
     let query = EntityQuery { limit: 100_000, ..EntityQuery::default() };
     match store.entities(&entity.into(), query).await {
         Err(error) if error.kind() == sync_core::ErrorKind::NotFound => Ok(Vec::new()),
@@ -230,17 +231,17 @@ impl Pull {
         self.page(vec![part("", batch(rows))])
     }
 
-    pub(super) async fn commit(&self, rows: &[Row<'_>]) -> Result<CommitReport, Broken> {
+    pub(super) async fn commit(&self, rows: &[Row<'_>]) -> Result<CommitReport, Finding> {
         Ok(self.store.commit(self.rows_page(rows)).await?)
     }
 
     /// Commits rows and answers their counts; see [`six`].
-    pub(super) async fn counts(&self, rows: &[Row<'_>]) -> Result<[u64; 6], Broken> {
+    pub(super) async fn counts(&self, rows: &[Row<'_>]) -> Result<[u64; 6], Finding> {
         Ok(six(&self.commit(rows).await?.counts))
     }
 
     /// Commits a page of a scan.
-    pub(super) async fn scan(&self, partition: &str, scan: u64, rows: &[Row<'_>]) -> Result<CommitReport, Broken> {
+    pub(super) async fn scan(&self, partition: &str, scan: u64, rows: &[Row<'_>]) -> Result<CommitReport, Finding> {
         let page = PageCommit { scan: Some(scan), ..self.page(vec![part(partition, batch(rows))]) };
         Ok(self.store.commit(page).await?)
     }
@@ -258,27 +259,27 @@ impl Pull {
     }
 
     /// A sweep that was confirmed.
-    pub(super) async fn sweep(&self, scans: &[(&str, u64)]) -> Result<SweepReport, Broken> {
+    pub(super) async fn sweep(&self, scans: &[(&str, u64)]) -> Result<SweepReport, Finding> {
         Ok(self.store.sweep(Sweep { confirmed: true, ..self.sweep_of(scans) }).await?)
     }
 
-    pub(super) async fn end(&self) -> Result<Run, Broken> {
+    pub(super) async fn end(&self) -> Result<Run, Finding> {
         Ok(self.store.end_run(self.fence, ending(RunStatus::Completed)).await?)
     }
 
     /// All rows of the target by their key, as JSON objects.
-    pub(super) async fn table(&self) -> Result<BTreeMap<String, Value>, Broken> {
+    pub(super) async fn table(&self) -> Result<BTreeMap<String, Value>, Finding> {
         let rows = rows(&*self.store, self.target.entity.as_str()).await?;
         Ok(rows.into_iter().map(|row| (row.key.into(), Value::Object(row.fields))).collect())
     }
 
     /// One row of the target.
-    pub(super) async fn row(&self, key: &str) -> Result<Value, Broken> {
+    pub(super) async fn row(&self, key: &str) -> Result<Value, Finding> {
         there(self.table().await?.remove(key), &format!("the row {key:?}"))
     }
 
     /// The history of a row: field, value before, value after.
-    pub(super) async fn history(&self, key: &str) -> Result<Vec<(String, Option<Value>, Option<Value>)>, Broken> {
+    pub(super) async fn history(&self, key: &str) -> Result<Vec<(String, Option<Value>, Option<Value>)>, Finding> {
         let entries = self.store.lineage(&self.target.entity, key, None).await?;
         Ok(entries.into_iter().map(|entry| (entry.field_name.into(), entry.previous_value, entry.new_value)).collect())
     }

@@ -5,9 +5,10 @@ use sync_core::store::{PageCommit, PartitionBatch};
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Row, Scene, batch, feed, mapped, part, people, plain, raw, swept, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(a_complete_scan_deletes_what_it_did_not_show, "A sweep deletes exactly what the scan did not show, and counts it apart"),
@@ -27,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(a_mapped_row_is_swept_with_its_last_record, "A row that records of two feeds stand behind is not swept with the first of them"),
 ];
 
-async fn both(scene: &Scene) -> Result<[Pull; 2], Broken> {
+async fn both(scene: &Scene) -> Result<[Pull; 2], Finding> {
     Ok([scene.begin(&feed("c1", "own"), &plain("x_own")).await?, scene.begin(&mapped("c1"), &people()).await?])
 }
 
@@ -39,7 +40,7 @@ fn people_of(keys: &[String]) -> Vec<Row<'_>> {
     keys.iter().map(|key| up(key, json!({"email": key}))).collect()
 }
 
-async fn left(run: &Pull) -> Result<Vec<String>, Broken> {
+async fn left(run: &Pull) -> Result<Vec<String>, Finding> {
     Ok(run.table().await?.into_keys().collect())
 }
 

@@ -14,11 +14,12 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     connections::sealed,
     intents::steps,
     scene::{Pull, Scene, at, begin, connection, ending, feed, gone, mapped, moved, new_run, people, plain, texts, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(another_workspace_sees_nothing, "Every method that reads answers another workspace's ids as it answers unknown ones"),
@@ -30,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// A workspace with something of everything in it, and ids to ask for.
-async fn filled(scene: &Scene) -> Result<Pull, Broken> {
+async fn filled(scene: &Scene) -> Result<Pull, Finding> {
     let store = scene.acme();
     store.connect(connection("c1", "acc")).await?;
     store.replace_credentials(&"c1".into(), 0, sealed(1), at(1)).await?;
@@ -119,7 +120,7 @@ async fn another_workspace_sees_nothing(scene: Scene) -> Looked {
 }
 
 /// A run that nobody began, in a workspace with nothing in it.
-async fn unknown(scene: &Scene) -> Result<Pull, Broken> {
+async fn unknown(scene: &Scene) -> Result<Pull, Finding> {
     Ok(Pull {
         store: scene.globex(),
         fence: sync_core::store::Fence { run: sync_core::RunId(1), token: 1 },

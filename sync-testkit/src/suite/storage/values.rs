@@ -8,9 +8,10 @@ use sync_core::{
 
 use super::{
     Check,
-    check::{Broken, Looked},
+    check::Looked,
     scene::{Pull, Scene, feed, mapped, part, people, plain, raw, six, up},
 };
+use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(absent_null_and_empty_stay_apart, "A field that is absent stays as it is, null clears it, and an empty text is a value"),
@@ -26,12 +27,12 @@ pub(super) const CHECKS: &[Check] = &[
     check!(keys_of_any_text_stay_apart, "Keys that differ in anything are different rows"),
 ];
 
-async fn pull(scene: &Scene) -> Result<Pull, Broken> {
+async fn pull(scene: &Scene) -> Result<Pull, Finding> {
     scene.begin(&feed("c1", "s"), &plain("x_s")).await
 }
 
 /// Commits one cell and answers its counts.
-async fn put(run: &Pull, json: &str) -> Result<[u64; 6], Broken> {
+async fn put(run: &Pull, json: &str) -> Result<[u64; 6], Finding> {
     let page = PageCommit { ..run.page(vec![part("", raw("r", "v", json))]) };
     Ok(six(&run.store.commit(page).await?.counts))
 }

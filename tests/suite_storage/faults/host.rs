@@ -1,0 +1,52 @@
+//! Tables of the host.
+
+use std::sync::Arc;
+
+use syncline::core::Place;
+
+use crate::{
+    faults::Fault,
+    harm::{Harm, rebuild, target},
+};
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "cuts the names of the host's rows",
+        harm: Harm::Commit(|page| {
+            if matches!(page.target.place, Place::Host(_)) {
+                rebuild(page, |_, cells| {
+                    cells.retain(|(name, _)| name != "name");
+                    true
+                })
+            }
+        }),
+        fails: &[],
+    },
+    Fault {
+        name: "shows the workspace as a field",
+        harm: Harm::Entities(|rows| rows.iter_mut().for_each(|row| drop(row.fields.insert("tenant".into(), "acme".into())))),
+        fails: &[],
+    },
+    Fault {
+        name: "does not name the row the host refused",
+        harm: Harm::Report(|done| done.failures.iter_mut().for_each(|failure| failure.record = None)),
+        fails: &[],
+    },
+    Fault {
+        name: "lets the host's rows go",
+        harm: Harm::Commit(|page| {
+            if let Place::Host(table) = &mut target(page).place {
+                Arc::make_mut(table).delete_rows = true
+            }
+        }),
+        fails: &[],
+    },
+    Fault { name: "registers any table", harm: Harm::RegistersBlindly, fails: &[] },
+    Fault { name: "hands over no row of the host's", harm: Harm::ChangedQuery(|query| query.keys = Some(vec!["c".into()])), fails: &[] },
+    Fault { name: "looks at no version", harm: Harm::ChangedQuery(|query| query.above = None), fails: &[] },
+    Fault {
+        name: "sends back what a pull brought into the host's table",
+        harm: Harm::Commit(|page| target(page).pushes = Arc::default()),
+        fails: &[],
+    },
+];

@@ -1,0 +1,35 @@
+//! Each method of each store, gone to another workspace.
+
+use crate::{faults::Fault, harm::Harm};
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault { name: "leaks connect", harm: Harm::Leaks("connect"), fails: &[] },
+    Fault { name: "leaks connection", harm: Harm::Leaks("connection"), fails: &[] },
+    Fault { name: "leaks connections", harm: Harm::Leaks("connections"), fails: &[] },
+    Fault { name: "leaks update_connection", harm: Harm::Leaks("update_connection"), fails: &[] },
+    Fault { name: "leaks credentials", harm: Harm::Leaks("credentials"), fails: &[] },
+    Fault { name: "leaks replace_credentials", harm: Harm::Leaks("replace_credentials"), fails: &[] },
+    Fault { name: "leaks begin_run", harm: Harm::Leaks("begin_run"), fails: &[] },
+    Fault { name: "leaks end_run", harm: Harm::Leaks("end_run"), fails: &[] },
+    Fault { name: "leaks run", harm: Harm::Leaks("run"), fails: &[] },
+    Fault { name: "leaks runs", harm: Harm::Leaks("runs"), fails: &[] },
+    Fault { name: "leaks failures", harm: Harm::Leaks("failures"), fails: &[] },
+    Fault { name: "leaks partition_states", harm: Harm::Leaks("partition_states"), fails: &[] },
+    Fault { name: "leaks reset_cursors", harm: Harm::Leaks("reset_cursors"), fails: &[] },
+    Fault { name: "leaks events", harm: Harm::Leaks("events"), fails: &[] },
+    Fault { name: "leaks commit", harm: Harm::Leaks("commit"), fails: &[] },
+    Fault { name: "leaks preview", harm: Harm::Leaks("preview"), fails: &[] },
+    Fault { name: "leaks sweep", harm: Harm::Leaks("sweep"), fails: &[] },
+    Fault { name: "leaks entity_types", harm: Harm::Leaks("entity_types"), fails: &[] },
+    Fault { name: "leaks count_entities", harm: Harm::Leaks("count_entities"), fails: &[] },
+    Fault { name: "leaks entities", harm: Harm::Leaks("entities"), fails: &[] },
+    Fault { name: "leaks lineage", harm: Harm::Leaks("lineage"), fails: &[] },
+    Fault { name: "leaks changed_rows", harm: Harm::Leaks("changed_rows"), fails: &[] },
+    Fault { name: "leaks push_links", harm: Harm::Leaks("push_links"), fails: &[] },
+    Fault { name: "leaks linked_keys", harm: Harm::Leaks("linked_keys"), fails: &[] },
+    Fault { name: "leaks push_memory", harm: Harm::Leaks("push_memory"), fails: &[] },
+    Fault { name: "leaks intents", harm: Harm::Leaks("intents"), fails: &[] },
+    Fault { name: "leaks journal", harm: Harm::Leaks("journal"), fails: &[] },
+    Fault { name: "leaks log_activity", harm: Harm::Leaks("log_activity"), fails: &[] },
+    Fault { name: "leaks activities", harm: Harm::Leaks("activities"), fails: &[] },
+];

@@ -23,7 +23,6 @@ pub(crate) enum Harm {
     Report(fn(&mut CommitReport)),
     Preview(fn(&mut Preview)),
     Sweep(fn(&mut Sweep)),
-    Swept(fn(&mut SweepReport)),
     Query(fn(&mut EntityQuery)),
     Entities(fn(&mut Vec<Entity>)),
     Types(fn(&mut Vec<syncline::core::EntityType>)),

@@ -168,7 +168,9 @@ impl Store {
     fn fence(&self, method: &'static str, fence: Fence) -> Fence {
         let notes = note(&self.notes);
         match self.harm {
-            Harm::IgnoresFence(ignores) if ignores == method => notes.latest.unwrap_or(fence),
+            Harm::IgnoresFence(ignores) if ignores == method && notes.fences.get(&fence.run) != Some(&fence) => {
+                notes.latest.unwrap_or(fence)
+            }
             Harm::OneToken if fence.token == 7 => notes.fences.get(&fence.run).copied().unwrap_or(fence),
             _ => fence,
         }
@@ -383,11 +385,10 @@ impl EntityStore for Store {
             sweep.confirmed = false;
         }
         let feed = sweep.feed.clone();
-        let mut done = self.to("sweep").sweep(sweep).await?;
+        let done = self.to("sweep").sweep(sweep).await?;
         if !done.needs_confirmation() {
             note(&self.notes).swept.extend(scans.into_iter().map(|(partition, scan)| (name(partition.as_str(), &feed), scan)));
         }
-        harm!(self, Swept, &mut done);
         Ok(done)
     }
 

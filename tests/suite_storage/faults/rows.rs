@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 c.updated = 0
             }
         }),
-        fails: &[],
+        fails: &["rows_are_told_apart", "a_preview_says_what_the_commit_does"],
     },
     Fault {
         name: "writes every row of a page",
@@ -26,7 +26,7 @@ pub(super) const FAULTS: &[Fault] = &[
             let last = rows.iter().filter_map(|row| row.last_synced_at).max();
             rows.iter_mut().for_each(|row| row.last_synced_at = last)
         }),
-        fails: &[],
+        fails: &["unchanged_rows_are_not_written"],
     },
     Fault {
         name: "loses the last record of a page",
@@ -42,12 +42,54 @@ pub(super) const FAULTS: &[Fault] = &[
                 page.before.unchanged += 1
             }
         }),
-        fails: &[],
+        fails: &[
+            "a_run_keeps_its_books",
+            "rows_are_told_apart",
+            "unchanged_rows_are_not_written",
+            "the_same_page_again_changes_nothing",
+            "deletions_take_rows_away",
+            "of_duplicates_the_last_wins",
+            "of_duplicates_the_first_wins",
+            "failures_are_kept_in_order",
+            "a_bad_value_fails_its_row_alone",
+            "many_partitions_are_one_commit",
+            "a_reference_never_writes",
+            "a_record_without_key_is_left_out",
+            "a_preview_says_what_the_commit_does",
+            "a_preview_names_old_and_new",
+            "a_preview_writes_nothing",
+            "a_complete_scan_deletes_what_it_did_not_show",
+            "another_partition_is_untouched",
+            "too_many_deletes_wait",
+            "rows_that_failed_count_as_shown",
+            "records_that_are_present_count_as_shown",
+            "a_scan_goes_on_in_the_next_run",
+            "a_new_scan_begins_anew",
+            "a_mapped_row_is_swept_with_its_last_record",
+            "pages_of_rows_lose_none",
+            "rows_are_found_by_key_and_connection",
+            "entity_types_are_those_with_rows",
+            "rows_that_differ_are_handed_over",
+            "all_rows_can_be_asked_for",
+            "changed_rows_are_paged",
+            "rows_can_be_asked_for_by_key",
+            "what_a_pull_brought_is_not_sent_back",
+            "what_another_source_changed_is_sent",
+        ],
     },
     Fault {
         name: "tells every change twice",
         harm: Harm::Lineage(|entries| *entries = entries.iter().flat_map(|entry| [entry.clone(), entry.clone()]).collect()),
-        fails: &[],
+        fails: &[
+            "the_same_page_again_changes_nothing",
+            "a_bad_value_fails_its_row_alone",
+            "a_preview_writes_nothing",
+            "every_changed_field_has_one_entry",
+            "unchanged_fields_have_no_entry",
+            "lineage_names_its_source",
+            "a_deletion_ends_every_field",
+            "equal_keys_of_two_workspaces_are_two_rows",
+        ],
     },
     Fault {
         name: "ignores deletions",
@@ -61,10 +103,25 @@ pub(super) const FAULTS: &[Fault] = &[
             page.before.read += n;
             page.before.unchanged += n
         }),
-        fails: &[],
+        fails: &[
+            "deletions_take_rows_away",
+            "connections_have_rows_of_their_own",
+            "an_entity_goes_with_its_last_record",
+            "a_preview_says_what_the_commit_does",
+            "a_deletion_ends_every_field",
+            "entity_types_are_those_with_rows",
+        ],
     },
-    Fault { name: "lets the first duplicate win", harm: Harm::Commit(|page| target(page).duplicates = Duplicates::FirstWins), fails: &[] },
-    Fault { name: "lets the last duplicate win", harm: Harm::Commit(|page| target(page).duplicates = Duplicates::LastWins), fails: &[] },
+    Fault {
+        name: "lets the first duplicate win",
+        harm: Harm::Commit(|page| target(page).duplicates = Duplicates::FirstWins),
+        fails: &["of_duplicates_the_last_wins"],
+    },
+    Fault {
+        name: "lets the last duplicate win",
+        harm: Harm::Commit(|page| target(page).duplicates = Duplicates::LastWins),
+        fails: &["of_duplicates_the_first_wins", "failures_are_kept_in_order"],
+    },
     Fault {
         name: "throws the rows of all connections together",
         harm: Harm::Commit(|page| {
@@ -72,18 +129,38 @@ pub(super) const FAULTS: &[Fault] = &[
                 page.feed.connection = "one".into()
             }
         }),
-        fails: &[],
+        fails: &[
+            "connections_have_rows_of_their_own",
+            "a_preview_says_what_the_commit_does",
+            "a_preview_names_old_and_new",
+            "a_complete_scan_deletes_what_it_did_not_show",
+            "another_partition_is_untouched",
+            "another_feed_is_untouched",
+            "too_many_deletes_wait",
+            "rows_that_failed_count_as_shown",
+            "records_that_are_present_count_as_shown",
+            "a_moved_record_is_not_gone",
+            "a_scan_goes_on_in_the_next_run",
+            "a_new_scan_begins_anew",
+            "pages_of_rows_lose_none",
+            "rows_are_found_by_key_and_connection",
+            "rows_tell_where_they_are_from",
+        ],
     },
-    Fault { name: "does not count what never reached a batch", harm: Harm::Commit(|page| page.before = Counts::default()), fails: &[] },
+    Fault {
+        name: "does not count what never reached a batch",
+        harm: Harm::Commit(|page| page.before = Counts::default()),
+        fails: &["counts_add_up", "counts_that_do_not_add_up_are_refused"],
+    },
     Fault {
         name: "makes counts add up",
         harm: Harm::Commit(|page| {
             let c = &mut page.before;
             c.skipped += c.read.saturating_sub(c.created + c.updated + c.unchanged + c.skipped + c.failed + c.deleted)
         }),
-        fails: &[],
+        fails: &["counts_that_do_not_add_up_are_refused"],
     },
-    Fault { name: "keeps failures in any order", harm: Harm::Failures(|all| all.reverse()), fails: &[] },
+    Fault { name: "keeps failures in any order", harm: Harm::Failures(|all| all.reverse()), fails: &["failures_are_kept_in_order"] },
     Fault {
         name: "takes a bad value for none",
         harm: Harm::Commit(|page| {
@@ -92,14 +169,18 @@ pub(super) const FAULTS: &[Fault] = &[
                 true
             })
         }),
-        fails: &[],
+        fails: &["a_bad_value_fails_its_row_alone", "rows_that_failed_count_as_shown"],
     },
-    Fault { name: "refuses to commit nothing", harm: Harm::RefusesNothing, fails: &[] },
-    Fault { name: "takes 32 partitions at most", harm: Harm::Commit(|page| page.batches.truncate(32)), fails: &[] },
+    Fault { name: "refuses to commit nothing", harm: Harm::RefusesNothing, fails: &["an_empty_commit_is_a_commit"] },
+    Fault {
+        name: "takes 32 partitions at most",
+        harm: Harm::Commit(|page| page.batches.truncate(32)),
+        fails: &["many_partitions_are_one_commit"],
+    },
     Fault {
         name: "keeps scan numbers in 32 bits",
         harm: Harm::States(|all| all.iter_mut().for_each(|state| state.scan &= u64::from(u32::MAX))),
-        fails: &[],
+        fails: &["cursors_move_with_their_rows"],
     },
     Fault {
         name: "trims cursors",
@@ -110,9 +191,15 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &[
+            "cursors_move_with_their_rows",
+            "cursors_stay_without_their_rows",
+            "a_move_without_cursor_keeps_it",
+            "resetting_forgets_positions_alone",
+            "gone_partitions_are_marked",
+        ],
     },
-    Fault { name: "moves a cursor without rows", harm: Harm::CursorsWithoutRows, fails: &[] },
+    Fault { name: "moves a cursor without rows", harm: Harm::CursorsWithoutRows, fails: &["cursors_stay_without_their_rows"] },
     Fault {
         name: "takes no cursor for an empty one",
         harm: Harm::Commit(|page| {
@@ -120,9 +207,13 @@ pub(super) const FAULTS: &[Fault] = &[
                 moved.cursor.get_or_insert_with(|| Cursor::new(0, ""));
             })
         }),
-        fails: &[],
+        fails: &["a_move_without_cursor_keeps_it", "page_tokens_are_kept_with_their_end"],
     },
-    Fault { name: "forgets page tokens", harm: Harm::States(|all| all.iter_mut().for_each(|state| state.page = None)), fails: &[] },
+    Fault {
+        name: "forgets page tokens",
+        harm: Harm::States(|all| all.iter_mut().for_each(|state| state.page = None)),
+        fails: &["page_tokens_are_kept_with_their_end"],
+    },
     Fault {
         name: "has one position for all mappings",
         harm: Harm::Commit(|page| {
@@ -130,11 +221,15 @@ pub(super) const FAULTS: &[Fault] = &[
                 page.feed.mapping = "".into()
             }
         }),
-        fails: &[],
+        fails: &["feeds_have_positions_of_their_own"],
     },
-    Fault { name: "resets nothing", harm: Harm::ResetsNothing, fails: &[] },
-    Fault { name: "forgets which partitions are gone", harm: Harm::RunEnd(|end| end.gone.clear()), fails: &[] },
-    Fault { name: "replays events backwards", harm: Harm::Events(|all| all.reverse()), fails: &[] },
+    Fault { name: "resets nothing", harm: Harm::ResetsNothing, fails: &["resetting_forgets_positions_alone"] },
+    Fault { name: "forgets which partitions are gone", harm: Harm::RunEnd(|end| end.gone.clear()), fails: &["gone_partitions_are_marked"] },
+    Fault {
+        name: "replays events backwards",
+        harm: Harm::Events(|all| all.reverse()),
+        fails: &["events_are_replayed_in_order", "journalled_counts_are_the_runs"],
+    },
     Fault {
         name: "takes null for an empty text",
         harm: Harm::Commit(|page| {
@@ -147,7 +242,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 true
             })
         }),
-        fails: &[],
+        fails: &["absent_null_and_empty_stay_apart"],
     },
     Fault {
         name: "reads large integers as doubles",
@@ -158,7 +253,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["integers_are_exact"],
     },
     Fault {
         name: "cuts long decimals",
@@ -169,7 +264,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["long_decimals_are_exact"],
     },
     Fault {
         name: "takes texts of digits for numbers",
@@ -180,7 +275,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["ids_are_exact"],
     },
     Fault {
         name: "drops control characters",
@@ -191,7 +286,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["texts_are_exact"],
     },
     Fault {
         name: "cuts texts at 64 KiB",
@@ -202,14 +297,14 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["long_texts_are_kept"],
     },
     Fault {
         name: "keeps a thousand fields",
         harm: Harm::Entities(|rows| {
             rows.iter_mut().for_each(|row| row.fields = std::mem::take(&mut row.fields).into_iter().take(1000).collect())
         }),
-        fails: &[],
+        fails: &["many_fields_are_kept"],
     },
     Fault {
         name: "makes the names of fields lower case",
@@ -218,7 +313,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 row.fields = std::mem::take(&mut row.fields).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect()
             })
         }),
-        fails: &[],
+        fails: &["fields_of_any_name_are_kept"],
     },
     Fault {
         name: "shows lists as text",
@@ -229,7 +324,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["structured_values_are_kept", "a_column_takes_values_of_any_kind"],
     },
     Fault {
         name: "shows booleans as numbers",
@@ -240,7 +335,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &[],
+        fails: &["structured_values_are_kept", "a_column_takes_values_of_any_kind"],
     },
     Fault {
         name: "takes keys of another case for one",
@@ -250,6 +345,6 @@ pub(super) const FAULTS: &[Fault] = &[
                 true
             })
         }),
-        fails: &[],
+        fails: &["keys_of_any_text_stay_apart"],
     },
 ];

@@ -30,12 +30,8 @@ pub(super) const CHECKS: &[Check] = &[
     ),
 ];
 
-/// A workspace with something of everything in it, and ids to ask for.
-async fn filled(scene: &Scene) -> Result<Pull, Finding> {
-    let store = scene.acme();
-    store.connect(connection("c1", "acc")).await?;
-    store.replace_credentials(&"c1".into(), 0, sealed(1), at(1)).await?;
-    let activity = NewActivity {
+fn activity() -> NewActivity {
+    NewActivity {
         integration: "slack".into(),
         connection: Some("c1".into()),
         action: "connected".into(),
@@ -44,8 +40,15 @@ async fn filled(scene: &Scene) -> Result<Pull, Finding> {
         error: None,
         metadata: json!({}),
         at: at(1),
-    };
-    store.log_activity(activity).await?;
+    }
+}
+
+/// A workspace with something of everything in it, and ids to ask for.
+async fn filled(scene: &Scene) -> Result<Pull, Finding> {
+    let store = scene.acme();
+    store.connect(connection("c1", "acc")).await?;
+    store.replace_credentials(&"c1".into(), 0, sealed(1), at(1)).await?;
+    store.log_activity(activity()).await?;
     let target = sync_core::Target { pushes: texts(&["email"]), ..people() };
     let run = begin(store, &mapped("c1"), &target).await?;
     let page = PageCommit {
@@ -159,6 +162,7 @@ async fn another_workspace_changes_nothing(scene: Scene) -> Looked {
     same!(writes(&*globex, &of_acme).await, [""; 0], "what is refused to another workspace");
     // These go through: they are about its own feed, of which there is none.
     globex.reset_cursors(&of_acme.feed).await?;
+    globex.log_activity(activity()).await?;
     let begun = begin(Arc::clone(&globex), &of_acme.feed, &of_acme.target).await?;
     begun.store.journal(PushCommit { begun: Vec::new(), ..steps(&begun) }).await?;
     begun.commit(&[gone("r1")]).await?;

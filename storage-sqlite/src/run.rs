@@ -157,7 +157,7 @@ pub(crate) fn reap(tx: &Transaction<'_>, shared: &Shared) -> Db<u64> {
 fn in_the_way(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewRun) -> Db<Vec<(i64, String)>> {
     let mut found = tx.prepare_cached(
         "SELECT id, owner FROM syncline_sync_runs WHERE workspace_id = ?1 AND connection_id = ?2 AND status = 'running' \
-         AND (stream = ?3 OR (?4 AND exclusive = 1)) ORDER BY id",
+         AND (stream = ?3 OR (?4 AND exclusive = 1))",
     )?;
     let whose = (workspace.as_str(), new.feed.connection.as_str(), new.feed.stream.as_str(), new.exclusive);
     let running = found.query_map(whose, |row| Ok((row.get(0)?, row.get(1)?)))?;

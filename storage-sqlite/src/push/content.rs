@@ -7,7 +7,7 @@ use crate::{
     error::Db,
     host::Host,
     table::Table,
-    value::{Form, decode},
+    value::{Form, decode, quote},
 };
 
 /// Bytes of rows that are kept before they are thrown away.
@@ -111,12 +111,24 @@ impl Content {
         let mut draft = self.rows.record();
         for (at, field) in self.fields.iter().enumerate() {
             let form = field.column.as_ref().map_or(Form::Text, |(_, form)| *form);
-            let value = row.get_ref(first + at)?;
-            if matches!(value, ValueRef::Blob(_)) && matches!(form, Form::Host | Form::HostBoolean | Form::HostJson) {
-                bytes = Some(at);
+            let mut value = row.get_ref(first + at)?;
+            // SQLite takes both zeros for one.
+            if value == ValueRef::Real(0.0) {
+                value = ValueRef::Real(0.0);
             }
             self.json.clear();
             decode(value, form, &mut self.json);
+            // What others wrote into a table of ours need not be in our forms.
+            match value {
+                ValueRef::Blob(_) if matches!(form, Form::Host | Form::HostBoolean | Form::HostJson) || !is_json(&self.json) => {
+                    bytes = Some(at)
+                }
+                ValueRef::Text(_) if form == Form::Json && !is_json(&self.json) => {
+                    let text = std::mem::take(&mut self.json);
+                    quote(&text, &mut self.json);
+                }
+                _ => {}
+            }
             draft.made(at, &self.json);
         }
         draft.finish("", sync_core::Operation::Upsert, None);
@@ -163,4 +175,8 @@ impl Content {
     pub(crate) fn len(&self) -> usize {
         self.fields.len()
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok_and(|json| json.get().len() == text.len())
 }

@@ -99,12 +99,16 @@ impl Links<'_> {
     /// A record stands for the row with this key alone from now on: others that it stood for keep their content, not its id, so that
     /// a push never writes two rows into one record.
     pub(crate) fn take_over(&self, id: &RecordId, key: &str, at: &str) -> Db<()> {
-        self.tx
-            .prepare_cached(
-                "UPDATE syncline_push_links SET external_id = NULL, version = NULL, updated_at = ?5 \
-                 WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 AND entity_key <> ?4",
-            )?
-            .execute((self.workspace.as_str(), self.feed_no, id.as_str(), key, at))?;
+        // Looked for first: an UPDATE that changes what an index holds would go through all links of the feed instead.
+        let mut others = self.tx.prepare_cached(
+            "SELECT entity_key FROM syncline_push_links WHERE workspace_id = ?1 AND feed_no = ?2 AND external_id = ?3 AND entity_key <> ?4",
+        )?;
+        let whose = (self.workspace.as_str(), self.feed_no, id.as_str(), key);
+        let others: Vec<Box<str>> = others.query_map(whose, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for other in others {
+            let hash = self.find(&other)?.and_then(|link| link.hash);
+            self.put(&other, &PushLink { id: None, hash, version: None }, at)?;
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use storage_sqlite::{SqliteStorage, migrations, rusqlite};
 use sync_core::{Error, ErrorKind};
 
-use crate::support::*;
+use crate::{push_support::*, support::*};
 
 #[tokio::test]
 async fn tables_of_the_host_are_left_alone_whatever_their_names() {
@@ -50,6 +50,43 @@ async fn opening_again_changes_nothing_and_a_newer_database_is_refused() {
     let error = SqliteStorage::open(folder.db()).await.expect_err("refused");
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("newer version"), "{error}");
     assert_eq!(schema(), before);
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let folder = Folder::new();
+    let (_, _, first) = migrations()[0];
+    execute(&folder.db(), "CREATE TABLE syncline_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)");
+    execute(&folder.db(), first);
+    execute(
+        &folder.db(),
+        "INSERT INTO syncline_migrations VALUES (1, 'tables', 'then'); \
+         CREATE TABLE people (workspace_id TEXT NOT NULL, connection_no INTEGER NOT NULL, entity_id TEXT NOT NULL, row_hash INTEGER, \
+             partition_id TEXT NOT NULL, created_run INTEGER, created_at TEXT NOT NULL, last_synced_at TEXT NOT NULL, extra TEXT, email, \
+             PRIMARY KEY (workspace_id, connection_no, entity_id)); \
+         INSERT INTO syncline_entity_types VALUES (1, 'people', 'people', 'managed'); \
+         INSERT INTO syncline_entity_columns VALUES (1, 1, 'email', 'email', 'text', NULL); \
+         INSERT INTO people VALUES ('acme', 0, 'a@x', NULL, '', 1, '2026-03-01T12:00:00Z', '2026-03-01T12:00:00Z', NULL, 'a@x'); \
+         INSERT INTO syncline_sync_runs (id, workspace_id, connection_id, stream, mapping, entity_type, direction, job_type, status, lease_token, \
+             owner, started_at, triggered_by, created_at, rows_processed, rows_created) VALUES \
+             (1, 'acme', 'c1', 's', 'm', 'people', 'from_external', 'full', 'completed', 1, 'gone', '2026-03-01T12:00:00Z', 'me', 'then', 1, 1), \
+             (2, 'acme', 'c1', 's', 'm', 'people', 'from_external', 'full', 'running', 2, 'gone', '2026-03-01T12:00:00Z', 'me', 'then', 0, 0); \
+         INSERT INTO syncline_record_links VALUES (1, 'acme', 'c1', 's', 'm', '', 'r1', 1, 'a@x')",
+    );
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    assert_eq!(sql::<i64>(&folder.db(), "SELECT max(version) FROM syncline_migrations"), migrations().len() as i64);
+    let target = sends(managed("people", &["email"]), &["email"]);
+    let run = begin(&storage, "acme", &mapped_feed("c1", "s", "m"), &target).await;
+    let old = run.store.run(sync_core::RunId(1)).await.expect("read").expect("there");
+    assert_eq!((old.counts.created, old.counts.unsettled), (1, 0));
+    assert_eq!(run.table().await["a@x"], json!({"email": "a@x"}));
+    // Rows of before have no link yet; the next pull that finds them unchanged makes it.
+    let push = push(&storage, "acme", &mapped_feed("c1", "p", "m"), &target).await;
+    assert_eq!(push.keys().await, ["a@x"]);
+    assert_eq!(counts(&run.commit(&[up("r1", json!({"email": "a@x"}))]).await.counts), [0, 0, 1, 0, 0, 0]);
+    let mine = Push { commit: sync_core::store::PushCommit { feed: run.feed.clone(), ..push.commit.clone() }, ..push };
+    assert_eq!((mine.changed().await.unchanged, mine.keys().await.len()), (1, 0));
+    run.end().await;
 }
 
 #[tokio::test]

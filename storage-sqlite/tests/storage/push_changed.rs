@@ -1,7 +1,8 @@
 //! Which rows of a table a push has to send.
 
+use serde_json::json;
 use storage_sqlite::SqliteStorage;
-use sync_core::store::ChangedQuery;
+use sync_core::{ErrorKind, HostTable, store::ChangedQuery};
 
 use crate::{push_support::*, support::*};
 
@@ -43,4 +44,238 @@ async fn rows_are_handed_over_until_they_are_accepted_and_again_when_they_change
     let all = ChangedQuery { all: true, ..push.query() };
     let all = push.store.changed_rows(all).await.expect("read");
     assert_eq!((all.batch.len(), all.unchanged), (2, 0));
+}
+
+async fn refused(push: &Push, query: ChangedQuery) -> String {
+    let error = push.store.changed_rows(query).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn pages_in_key_order_lose_no_row_and_show_none_twice() {
+    for (key, tables) in [
+        (&["id"][..], "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t SELECT value * 7 - 50, value FROM generate"),
+        (&["id"], "CREATE TABLE t (id, v); INSERT INTO t SELECT value * 7 - 50, value FROM generate"),
+        (&["id"], "CREATE TABLE t (id REAL PRIMARY KEY, v); INSERT INTO t SELECT value / 8.0, value FROM generate"),
+        (
+            &["id"],
+            "CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, v); INSERT INTO t SELECT char(64 + value % 26) || '/' || value, value FROM generate",
+        ),
+        (
+            &["b", "id"],
+            "CREATE TABLE t (id INTEGER, b BOOLEAN, v, PRIMARY KEY (b, id)); INSERT INTO t SELECT value, value % 2, value FROM generate",
+        ),
+    ] {
+        let folder = Folder::new();
+        let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+        let numbers = "WITH RECURSIVE generate(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM generate WHERE value < 25)";
+        execute(&folder.db(), &tables.replace("INSERT", &format!("{numbers} INSERT")));
+        let table = key.iter().fold(HostTable::new("t"), |table, column| table.key(*column));
+        let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(table), &["v"])).await;
+        let whole = keys(&push.changed().await);
+        assert_eq!(whole.iter().collect::<std::collections::BTreeSet<_>>().len(), 25, "{tables}");
+        let (mut paged, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = push.store.changed_rows(ChangedQuery { after, limit: 7, ..push.query() }).await.expect("read");
+            paged.extend(keys(&page));
+            pages += 1;
+            after = page.after;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((paged, pages), (whole.clone(), 4), "{tables}");
+        // Each key finds its row again.
+        for key in whole {
+            let query = ChangedQuery { keys: Some(vec![key.as_str().into()]), ..push.query() };
+            let found = push.store.changed_rows(query).await.expect("read");
+            assert_eq!((keys(&found), found.missing.len()), (vec![key], 0), "{tables}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_asked_for_are_found_or_told_missing() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(&folder.db(), PARTNERS);
+    execute(&folder.db(), "INSERT INTO partners (tenant, email) VALUES ('acme', 'a'), ('acme', 'b'), ('acme', 'c'), ('other', 'd')");
+    let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(partners()), &["name"])).await;
+    let asked = |keys: &[&str]| ChangedQuery { keys: Some(keys.iter().map(|key| Box::from(*key)).collect()), ..push.query() };
+    let found = push.store.changed_rows(asked(&["c", "", "d", "a", "a", "x/y"])).await.expect("read");
+    assert_eq!((keys(&found), found.after.as_deref()), (vec!["a".to_owned(), "c".into()], None));
+    assert_eq!(found.missing, ["", "d", "x/y"].map(Box::from));
+    push.accept_all().await;
+    let found = push.store.changed_rows(asked(&["a", "b", "q"])).await.expect("read");
+    assert_eq!((found.batch.len(), found.unchanged, &*found.missing), (0, 2, &["q".into()][..]));
+    let page = push.store.changed_rows(ChangedQuery { all: true, limit: 1, ..asked(&["c", "a"]) }).await.expect("read");
+    assert_eq!((keys(&page), page.after.as_deref()), (vec!["a".to_owned()], Some("a")));
+    let page = push.store.changed_rows(ChangedQuery { all: true, after: page.after, ..asked(&["c", "a"]) }).await.expect("read");
+    assert_eq!((keys(&page), page.after), (vec!["c".to_owned()], None));
+}
+
+#[tokio::test]
+async fn rows_above_a_version_alone_are_looked_at_as_sqlite_compares() {
+    for (declared, values, above, expected, highest) in [
+        ("INTEGER", "1, 9, 10, 11, NULL", "9", &["k3", "k4"][..], "11"),
+        ("INTEGER", "1, 9, 10, 9007199254740993, NULL", "9007199254740992", &["k4"], "9007199254740993"),
+        ("REAL", "0.1, 0.2, 0.30000000000000004, 1, NULL", "0.2", &["k3", "k4"], "1.0"),
+        (
+            "TEXT",
+            "'2026-01-01', '2026-01-02 10:00', '2026-01-02 \"x\"', '2026-01-02T', NULL",
+            r#""2026-01-02 10:00""#,
+            &["k4"],
+            r#""2026-01-02T""#,
+        ),
+        ("TIMESTAMP", "'2026-01-01', '2026-01-02 \"x\"', 5, '', NULL", "7", &["k1", "k2", "k4"], r#""2026-01-02 \"x\"""#),
+        ("TEXT COLLATE NOCASE", "'a', 'B', 'b', 'C', NULL", r#""b""#, &["k4"], r#""C""#),
+    ] {
+        let folder = Folder::new();
+        let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+        execute(&folder.db(), &format!("CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT, changed {declared})"));
+        for (at, value) in values.split(", ").enumerate() {
+            execute(&folder.db(), &format!("INSERT INTO t VALUES ('k{}', 'x', {value})", at + 1));
+        }
+        let table = HostTable::new("t").key("id").version_column("changed");
+        let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(table), &["v"])).await;
+        let query = ChangedQuery { above: Some(above.into()), ..push.query() };
+        let found = push.store.changed_rows(query.clone()).await.expect("read");
+        assert_eq!(
+            (keys(&found), found.version.as_deref()),
+            (expected.iter().map(|k| (*k).to_owned()).collect(), Some(highest)),
+            "{declared}"
+        );
+        // Unchanged rows were looked at too, and what came out goes in again.
+        push.accept_all().await;
+        let found = push.store.changed_rows(query).await.expect("read");
+        assert_eq!((found.unchanged, found.version.as_deref()), (expected.len() as u64, Some(highest)), "{declared}");
+        let none = push.store.changed_rows(ChangedQuery { above: found.version, all: true, ..push.query() }).await.expect("read");
+        assert_eq!((none.batch.len(), none.version), (0, None), "{declared}");
+        // Among keys that are asked for too.
+        let all = ["k1", "k2", "k3", "k4", "k5"].map(Box::from).to_vec();
+        let query = ChangedQuery { keys: Some(all), above: Some(above.into()), all: true, ..push.query() };
+        let found = push.store.changed_rows(query).await.expect("read");
+        assert_eq!((keys(&found), found.missing.len()), (expected.iter().map(|k| (*k).to_owned()).collect(), 0), "{declared}");
+    }
+}
+
+#[tokio::test]
+async fn the_highest_version_of_a_page_is_that_of_its_own_rows() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(
+        &folder.db(),
+        "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT, changed INTEGER); INSERT INTO t VALUES ('a', 1, 5), ('b', 1, 3), ('c', 1, 9)",
+    );
+    let table = HostTable::new("t").key("id").version_column("changed");
+    let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(table), &["v"])).await;
+    let page = push.store.changed_rows(ChangedQuery { limit: 2, ..push.query() }).await.expect("read");
+    assert_eq!((page.version.as_deref(), page.after.as_deref()), (Some("5"), Some("b")));
+    let page = push.store.changed_rows(ChangedQuery { limit: 2, after: page.after, ..push.query() }).await.expect("read");
+    assert_eq!((page.version.as_deref(), page.after), (Some("9"), None));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_is() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(&folder.db(), PARTNERS);
+    let feed = mapped_feed("c1", "s", "m");
+    let try_out = async |target: sync_core::Target, above: Option<&str>| {
+        let push = Push {
+            target: target.into(),
+            ..push(&storage, "acme", &mapped_feed("c1", above.unwrap_or("s"), "m"), &host(partners())).await
+        };
+        let text = refused(&push, ChangedQuery { above: above.map(Into::into), ..push.query() }).await;
+        push.store.end_run(push.commit.fence, run_end(sync_core::store::RunStatus::Completed)).await.expect("ends");
+        text
+    };
+    let text = try_out(sends(host(partners()), &["name", "nmae"]), None).await;
+    assert!(text.contains(r#""partners""#) && text.contains(r#""nmae""#) && text.contains("email, name, age"), "{text}");
+    let text = try_out(sends(host(HostTable::new("nowhere").key("id")), &["name"]), None).await;
+    assert!(text.contains("nowhere"), "{text}");
+    let text = try_out(sends(host(partners().version_column("changed_at")), &["name"]), None).await;
+    assert!(text.contains("changed_at") && text.contains("vip"), "{text}");
+    assert!(try_out(sends(host(partners()), &["name"]), Some("5")).await.contains("without a version column"));
+    assert!(try_out(host(partners()), None).await.contains("no field"));
+    assert!(try_out(sends(target("x_s"), &["name"]), None).await.contains("copy of a stream"));
+    assert!(try_out(sends(managed("people", &["email"]), &["name"]), None).await.contains("people"));
+    // A managed table is shared with other workspaces; the names of their fields are not told.
+    for (workspace, field) in [("acme", "mine"), ("other", "theirs")] {
+        let run = begin(&storage, workspace, &feed, &managed("people", &["email"])).await;
+        run.commit(&[up("r", json!({"email": "a@x", field: 1}))]).await;
+        run.end().await;
+    }
+    let text = try_out(sends(managed("people", &["email"]), &["email", "nmae"]), None).await;
+    assert!(text.contains(r#""nmae""#) && text.contains("email, mine") && !text.contains("theirs"), "{text}");
+}
+
+#[tokio::test]
+async fn bytes_are_refused_clearly_and_rows_without_a_key_are_nobodys() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(
+        &folder.db(),
+        "CREATE TABLE t (id TEXT, photo TEXT, v); INSERT INTO t VALUES ('a', x'00ff', 1), (NULL, 'p', 2), ('', 'p', 3), ('b', 'p', 4)",
+    );
+    let table = || host(HostTable::new("t").key("id"));
+    let feed = mapped_feed("c1", "s", "m");
+    let push = push(&storage, "acme", &feed, &sends(table(), &["v", "photo"])).await;
+    let text = refused(&push, push.query()).await;
+    assert!(text.contains(r#""photo""#) && text.contains(r#""t""#) && text.contains("bytes"), "{text}");
+    // Rows that hold text in that column can be sent.
+    let query = ChangedQuery { keys: Some(vec!["b".into()]), ..push.query() };
+    assert_eq!(lines(&push.store.changed_rows(query).await.expect("read")), [r#"b v=4 photo="p""#]);
+    let query = ChangedQuery { target: sends(table(), &["v"]).into(), ..push.query() };
+    assert_eq!(lines(&push.store.changed_rows(query).await.expect("read")), ["a v=1", "b v=4"]);
+    execute(&folder.db(), "CREATE TABLE u (id BLOB PRIMARY KEY, v); INSERT INTO u VALUES (x'01', 1)");
+    let query = ChangedQuery { target: sends(host(HostTable::new("u").key("id")), &["v"]).into(), ..push.query() };
+    assert!(refused(&push, query).await.contains("key column"));
+}
+
+#[tokio::test]
+async fn a_table_of_one_workspace_alone_is_read_by_no_other() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(&folder.db(), "CREATE TABLE solo (id TEXT PRIMARY KEY, v); INSERT INTO solo VALUES ('a', 1)");
+    let target = sends(host(HostTable::new("solo").key("id")), &["v"]);
+    let feed = mapped_feed("c1", "s", "m");
+    let one = push(&storage, "one", &feed, &target).await;
+    assert_eq!(one.keys().await, ["a"]);
+    let two = push(&storage, "two", &feed, &target).await;
+    assert!(refused(&two, two.query()).await.contains("another workspace"));
+    // Nor is a table of ours anybody's to read in this way.
+    let run = begin(&storage, "one", &mapped_feed("c1", "t", "m"), &managed("people", &["id"])).await;
+    run.commit(&[up("r", json!({"id": "a"}))]).await;
+    let ours = sends(host(HostTable::new("people").key("entity_id")), &["id"]);
+    for query in [
+        ChangedQuery { target: ours.into(), ..two.query() },
+        ChangedQuery { target: sends(host(HostTable::new("syncline_push_links").key("entity_key")), &["version"]).into(), ..two.query() },
+    ] {
+        assert!(refused(&two, query).await.contains("host"));
+    }
+}
+
+#[tokio::test]
+async fn managed_rows_are_found_by_their_entity_key_whatever_version_is_asked_for() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let target = managed("people", &["email", "list"]);
+    let run = begin(&storage, "acme", &mapped_feed("c1", "s", "m"), &target).await;
+    run.commit(&[up("r1", json!({"email": "a/x", "list": 7, "on": true})), up("r2", json!({"email": "b", "list": 7, "on": null}))]).await;
+    let push = push(&storage, "acme", &mapped_feed("c2", "t", "n"), &sends(target, &["on", "list"])).await;
+    let query = ChangedQuery { above: Some("5".into()), ..push.query() };
+    let changed = push.store.changed_rows(query).await.expect("read");
+    assert_eq!((lines(&changed), changed.version), (vec![r"a\/x/7 on=true list=7".to_owned(), "b/7 on=null list=7".into()], None));
+    push.accept_all().await;
+    run.commit(&[
+        up("r1", json!({"email": "a/x", "list": 7, "on": false, "other": 1})),
+        up("r2", json!({"email": "b", "list": 7, "other": 2})),
+    ])
+    .await;
+    assert_eq!(lines(&push.changed().await), [r"a\/x/7 on=false list=7"], "fields that are not sent do not count");
+    let query = ChangedQuery { keys: Some(vec!["b/7".into(), "b".into(), r"a\/x/7".into()]), ..push.query() };
+    let found = push.store.changed_rows(query).await.expect("read");
+    assert_eq!((keys(&found), found.unchanged, &*found.missing), (vec![r"a\/x/7".to_owned()], 1, &["b".into()][..]));
 }

@@ -5,8 +5,8 @@ use storage_sqlite::SqliteStorage;
 use sync_core::{
     ConnectionId, ErrorKind, Outcome, RecordFailure, RunError,
     store::{
-        Begin, Connection, ConnectionPatch, ConnectionStatus, NewActivity, NewConnection, RunEnd, RunFilter, RunStatus, SealedCredentials,
-        Storage as _,
+        Begin, Connection, ConnectionPatch, ConnectionStatus, NewActivity, NewConnection, NewRun, RunEnd, RunFilter, RunStatus,
+        SealedCredentials, Storage as _,
     },
 };
 
@@ -65,6 +65,70 @@ async fn sixty_four_at_once_start_one_run() {
         started += u32::from(matches!(begun.await.expect("no panic"), Begin::Started(_)));
     }
     assert_eq!(started, 1);
+}
+
+fn exclusive(stream: &str) -> NewRun {
+    NewRun { exclusive: true, ..new_run(&feed("c1", stream), &target("x_s")) }
+}
+
+#[tokio::test]
+async fn of_the_exclusive_runs_of_a_connection_one_runs_at_a_time() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let again = SqliteStorage::open(folder.db()).await.expect("opens twice");
+    let (store, other) = (storage.workspace(&"acme".into()), again.workspace(&"acme".into()));
+    // Runs that are not exclusive are nobody's concern.
+    let pull = begin(&storage, "acme", &feed("c1", "pulled"), &target("x_s")).await;
+    let Begin::Started(fence) = store.begin_run(exclusive("s")).await.expect("answered") else { panic!("nothing is in its way") };
+    begin(&again, "acme", &feed("c1", "pulled too"), &target("x_s")).await;
+    for (store, new) in [
+        (&store, exclusive("t")),
+        (&other, exclusive("t")),
+        (&other, exclusive("s")),
+        (&other, NewRun { exclusive: false, ..exclusive("s") }),
+    ] {
+        let Begin::Busy(busy) = store.begin_run(new).await.expect("answered") else { panic!("two exclusive runs of one connection") };
+        assert_eq!((busy.id, busy.feed.stream.as_str()), (fence.run, "s"));
+    }
+    let Begin::Busy(busy) = other.begin_run(exclusive("pulled")).await.expect("answered") else { panic!("two runs of one stream") };
+    assert_eq!(busy.id, pull.fence.run);
+    let elsewhere = NewRun { exclusive: true, ..new_run(&feed("c2", "t"), &target("x_s")) };
+    assert!(matches!(other.begin_run(elsewhere).await.expect("answered"), Begin::Started(_)));
+    store.end_run(fence, run_end(RunStatus::Completed)).await.expect("ends");
+    assert!(matches!(other.begin_run(exclusive("t")).await.expect("answered"), Begin::Started(_)));
+}
+
+#[tokio::test]
+async fn sixty_four_exclusive_runs_of_different_streams_at_once_start_one() {
+    let folder = Folder::new();
+    let storages = [SqliteStorage::open(folder.db()).await.expect("opens"), SqliteStorage::open(folder.db()).await.expect("opens")];
+    let race = (0..64).map(|n| {
+        let store = storages[n % 2].workspace(&"acme".into());
+        tokio::spawn(async move { store.begin_run(exclusive(&format!("stream {n}"))).await.expect("answered") })
+    });
+    let mut started = 0;
+    for begun in race.collect::<Vec<_>>() {
+        started += u32::from(matches!(begun.await.expect("no panic"), Begin::Started(_)));
+    }
+    assert_eq!(started, 1);
+}
+
+#[tokio::test]
+async fn exclusive_runs_of_the_dead_are_in_nobodys_way() {
+    let folder = Folder::new();
+    let dead = {
+        let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+        let store = storage.workspace(&"acme".into());
+        // One of the same stream, and an exclusive one of another.
+        begin(&storage, "acme", &feed("c1", "t"), &target("x_s")).await;
+        let Begin::Started(fence) = store.begin_run(exclusive("s")).await.expect("answered") else { panic!("nothing is in its way") };
+        fence.run
+    };
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let store = storage.workspace(&"acme".into());
+    assert!(matches!(store.begin_run(exclusive("t")).await.expect("answered"), Begin::Started(_)));
+    assert_eq!(store.run(dead).await.expect("read").expect("there").status, RunStatus::Failed);
+    assert_eq!(sql::<i64>(&folder.db(), "SELECT count(*) FROM syncline_sync_runs WHERE status = 'running'"), 1);
 }
 
 #[tokio::test]

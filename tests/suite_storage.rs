@@ -7,18 +7,20 @@ mod faults;
 mod harm;
 #[path = "outside_storage/mod.rs"]
 mod outside_storage;
-#[path = "suite_storage/planted.rs"]
+#[path = "suite_storage/planted/mod.rs"]
 mod planted;
 #[path = "suite_storage/sqlite.rs"]
 mod sqlite;
+#[path = "suite_storage/worlds.rs"]
+mod worlds;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use faults::{Fault, faults, host_faults};
-use outside_storage::Worlds;
 use planted::Planted;
 use sqlite::Sqlite;
 use sync_testkit::suite::storage::{self, Capability, Check, StorageFixture};
+use worlds::Worlds;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_every_rule_of_a_storage() {

@@ -150,8 +150,8 @@ impl Work<'_> {
         if record.operation == Operation::Delete {
             return Ok((record.id.as_str().into(), None));
         }
-        let part = |field: &Box<str>| batch.cell(record, field).and_then(key_text).ok_or_else(|| field.clone());
-        let parts = key.iter().map(part).collect::<std::result::Result<Vec<_>, _>>()?;
+        let part = |field| batch.cell(record, field).and_then(key_text).ok_or_else(|| Box::<str>::from(field));
+        let parts = key.iter().map(AsRef::as_ref).map(part).collect::<std::result::Result<Vec<_>, _>>()?;
         Ok((join_key(parts.iter().map(AsRef::as_ref)).into(), None))
     }
 

@@ -14,7 +14,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use sync_testkit::suite::storage::{Capability, Database, StorageFixture};
 use syncline::core::{
     ConnectionId, EntityType, PartitionId, RecordFailure, RecordId, Result, RunId, StreamName, WorkspaceId, async_trait,
     store::{Activity, Connection, Event, Feed, FleetStore, LineageEntry, PartitionState, Run, SealedCredentials, Storage, WorkspaceStore},
@@ -140,31 +139,5 @@ struct Fleet(Handle);
 impl FleetStore for Fleet {
     async fn reap(&self) -> Result<u64> {
         self.0.write(|world| Ok(world.reap()))
-    }
-}
-
-#[async_trait]
-impl Database for Memory {
-    async fn open(&self) -> Result<Arc<dyn Storage>> {
-        Ok(Arc::new(Memory::open(self)))
-    }
-}
-
-/// Makes worlds for the conformance suite.
-#[derive(Debug)]
-pub(crate) struct Worlds;
-
-#[async_trait]
-impl StorageFixture for Worlds {
-    fn name(&self) -> &str {
-        "memory"
-    }
-
-    fn offers(&self) -> &[Capability] {
-        &[Capability::Owners, Capability::Reopen]
-    }
-
-    async fn fresh(&self) -> Result<Box<dyn Database>> {
-        Ok(Box::new(Memory::default()))
     }
 }

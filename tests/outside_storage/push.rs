@@ -57,7 +57,7 @@ impl World {
         let Some(table) = table.filter(|table| table.mapped) else {
             return Err(Error::config("changed_rows", format!("there is no table of {} that could be pushed", target.entity)));
         };
-        let known = |field: &Box<str>| table.rows.values().any(|row| row.fields.contains_key(field));
+        let known = |field: &str| table.rows.values().any(|row| row.fields.contains_key(field));
         if let Some(missing) = pushes.iter().find(|field| !table.rows.is_empty() && !known(field)) {
             return Err(Error::config("changed_rows", format!("rows of {} have no field {missing}", target.entity)));
         }

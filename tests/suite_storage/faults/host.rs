@@ -46,6 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::RegistersBlindly,
         fails: &["host_rows_of_others_are_left_alone", "host_tables_are_checked"],
     },
+    Fault { name: "leaks register_table", harm: Harm::Leaks("register_table"), fails: &["host_rows_of_others_are_left_alone"] },
     Fault {
         name: "hands over no row of the host's",
         harm: Harm::ChangedQuery(|query| query.keys = Some(vec!["c".into()])),

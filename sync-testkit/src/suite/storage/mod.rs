@@ -2,6 +2,43 @@
 //!
 //! It knows a storage by its public traits alone. A [`StorageFixture`] gives every check a fresh, empty [`Database`]; what the storage
 //! does not offer is listed as skipped, with the reason.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use sync_core::{Result, async_trait, store::Storage};
+//! use sync_testkit::suite::storage::{self, Capability, Database, StorageFixture};
+//!
+//! struct Mine;
+//! struct MyDatabase;
+//!
+//! #[async_trait]
+//! impl StorageFixture for Mine {
+//!     fn name(&self) -> &str {
+//!         "mine"
+//!     }
+//!
+//!     fn offers(&self) -> &[Capability] {
+//!         &[Capability::Reopen]
+//!     }
+//!
+//!     async fn fresh(&self) -> Result<Box<dyn Database>> {
+//!         Ok(Box::new(MyDatabase))
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Database for MyDatabase {
+//!     async fn open(&self) -> Result<Arc<dyn Storage>> {
+//! #       stringify!(
+//!         Ok(Arc::new(MyStorage::open(…).await?))
+//! #       ); Err(sync_core::Error::unsupported("open"))
+//!     }
+//! }
+//!
+//! # let test = async {
+//! storage::run(&Mine).await.assert_passed();
+//! # };
+//! ```
 
 #[macro_use]
 mod check;

@@ -106,7 +106,7 @@ async fn reads(store: &dyn WorkspaceStore, of: &Pull) -> Vec<(&'static str, Stri
 }
 
 async fn another_workspace_sees_nothing(scene: Scene) -> Looked {
-    let nobody = reads(&*scene.globex(), &unknown(&scene).await?).await;
+    let nobody = reads(&*scene.globex(), &unknown(&scene)).await;
     let of_acme = filled(&scene).await?;
     let own = reads(&*of_acme.store, &of_acme).await;
     let others = reads(&*scene.globex(), &of_acme).await;
@@ -123,13 +123,13 @@ async fn another_workspace_sees_nothing(scene: Scene) -> Looked {
 }
 
 /// A run that nobody began, in a workspace with nothing in it.
-async fn unknown(scene: &Scene) -> Result<Pull, Finding> {
-    Ok(Pull {
+fn unknown(scene: &Scene) -> Pull {
+    Pull {
         store: scene.globex(),
         fence: sync_core::store::Fence { run: sync_core::RunId(1), token: 1 },
         feed: mapped("c1"),
         target: Arc::new(sync_core::Target { pushes: texts(&["email"]), ..people() }),
-    })
+    }
 }
 
 /// Calls every method that writes with the ids of another workspace. Answers what went through that must not.

@@ -69,7 +69,7 @@ impl Cache {
 /// How a transaction is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// On the disk before the answer: credentials, the beginnings and ends of runs.
+    /// On the disk before the answer: credentials, the beginnings and ends of runs, steps of pushes.
     Full,
     /// Bulk commits: after a power cut the last ones may be gone, rows and cursors together.
     Normal,

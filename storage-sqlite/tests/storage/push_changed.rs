@@ -279,3 +279,29 @@ async fn managed_rows_are_found_by_their_entity_key_whatever_version_is_asked_fo
     let found = push.store.changed_rows(query).await.expect("read");
     assert_eq!((keys(&found), found.unchanged, &*found.missing), (vec![r"a\/x/7".to_owned()], 1, &["b".into()][..]));
 }
+
+#[tokio::test]
+async fn a_value_that_sqlite_takes_for_the_same_is_no_change_and_another_type_is_one() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    execute(&folder.db(), "CREATE TABLE t (id TEXT PRIMARY KEY, v)");
+    let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(HostTable::new("t").key("id")), &["v"])).await;
+    for (was, is, differs) in [
+        ("-0.0", "0.0", false),
+        ("0.0", "0", true),
+        ("1", "1.0", true),
+        ("1", "'1'", true),
+        ("NULL", "''", true),
+        ("''", "NULL", true),
+        ("'null'", "NULL", true),
+        ("'Zoë'", "'Zoe' || char(776)", true),
+        ("'a'", "'a' || char(0)", true),
+        ("1e400", "'inf'", false),
+        ("9007199254740993", "9007199254740992", true),
+    ] {
+        execute(&folder.db(), &format!("INSERT OR REPLACE INTO t VALUES ('a', {was})"));
+        push.accept_all().await;
+        execute(&folder.db(), &format!("UPDATE t SET v = {is}"));
+        assert_eq!(push.keys().await.len(), usize::from(differs), "{was} and {is}");
+    }
+}

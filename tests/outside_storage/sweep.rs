@@ -59,11 +59,11 @@ impl World {
         key: &RowKey,
     ) -> Vec<(Box<str>, Box<str>)> {
         self.links.remove(&(feed.clone(), entity.clone(), id.clone(), key.clone()));
-        if let Some(pushed) = self.pushed.get_mut(feed) {
-            pushed.links.retain(|of, link| *of != key.0 || link.id.as_ref() != Some(id));
-        }
         if self.links.keys().any(|(of, kind, _, row)| of.0 == *workspace && kind == entity && row == key) {
             return Vec::new();
+        }
+        if let Some(pushed) = self.pushed.get_mut(feed) {
+            pushed.links.remove(&key.0);
         }
         let row = self.tables.get_mut(&(workspace.clone(), entity.clone())).and_then(|table| table.rows.remove(key));
         let fields = row.into_iter().flat_map(|row| row.fields);

@@ -64,6 +64,7 @@ pub(crate) enum Harm {
     PushesMore,
     LinksOfAnyFeed,
     AlwaysAgrees,
+    KeepsDeadLinks,
     KeepsFirstIntents,
     /// Writes what belongs to the run although the rest is refused.
     HalfJournals,

@@ -110,6 +110,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_sweep_concludes_once",
             "a_changed_key_leaves_its_old_row_to_the_sweep",
             "a_mapped_row_is_swept_with_its_last_record",
+            "a_row_that_went_has_no_link",
         ],
     },
     Fault {
@@ -161,6 +162,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_scan_goes_on_in_the_next_run",
             "a_new_scan_begins_anew",
             "a_changed_key_leaves_its_old_row_to_the_sweep",
+            "a_row_that_went_has_no_link",
         ],
     },
     Fault { name: "sweeps again", harm: Harm::SweepsAgain, fails: &["a_sweep_concludes_once"] },

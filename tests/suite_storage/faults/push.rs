@@ -57,7 +57,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "answers links in any order",
         harm: Harm::Links(|links| links.reverse()),
-        fails: &["a_confirmed_removal_ends_the_link", "a_dropped_write_keeps_its_link"],
+        fails: &["a_confirmed_removal_ends_the_link", "a_dropped_write_keeps_its_link", "a_row_that_went_has_no_link"],
     },
     Fault {
         name: "answers keys in any order",
@@ -178,7 +178,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "sends back what a pull brought",
         harm: Harm::Commit(|page| target(page).pushes = Arc::default()),
-        fails: &["what_a_pull_brought_is_not_sent_back", "what_another_source_changed_is_sent"],
+        fails: &["what_a_pull_brought_is_not_sent_back", "what_another_source_changed_is_sent", "a_row_that_went_has_no_link"],
     },
     Fault { name: "agrees to what it did not take", harm: Harm::AlwaysAgrees, fails: &["what_another_source_changed_is_sent"] },
     Fault {
@@ -188,4 +188,5 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         fails: &["an_unknown_column_is_named"],
     },
+    Fault { name: "keeps the link of a row that went", harm: Harm::KeepsDeadLinks, fails: &["a_row_that_went_has_no_link"] },
 ];

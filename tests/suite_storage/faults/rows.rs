@@ -75,6 +75,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "rows_can_be_asked_for_by_key",
             "what_a_pull_brought_is_not_sent_back",
             "what_another_source_changed_is_sent",
+            "a_row_that_went_has_no_link",
         ],
     },
     Fault {
@@ -110,6 +111,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_preview_says_what_the_commit_does",
             "a_deletion_ends_every_field",
             "entity_types_are_those_with_rows",
+            "a_row_that_went_has_no_link",
         ],
     },
     Fault {

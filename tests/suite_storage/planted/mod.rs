@@ -59,6 +59,7 @@ struct Notes {
     latest: Option<Fence>,
     fences: BTreeMap<RunId, Fence>,
     swept: BTreeSet<(String, u64)>,
+    links: BTreeMap<String, PushLink>,
     /// Handles that stay open.
     open: Vec<Arc<dyn Storage>>,
     /// Databases of their own.
@@ -117,7 +118,14 @@ struct PlantedStorage {
 impl Storage for PlantedStorage {
     fn workspace(&self, workspace: &WorkspaceId) -> Arc<dyn WorkspaceStore> {
         let (own, acme) = (self.inner.workspace(workspace), self.inner.workspace(&"acme".into()));
-        Arc::new(Store { own, acme, harm: self.harm, notes: Arc::clone(&self.notes), _open: Arc::clone(&self.inner) })
+        Arc::new(Store {
+            workspace: workspace.clone(),
+            own,
+            acme,
+            harm: self.harm,
+            notes: Arc::clone(&self.notes),
+            _open: Arc::clone(&self.inner),
+        })
     }
 
     fn fleet(&self) -> Arc<dyn FleetStore> {
@@ -140,6 +148,7 @@ impl FleetStore for PlantedFleet {
 
 #[derive(Debug)]
 struct Store {
+    workspace: WorkspaceId,
     own: Arc<dyn WorkspaceStore>,
     acme: Arc<dyn WorkspaceStore>,
     harm: Harm,

@@ -31,6 +31,16 @@ impl PushStore for Store {
             let others = self.own.push_links(&other, keys).await?;
             found = found.into_iter().zip(others).map(|(own, other)| own.or(other)).collect();
         }
+        if let Harm::KeepsDeadLinks = self.harm {
+            let mut notes = note(&self.notes);
+            for (key, link) in keys.iter().zip(&mut found) {
+                let name = format!("{key} of {feed:?} of {}", self.workspace);
+                match link {
+                    Some(link) => drop(notes.links.insert(name, link.clone())),
+                    None => *link = notes.links.get(&name).cloned(),
+                }
+            }
+        }
         harm!(self, Links, &mut found);
         Ok(found)
     }

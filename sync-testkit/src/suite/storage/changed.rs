@@ -13,7 +13,7 @@ use super::{
     check::{Looked, refused, there},
     host::{into, object, partners},
     intents::empty,
-    scene::{Pull, Scene, mapped, people, plain, rules, texts, up},
+    scene::{Pull, Scene, gone, mapped, people, plain, rules, texts, up},
 };
 use crate::suite::Finding;
 
@@ -32,6 +32,10 @@ pub(super) const CHECKS: &[Check] = &[
         "Rows a feed's own pull wrote or confirmed are linked to their records and not handed over"
     ),
     check!(what_another_source_changed_is_sent, "A row that another source changed since a pull is handed over, with its link"),
+    check!(
+        a_row_that_went_has_no_link,
+        "A row that went with its record, by the service's word or a complete scan, is no longer linked to it"
+    ),
     check!(an_unknown_column_is_named, "A field that is not there is refused by its name"),
     check!(changed_host_rows_are_handed_over, "Rows the host made or changed are handed over, its own workspace's alone", needs HostTables),
     check!(host_rows_are_found_by_version, "Rows whose version column is above a value are handed over, with the highest version seen", needs HostTables),
@@ -194,6 +198,25 @@ async fn what_another_source_changed_is_sent(scene: Scene) -> Looked {
     // The service still says what it said: the row keeps the other's value, and there is still something to send.
     run.commit(&[up("r1", json!({"email": "a", "name": "Ann"}))]).await?;
     same!(keys(&run.store.changed_rows(query(&run)).await?), ["a"], "rows when the pull came again");
+    Ok(())
+}
+
+async fn a_row_that_went_has_no_link(scene: Scene) -> Looked {
+    let run = scene.begin(&mapped("c1"), &pushable()).await?;
+    let rows = ["a", "b", "c"].map(|key| up(key, json!({"email": key, "name": "Same"})));
+    run.scan("", 1, &rows).await?;
+    let linked = async || {
+        let keys = ["a".into(), "b".into(), "c".into()];
+        let links = run.store.push_links(&run.feed, &keys).await?;
+        Ok::<_, Finding>(links.into_iter().map(|link| link.and_then(|link| link.id)).collect::<Vec<_>>())
+    };
+    same!(linked().await?, [Some("a".into()), Some("b".into()), Some("c".into())], "records at first");
+    run.commit(&[gone("a")]).await?;
+    same!(linked().await?, [None, Some("b".into()), Some("c".into())], "records when one is gone");
+    run.scan("", 2, &rows[2..]).await?;
+    run.sweep(&[("", 2)]).await?;
+    same!(linked().await?, [None, None, Some("c".into())], "records when a scan did not show another");
+    same!(run.store.linked_keys(&run.feed, &["a".into(), "b".into()]).await?, [None, None], "keys of those that are gone");
     Ok(())
 }
 

@@ -30,7 +30,7 @@
 //! impl Database for MyDatabase {
 //!     async fn open(&self) -> Result<Arc<dyn Storage>> {
 //! #       stringify!(
-//!         Ok(Arc::new(MyStorage::open(…).await?))
+//!         Ok(Arc::new(MyStorage::open("a fresh place").await?))
 //! #       ); Err(sync_core::Error::unsupported("open"))
 //!     }
 //! }

@@ -187,8 +187,12 @@ async fn what_a_pull_brought_is_not_sent_back(scene: Scene) -> Looked {
 }
 
 async fn what_another_source_changed_is_sent(scene: Scene) -> Looked {
-    let run = scene.begin(&mapped("c1"), &pushable()).await?;
-    run.commit(&[up("r1", json!({"email": "a", "name": "Ann"})), up("r2", json!({"email": "b", "name": "Bea"}))]).await?;
+    let run = scene.begin(&mapped("c1"), &Target { pushes: texts(&["email", "name", "city"]), ..people() }).await?;
+    run.commit(&[
+        up("r1", json!({"email": "a", "name": "Ann", "city": "Paris"})),
+        up("r2", json!({"email": "b", "name": "Bea", "city": "Paris"})),
+    ])
+    .await?;
     let rules = rules(&[("name", FieldRule { priority: 5, ..FieldRule::default() })]);
     let other = scene.begin(&mapped("c2"), &Target { rules, ..people() }).await?;
     other.commit(&[up("q1", json!({"email": "a", "name": "Other"}))]).await?;
@@ -198,6 +202,11 @@ async fn what_another_source_changed_is_sent(scene: Scene) -> Looked {
     // The service still says what it said: the row keeps the other's value, and there is still something to send.
     run.commit(&[up("r1", json!({"email": "a", "name": "Ann"}))]).await?;
     same!(keys(&run.store.changed_rows(query(&run)).await?), ["a"], "rows when the pull came again");
+    run.commit(&[up("r1", json!({"email": "a", "name": "Ann", "city": "Rome"}))]).await?;
+    same!(keys(&run.store.changed_rows(query(&run)).await?), ["a"], "rows when the pull brought another field anew");
+    other.commit(&[up("q3", json!({"email": "c", "name": "First"}))]).await?;
+    run.commit(&[up("r3", json!({"email": "c", "name": "Late", "city": "Oslo"}))]).await?;
+    same!(keys(&run.store.changed_rows(query(&run)).await?), ["a", "c"], "rows when the other source was there first");
     Ok(())
 }
 

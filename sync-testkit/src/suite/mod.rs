@@ -9,6 +9,7 @@ pub mod provider;
 mod report;
 #[cfg(test)]
 mod report_tests;
+pub mod storage;
 
 pub use self::report::{Entry, Finding, Report, Verdict};
 pub(crate) use self::report::{Expect, attempt, differs, ensure, refused, same};

@@ -1,0 +1,143 @@
+//! Connections and their credentials.
+
+use serde_json::json;
+use sync_core::{
+    ConnectionId, ErrorKind,
+    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, SealedCredentials},
+};
+
+use super::{
+    Check,
+    check::{Looked, refused, there},
+    scene::{Scene, at, connection},
+};
+
+pub(super) const CHECKS: &[Check] = &[
+    check!(a_new_connection_is_as_it_was_asked_for, "A connection is stored as it was asked for, active and without errors"),
+    check!(connecting_again_heals, "Connecting an account again keeps id and history, replaces settings and clears the errors"),
+    check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and its id in the storage"),
+    check!(a_patch_changes_what_it_names, "A patch changes the fields it names and no others"),
+    check!(credentials_are_compared_and_swapped, "Credentials are replaced only over the version that was read"),
+    check!(connections_are_listed_oldest_first, "Connections are listed in the order in which they were made"),
+];
+
+pub(super) fn sealed(version: u64) -> SealedCredentials {
+    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), expires_at: Some(at(30)), version }
+}
+
+async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let made = acme.connect(connection("c1", "acc")).await?;
+    let expected = Connection {
+        workspace_id: "acme".into(),
+        id: "c1".into(),
+        provider: "slack".into(),
+        subject_id: Some("client".into()),
+        account_id: "acc".into(),
+        account_name: Some("Account".into()),
+        connected_by: Some("someone".into()),
+        oauth_provider: Some("slack".into()),
+        settings: json!({"channels": ["a"]}),
+        status: ConnectionStatus::Active,
+        sync_enabled: true,
+        sync_frequency_minutes: 60,
+        last_sync_at: None,
+        sync_status: None,
+        error_message: None,
+        error_count: 0,
+        expires_at: None,
+        token_version: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    same!(made, expected, "what connect answers");
+    same!(acme.connection(&"c1".into()).await?, Some(expected), "what is stored");
+    same!(acme.connection(&"nope".into()).await?, None, "an unknown id");
+    Ok(())
+}
+
+async fn connecting_again_heals(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    acme.connect(connection("c1", "acc")).await?;
+    holds!(acme.replace_credentials(&"c1".into(), 0, sealed(1), at(1)).await?, "the first credentials were not stored");
+    let broken = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
+    acme.update_connection(&"c1".into(), broken, at(2)).await?;
+    let again = NewConnection { settings: json!({"new": true}), subject_id: Some("other".into()), at: at(3), ..connection("c9", "acc") };
+    let healed = acme.connect(again).await?;
+    same!(healed.id, ConnectionId::from("c1"), "the id");
+    same!((healed.created_at, healed.updated_at), (at(0), at(3)), "when it was made and changed");
+    same!((healed.status, healed.error_count), (ConnectionStatus::Active, 0), "status and errors");
+    same!((healed.settings, healed.subject_id.as_deref()), (json!({"new": true}), Some("other")), "settings and subject");
+    same!((healed.token_version, healed.expires_at), (1, Some(at(30))), "version and end of the token that is stored");
+    same!(acme.connection(&"c9".into()).await?, None, "a second connection");
+    Ok(())
+}
+
+async fn accounts_are_unique(scene: Scene) -> Looked {
+    let (acme, globex) = (scene.acme(), scene.globex());
+    acme.connect(connection("c1", "acc")).await?;
+    let other = NewConnection { provider: "sheets".into(), ..connection("c2", "acc") };
+    same!(acme.connect(other).await?.id, ConnectionId::from("c2"), "the same account at another provider");
+    same!(acme.connect(connection("c3", "another")).await?.id, ConnectionId::from("c3"), "another account");
+    same!(globex.connect(connection("c4", "acc")).await?.id, ConnectionId::from("c4"), "the same account in another workspace");
+    for store in [&acme, &globex] {
+        let error = refused(store.connect(connection("c1", "new account")).await, ErrorKind::Conflict, "an id that is in use")?;
+        holds!(!error.to_string().contains("acme"), "the refusal tells whose the id is: {error}");
+    }
+    same!((acme.connections().await?.len(), globex.connections().await?.len()), (3, 1), "connections of the two workspaces");
+    Ok(())
+}
+
+async fn a_patch_changes_what_it_names(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    let mut expected = acme.connect(connection("c1", "acc")).await?;
+    let untouched = acme.connect(connection("c2", "other")).await?;
+    expected.updated_at = at(1);
+    same!(acme.update_connection(&id, ConnectionPatch::default(), at(1)).await?, expected, "after an empty patch");
+    let patch = ConnectionPatch { sync_enabled: Some(false), account_name: Some("New".into()), ..ConnectionPatch::default() };
+    (expected.sync_enabled, expected.account_name, expected.updated_at) = (false, Some("New".into()), at(2));
+    same!(acme.update_connection(&id, patch, at(2)).await?, expected, "after switch and name");
+    let patch = ConnectionPatch {
+        status: Some(ConnectionStatus::Paused),
+        sync_frequency_minutes: Some(5),
+        settings: Some(json!({})),
+        clear_errors: true,
+        ..ConnectionPatch::default()
+    };
+    (expected.status, expected.sync_frequency_minutes, expected.settings) = (ConnectionStatus::Paused, 5, json!({}));
+    same!(acme.update_connection(&id, patch, at(2)).await?, expected, "after status, minutes and settings");
+    same!(acme.connection(&id).await?, Some(expected), "what is stored");
+    same!(acme.connection(&"c2".into()).await?, Some(untouched), "the other connection");
+    refused(acme.update_connection(&"nope".into(), ConnectionPatch::default(), at(3)).await, ErrorKind::NotFound, "an unknown id")?;
+    Ok(())
+}
+
+async fn credentials_are_compared_and_swapped(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connection("c1", "acc")).await?;
+    holds!(acme.credentials(&id).await?.is_none(), "there are credentials before the first");
+    holds!(acme.replace_credentials(&id, 0, sealed(1), at(1)).await?, "the first were not stored");
+    holds!(!acme.replace_credentials(&id, 0, sealed(2), at(2)).await?, "somebody was faster, but was overwritten");
+    let stored = there(acme.credentials(&id).await?, "the first credentials")?;
+    same!((stored.access, stored.version), (vec![1, 1], 1), "what is stored after a lost race");
+    let bare = SealedCredentials { refresh: None, expires_at: None, ..sealed(2) };
+    holds!(acme.replace_credentials(&id, 1, bare, at(3)).await?, "the second were not stored");
+    let stored = there(acme.credentials(&id).await?, "the second credentials")?;
+    same!((stored.access, stored.refresh, stored.expires_at, stored.version), (vec![1, 2], None, None, 2), "what is stored");
+    let shown = there(acme.connection(&id).await?, "the connection")?;
+    same!((shown.token_version, shown.expires_at), (2, None), "what the connection tells of its token");
+    refused(acme.replace_credentials(&"nope".into(), 0, sealed(1), at(1)).await, ErrorKind::NotFound, "an unknown id")?;
+    Ok(())
+}
+
+async fn connections_are_listed_oldest_first(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    for (id, minute) in [("z", 1), ("m", 2), ("a", 3)] {
+        acme.connect(NewConnection { at: at(minute), ..connection(id, id) }).await?;
+    }
+    let ids: Vec<String> = acme.connections().await?.iter().map(|connection| connection.id.to_string()).collect();
+    same!(ids, ["z", "m", "a"], "the order");
+    Ok(())
+}

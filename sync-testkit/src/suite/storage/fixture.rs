@@ -1,0 +1,68 @@
+//! What a suite is told about a storage.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::{Map, Value};
+use sync_core::{Error, Result, async_trait, store::Storage};
+
+/// What not every storage offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Capability {
+    /// Rows are written into tables of the host.
+    HostTables,
+    /// Several handles may be open at once, each an owner of its own runs, as another process would be.
+    Owners,
+    /// What was written is there when the last handle was closed and another one opened.
+    Reopen,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HostTables => "tables of the host",
+            Self::Owners => "several owners at once",
+            Self::Reopen => "reopening",
+        })
+    }
+}
+
+/// Makes storages to be looked at.
+#[async_trait]
+pub trait StorageFixture: Send + Sync {
+    /// What the storage is called in reports.
+    fn name(&self) -> &str;
+
+    /// What the storage offers; checks that need more are skipped.
+    fn offers(&self) -> &[Capability];
+
+    /// A database with nothing in it, of its own.
+    async fn fresh(&self) -> Result<Box<dyn Database>>;
+}
+
+/// The name of the table [`Database::make_host_table`] makes.
+pub const HOST_TABLE: &str = "partners";
+
+/// A database that was empty when the check began. It goes away when it is dropped.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Opens a handle to it; with [`Capability::Owners`] also beside others. Its runs have no owner any more when it and every store made
+    /// from it are dropped.
+    async fn open(&self) -> Result<Arc<dyn Storage>>;
+
+    /// Makes the host's table [`HOST_TABLE`]: texts `tenant`, `email` and `name`, integers `age` (a number below 0 is refused) and
+    /// `changed`; unique by `tenant` and `email`, which are never null. Only asked for with [`Capability::HostTables`].
+    async fn make_host_table(&self) -> Result<()> {
+        Err(Error::unsupported("make_host_table"))
+    }
+
+    /// As the host would: inserts the row with this `tenant` and `email`, or sets these columns of it.
+    async fn write_host_row(&self, row: &Map<String, Value>) -> Result<()> {
+        let _ = row;
+        Err(Error::unsupported("write_host_row"))
+    }
+
+    /// All rows of the host's table, whatever their tenant, by tenant and email; a column that is null is left out.
+    async fn host_rows(&self) -> Result<Vec<Map<String, Value>>> {
+        Err(Error::unsupported("host_rows"))
+    }
+}

@@ -1,0 +1,119 @@
+//! Connections and their credentials.
+
+use syncline::core::{
+    ConnectionId, Error, ErrorKind, Result, WorkspaceId, async_trait,
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+};
+
+use super::{Scoped, World};
+
+type Kept = (Connection, Option<SealedCredentials>);
+
+impl World {
+    pub(super) fn connection(&self, workspace: &WorkspaceId, id: &ConnectionId) -> Option<&Kept> {
+        self.connections.iter().find(|(kept, _)| kept.workspace_id == *workspace && kept.id == *id)
+    }
+
+    pub(super) fn connection_mut(&mut self, workspace: &WorkspaceId, id: &ConnectionId) -> Option<&mut Kept> {
+        self.connections.iter_mut().find(|(kept, _)| kept.workspace_id == *workspace && kept.id == *id)
+    }
+
+    fn connect(&mut self, workspace: &WorkspaceId, new: NewConnection) -> Result<Connection> {
+        let same =
+            |kept: &Connection| kept.workspace_id == *workspace && kept.provider == new.provider && kept.account_id == new.account_id;
+        if let Some((kept, _)) = self.connections.iter_mut().find(|(kept, _)| same(kept)) {
+            kept.subject_id = new.subject_id.or(kept.subject_id.take());
+            kept.account_name = new.account_name.or(kept.account_name.take());
+            kept.connected_by = new.connected_by.or(kept.connected_by.take());
+            kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take());
+            (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
+            (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
+            kept.updated_at = new.at;
+            return Ok(kept.clone());
+        }
+        if self.connections.iter().any(|(kept, _)| kept.id == new.id) {
+            return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one"));
+        }
+        let made = Connection {
+            workspace_id: workspace.clone(),
+            id: new.id,
+            provider: new.provider,
+            subject_id: new.subject_id,
+            account_id: new.account_id,
+            account_name: new.account_name,
+            connected_by: new.connected_by,
+            oauth_provider: new.oauth_provider,
+            settings: new.settings,
+            status: ConnectionStatus::Active,
+            sync_enabled: true,
+            sync_frequency_minutes: new.sync_frequency_minutes,
+            last_sync_at: None,
+            sync_status: None,
+            error_message: None,
+            error_count: 0,
+            expires_at: None,
+            token_version: 0,
+            created_at: new.at,
+            updated_at: new.at,
+        };
+        self.connections.push((made.clone(), None));
+        Ok(made)
+    }
+}
+
+fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
+    Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
+}
+
+type Time = chrono::DateTime<chrono::Utc>;
+
+#[async_trait]
+impl ConnectionStore for Scoped {
+    async fn connect(&self, new: NewConnection) -> Result<Connection> {
+        self.handle.write(|world| world.connect(&self.workspace, new))
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
+        Ok(self.handle.read(|world| world.connection(&self.workspace, id).map(|(kept, _)| kept.clone())))
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        let of = |world: &World| {
+            let own = world.connections.iter().filter(|(kept, _)| kept.workspace_id == self.workspace);
+            own.map(|(kept, _)| kept.clone()).collect()
+        };
+        Ok(self.handle.read(of))
+    }
+
+    async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: Time) -> Result<Connection> {
+        self.handle.write(|world| {
+            let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("update_connection", id))?;
+            kept.status = patch.status.unwrap_or(kept.status);
+            kept.sync_enabled = patch.sync_enabled.unwrap_or(kept.sync_enabled);
+            kept.sync_frequency_minutes = patch.sync_frequency_minutes.unwrap_or(kept.sync_frequency_minutes);
+            kept.settings = patch.settings.unwrap_or(kept.settings.take());
+            kept.account_name = patch.account_name.or(kept.account_name.take());
+            if patch.clear_errors {
+                (kept.error_count, kept.error_message) = (0, None);
+            }
+            kept.updated_at = at;
+            Ok(kept.clone())
+        })
+    }
+
+    async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
+        Ok(self.handle.read(|world| world.connection(&self.workspace, id).and_then(|(_, sealed)| sealed.clone())))
+    }
+
+    async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: Time) -> Result<bool> {
+        self.handle.write(|world| {
+            let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("replace_credentials", id))?;
+            if kept.token_version != expected {
+                return Ok(false);
+            }
+            (kept.token_version, kept.expires_at, kept.updated_at) = (sealed.version, sealed.expires_at, at);
+            *stored = Some(sealed);
+            Ok(true)
+        })
+    }
+}

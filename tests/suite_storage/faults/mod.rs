@@ -1,0 +1,31 @@
+//! Storages that do one thing wrong, and the checks each of them fails: no more and no less.
+
+mod connections;
+mod host;
+mod mapped;
+mod push;
+mod rows;
+mod tenancy;
+
+use crate::harm::Harm;
+
+/// One thing that is done wrong.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// In words.
+    pub(crate) name: &'static str,
+    /// In code.
+    pub(crate) harm: Harm,
+    /// The checks that see it.
+    pub(crate) fails: &'static [&'static str],
+}
+
+/// Faults of any storage.
+pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
+    [connections::FAULTS, rows::FAULTS, mapped::FAULTS, push::FAULTS, tenancy::FAULTS].into_iter().flatten()
+}
+
+/// Faults of storages with tables of the host, seen by the checks that need those.
+pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
+    host::FAULTS.iter()
+}

@@ -1,0 +1,116 @@
+//! What can be done wrong, and what the table of faults is written with.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use syncline::core::{Counts, Error, Operation, RecordBatch, Target, store::*};
+
+/// One thing that is done wrong. Most change what is handed over, or what is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Harm {
+    Connect(fn(&mut NewConnection)),
+    Connection(fn(&mut Connection)),
+    Connections(fn(&mut Vec<Connection>)),
+    Patch(fn(&mut ConnectionPatch)),
+    Begin(fn(&mut NewRun)),
+    RunEnd(fn(&mut RunEnd)),
+    Run(fn(&mut Run)),
+    Runs(fn(&mut Vec<Run>)),
+    Failures(fn(&mut Vec<syncline::core::RecordFailure>)),
+    States(fn(&mut Vec<PartitionState>)),
+    Events(fn(&mut Vec<Event>)),
+    Commit(fn(&mut PageCommit)),
+    Report(fn(&mut CommitReport)),
+    Preview(fn(&mut Preview)),
+    Sweep(fn(&mut Sweep)),
+    Query(fn(&mut EntityQuery)),
+    Entities(fn(&mut Vec<Entity>)),
+    Types(fn(&mut Vec<syncline::core::EntityType>)),
+    Lineage(fn(&mut Vec<LineageEntry>)),
+    ChangedQuery(fn(&mut ChangedQuery)),
+    Changed(fn(&mut ChangedRows)),
+    Links(fn(&mut Vec<Option<PushLink>>)),
+    Keys(fn(&mut Vec<Option<Box<str>>>)),
+    Memory(fn(&mut PushMemory)),
+    IntentFilter(fn(&mut IntentFilter)),
+    Journal(fn(&mut PushCommit)),
+    Activities(fn(&mut Vec<Activity>)),
+    /// Another error than the one it is.
+    Refusal(fn(Error) -> Error),
+    /// This method goes to another workspace.
+    Leaks(&'static str),
+    /// This method takes any fence for one that holds.
+    IgnoresFence(&'static str),
+    /// Every run has the same token.
+    OneToken,
+    NeverBusy,
+    EndsTwice,
+    SwapsBlindly,
+    HandlesShareNothing,
+    OwnersNeverEnd,
+    NeverReaps,
+    ResetsNothing,
+    RefusesNothing,
+    CursorsWithoutRows,
+    MixesKeys,
+    ForgetsConfirmations,
+    ReplacesRows,
+    PreviewsCommit,
+    NeverSweeps,
+    SweepsAgain,
+    ScansEndWithRuns,
+    RegistersBlindly,
+    LineageOfWholeRows,
+    PushesMore,
+    LinksOfAnyFeed,
+    AlwaysAgrees,
+    KeepsDeadLinks,
+    KeepsFirstIntents,
+    /// Writes what belongs to the run although the rest is refused.
+    HalfJournals,
+}
+
+/// A record under change: its id and its operation.
+pub(crate) struct Head {
+    pub(crate) id: String,
+    pub(crate) operation: Operation,
+}
+
+/// Makes the records of a page anew; those that `change` does not want are left out.
+pub(crate) fn rebuild(page: &mut PageCommit, mut change: impl FnMut(&mut Head, &mut Vec<(String, String)>) -> bool) {
+    for part in &mut page.batches {
+        let mut batch = RecordBatch::default();
+        for record in part.batch.records() {
+            let named = part.batch.cells(record).map(|(name, json)| (part.batch.names()[name].to_string(), json.to_owned()));
+            let mut cells: Vec<(String, String)> = named.collect();
+            let mut head = Head { id: record.id.to_string(), operation: record.operation };
+            if !change(&mut head, &mut cells) {
+                continue;
+            }
+            let cells: Vec<(usize, String)> = cells.into_iter().map(|(name, json)| (batch.name(&name), json)).collect();
+            let mut draft = batch.record();
+            for (name, json) in &cells {
+                draft.made(*name, json);
+            }
+            draft.finish(head.id, head.operation, record.position);
+        }
+        part.batch = batch;
+    }
+}
+
+/// The target of a page, to be changed.
+pub(crate) fn target(page: &mut PageCommit) -> &mut Target {
+    Arc::make_mut(&mut page.target)
+}
+
+/// Changes the values of rows.
+pub(crate) fn values(rows: &mut [Entity], change: fn(&mut Value)) {
+    for row in rows {
+        row.fields.values_mut().for_each(change);
+    }
+}
+
+pub(crate) fn no_steps(fence: Fence, feed: Feed, at: chrono::DateTime<chrono::Utc>) -> PushCommit {
+    let (begun, settled, failures, events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    PushCommit { fence, feed, begun, settled, counts: Counts::default(), failures, events, memory: None, at }
+}

@@ -245,9 +245,9 @@ pub(super) async fn the_token_gets_out_of_no_push(case: &Case<'_>) -> Result<(),
                 }
             }
         }
-        Ok(texts)
+        Ok::<_, Finding>(texts)
     };
-    let texts: String = everything.with_subscriber(log.clone()).await?;
+    let texts = everything.with_subscriber(log.clone()).await?;
     let leak = texts.lines().find(|line| case.canary.found_in(line));
     ensure(leak.is_none(), "outcomes and errors without the token", || short(leak.unwrap_or_default()))?;
     ensure(!case.canary.found_in(&log.text()), "logs without the token", || "it stands there".to_owned())?;

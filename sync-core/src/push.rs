@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 use crate::{Error, Marker, Operation, RecordId, StreamName};
 
@@ -62,7 +63,11 @@ pub enum Earlier {
     Never,
     /// One left and its answer was lost. It was looked for as the rules of reliability ask (WP3) and was not there, or writing
     /// it again is harmless. Services that know the marker as an idempotency key send the same one.
-    Unknown,
+    Unknown {
+        /// No attempt that may have arrived left before this moment, by our clock: a look need not go further back, but for what the
+        /// service's clock may be off.
+        since: DateTime<Utc>,
+    },
 }
 
 /// How a push treats rows the service knows or does not know.

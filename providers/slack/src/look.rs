@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use sync_core::{Error, ErrorKind, Found, Marker, Operation, PushBatch, PushItem, RecordId, Result, SyncContext};
+use sync_core::{Earlier, Error, ErrorKind, Found, Operation, PushBatch, PushItem, RecordId, Result, SyncContext};
 
 use crate::{
     Settings,
@@ -15,9 +15,8 @@ use crate::{
     ts::Ts,
 };
 
-/// A post is looked for among the messages of the last seven days. An item does not say when it was sent; the longer this is, the longer
-/// a push may stand still before what it had under way is taken for never posted.
-const BACK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// A post is looked for among the messages from an hour before it may have left: so much may the clocks differ.
+const AROUND: Duration = Duration::from_secs(60 * 60);
 
 /// Pages of one look, and messages of a page: as many as Slack gives.
 const PAGES: (usize, u64) = (10, 999);
@@ -74,7 +73,7 @@ impl Look<'_> {
             (None, Operation::Delete) => Ok(Found::Nothing),
             (None, _) => match Draft::of(&item.fields) {
                 Ok(draft) => match draft.channel() {
-                    Ok(channel) => self.marker(channel, draft.thread(), &item.marker).await,
+                    Ok(channel) => self.marker(channel, draft.thread(), item).await,
                     Err(_) => Ok(Found::Nothing),
                 },
                 // It cannot have been sent.
@@ -85,8 +84,11 @@ impl Look<'_> {
     }
 
     /// Looks for a message by its marker, in its channel or thread.
-    async fn marker(&self, channel: &str, thread: Option<Ts>, marker: &Marker) -> Result<Found> {
-        let oldest = Ts::of(self.cx.services.now()).back(BACK);
+    async fn marker(&self, channel: &str, thread: Option<Ts>, item: &PushItem) -> Result<Found> {
+        let marker = &item.marker;
+        // Of one that never left before nothing can be there, but whoever asks shall see it if it is.
+        let since = if let Earlier::Unknown { since } = item.earlier { since } else { self.cx.services.now() };
+        let oldest = Ts::of(since).back(AROUND);
         let (pages, limit) = if self.commercial { COMMERCIAL_PAGES } else { PAGES };
         let (mut hits, mut unsure, mut cursor) = (BTreeSet::new(), false, None::<String>);
         let mut covered = false;
@@ -113,7 +115,7 @@ impl Look<'_> {
         match (hits.len(), hits.first()) {
             (0, _) if covered => Ok(Found::Nothing),
             (1, Some(ts)) => Ok(Found::Sent { id: Place { channel: channel.to_owned(), ts: *ts }.id(), version: None }),
-            (0, _) => Ok(cannot_tell("the messages of the last seven days are too many, or not all of them are shown")),
+            (0, _) => Ok(cannot_tell("the messages since it left are too many, or not all of them are shown")),
             (many, _) => Ok(Found::Several(u32::try_from(many).unwrap_or(u32::MAX))),
         }
     }

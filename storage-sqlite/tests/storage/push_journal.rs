@@ -51,7 +51,7 @@ fn everything(push: &Push) -> PushCommit {
         failures: vec![RecordFailure::error("refused").of_record("open")],
         events: vec![r#"{"type":"pushed"}"#.into()],
         memory: Some(PushMemory {
-            shape: Some(Shape { fingerprint: "f".into(), fields: vec!["b".into(), "a".into()] }),
+            shape: Some(Shape { fingerprint: "f".into(), fields: vec!["b".into(), "a".into()], key: vec!["a".into()] }),
             version: Some("\"2026\"".into()),
         }),
         ..push.commit.clone()

@@ -12,7 +12,7 @@ fn line<'s>(said: &'s Said, beginning: &str, nth: usize) -> &'s str {
 
 /// The figures of a line: read, created, updated, unchanged, skipped, failed, deleted, rows in the table.
 fn figures(line: &str) -> Vec<u64> {
-    let (_, rest) = line.split_once("→ ").expect("stream → table");
+    let (_, rest) = line.split_once("→ ").or_else(|| line.split_once("← ")).expect("stream and table");
     rest.split_whitespace().skip(1).take(8).map_while(|word| word.replace(',', "").parse().ok()).collect()
 }
 
@@ -42,7 +42,10 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     let movies = figures(line(&demo, "Movies → movie", 0));
     let [read, created, 0, 0, skipped, failed, 0, rows] = movies[..] else { panic!("{movies:?}") };
     assert_eq!((read, created, rows), (3201, 3201 - skipped - failed, count(&db, "SELECT count(*) FROM movie")));
-    let failures = |severity: &str| count(&db, &format!("SELECT count(*) FROM syncline_sync_failures WHERE severity = '{severity}'"));
+    let failures = |severity: &str| {
+        let of = "run_id IN (SELECT id FROM syncline_sync_runs WHERE mapping = 'movies')";
+        count(&db, &format!("SELECT count(*) FROM syncline_sync_failures WHERE severity = '{severity}' AND {of}"))
+    };
     assert_eq!(failures("error"), failed);
     assert!(failed >= 8 && skipped >= 20, "{failed} failed, {skipped} skipped");
     assert!(demo.out.contains("Row 47, Column F (Release Date): \"Febtober 3 2006\" is not a date"), "{}", demo.out);
@@ -69,7 +72,19 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     let messages = figures(line(&demo, "messages → slack_messages", 0));
     let full = figures(line(&demo, "messages → slack_messages", 1));
     assert_eq!((full[2], full[6], full[7]), (1, 1, messages[7] - 1));
-    assert_eq!(count(&db, "SELECT count(*) FROM slack_messages"), full[7]);
+    assert_eq!(count(&db, "SELECT count(*) FROM slack_messages"), full[7] + 3, "and the three that were posted after it");
+
+    // What was written, once each, although an answer of each service was lost.
+    let (rows, posts) = (figures(line(&demo, "Partners ← records", 0)), figures(line(&demo, "messages ← records", 0)));
+    assert_eq!((&rows[..6], &posts[..2]), (&[51, 50, 0, 0, 0, 1][..], &[3, 3][..]));
+    assert_eq!(count(&db, "SELECT count(*) FROM sheets_partners"), 50);
+    assert!(
+        demo.out.contains("wordy@example.com") && demo.out.contains("a cell takes 50000"),
+        "the refused one, with its reason: {}",
+        demo.out
+    );
+    assert_eq!(figures(line(&demo, "Partners ← records", 1))[3], 50, "the same push again finds them unchanged");
+    assert_eq!(count(&db, "SELECT count(*) FROM syncline_push_intents"), 1, "the refused one alone is kept");
 
     // Where a value came from, and no token anywhere.
     assert!(demo.out.contains("changed from \"") && demo.out.contains("Airports → Column B"), "{}", demo.out);
@@ -99,7 +114,7 @@ async fn a_demo_replaces_only_a_demos_database_and_answers_json() {
     let first = said(house.bare(&["demo", "--json", "--database", "my demo.db"]));
     let document = first.json();
     assert_eq!((first.code, &document["database"]), (0, &Value::from("my demo.db")));
-    assert_eq!(document["runs"].as_array().expect("runs").len(), 11, "{document}");
+    assert_eq!(document["runs"].as_array().expect("runs").len(), 16, "{document}");
     assert_eq!(said(house.bare(&["demo", "--database", "my demo.db"])).code, 2, "it exists");
     assert_eq!(said(house.bare(&["demo", "--json", "--database", "my demo.db", "--force"])).code, 0);
 }

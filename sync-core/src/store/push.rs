@@ -163,6 +163,9 @@ pub struct Shape {
     pub fingerprint: Box<str>,
     /// Its fields, in their order.
     pub fields: Vec<Box<str>>,
+    /// The columns its records were told apart by, where they have no key of their own.
+    #[serde(default)]
+    pub key: Vec<Box<str>>,
 }
 
 /// What a feed's pushes remember from one run to the next.

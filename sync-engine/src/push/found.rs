@@ -20,9 +20,24 @@ pub(crate) enum Looked {
     Send(Box<Intent>),
 }
 
-/// The look for one item has an answer. One that is `repeatable` is sent again once the first request can no longer arrive, whether
-/// it was found or not.
-pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, repeatable: bool, policy: &SettlePolicy, now: DateTime<Utc>) -> Looked {
+/// What a look for an item is judged by, beside its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// It is sent again once the first request can no longer arrive, whether it was found or not.
+    pub(crate) repeatable: bool,
+    /// The service confirmed the record before, so that what is found is a change of it.
+    pub(crate) linked: bool,
+}
+
+/// The look for one item has an answer.
+pub(crate) fn looked(
+    intent: Intent,
+    found: Found,
+    mode: PushMode,
+    standing: Standing,
+    policy: &SettlePolicy,
+    now: DateTime<Utc>,
+) -> Looked {
     let delete = intent.operation == Operation::Delete;
     match found {
         // What a delete was for is reached, whoever did it.
@@ -30,7 +45,7 @@ pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, repeatable: b
         Found::Nothing => empty(intent, policy, now),
         Found::Sent { .. } | Found::Other { .. } if delete => empty(intent, policy, now),
         Found::Sent { id, version } => {
-            let effect = if intent.id.is_some() { Effect::Updated } else { Effect::Created };
+            let effect = if standing.linked { Effect::Updated } else { Effect::Created };
             verdict(accepted(intent, Some(id), version, effect))
         }
         // The first request may still arrive, and would stand beside the record or undo its update.
@@ -45,7 +60,7 @@ pub(crate) fn looked(intent: Intent, found: Found, mode: PushMode, repeatable: b
             let error = RunError::new(&Error::new(ErrorKind::Conflict, "find", text));
             verdict(open(Intent { state: IntentState::Conflict, next_at: None, error: Some(error), ..intent }))
         }
-        Found::CannotTell if repeatable => {
+        Found::CannotTell if standing.repeatable => {
             let next_at = Some(policy.settled_at(intent.sent_at));
             verdict(open(Intent { looks: intent.looks + 1, looked_at: Some(now), next_at, ..intent }))
         }

@@ -87,7 +87,7 @@ impl Pages {
                     match &keys[n] {
                         Some(key) if only.as_ref().is_some_and(|only| !only.contains(key)) => {}
                         Some(key) if last.get(key).is_some_and(|last| *last != n) => twice.push(key.clone()),
-                        key => chosen.push((&records[n], key.clone())),
+                        key => chosen.push((&records[n], key.clone(), Some(n as u64 + 1))),
                     }
                 }
                 *at = end;
@@ -112,7 +112,7 @@ impl Pages {
                         Some(key) if only.as_ref().is_some_and(|only| !only.contains(key)) => {}
                         Some(key) if last[key] != n => twice.push((key, "another record with this key comes later and counts")),
                         Some(key) if !seen.first(key) => twice.push((key, "a record with this key came in an earlier page and counts")),
-                        key => chosen.push((record, key.map(Into::into))),
+                        key => chosen.push((record, key.map(Into::into), None)),
                     }
                 }
                 let mut page = form.records(chosen.into_iter())?;

@@ -45,10 +45,19 @@ impl Plan {
         if let Some(mapping) = mapping {
             mapping.check_back(&stream.writes)?;
         }
-        let key = key_columns(push, &stream, mapping)?;
         let then = connection.workspace.store.push_memory(feed).await?;
-        let shape = match (shape_of(&stream), &then.shape) {
+        let key = key_columns(push, &stream, mapping, then.shape.as_ref())?;
+        let shape = match (shape_of(&stream, &key), &then.shape) {
             (Some(now), Some(then)) if now == *then => None,
+            (Some(now), Some(then)) if now.key != then.key && !push.accept_shape => {
+                let text = format!(
+                    "records of stream {:?} were told apart by {} so far, not by {}; all of them would count as new ones (accept_shape)",
+                    stream.name.as_str(),
+                    list(then.key.iter().map(|name| &**name)),
+                    list(now.key.iter().map(|name| &**name)),
+                );
+                return Err(Error::config("push", text));
+            }
             (Some(now), Some(then)) if now.fingerprint != then.fingerprint && !push.accept_shape => {
                 let text = format!(
                     "stream {:?} is no longer as it was pushed to last: {}; look at it, then push with accept_shape",
@@ -64,18 +73,21 @@ impl Plan {
     }
 }
 
-fn shape_of(stream: &Stream) -> Option<Shape> {
+fn shape_of(stream: &Stream, key: &[Box<str>]) -> Option<Shape> {
     let fields = stream.fields.iter().flat_map(|fields| fields.iter()).map(|field| field.name.clone()).collect();
-    stream.fingerprint.clone().map(|fingerprint| Shape { fingerprint, fields })
+    stream.fingerprint.clone().map(|fingerprint| Shape { fingerprint, fields, key: key.to_vec() })
 }
 
-fn key_columns(push: &Push, stream: &Stream, mapping: Option<&CompiledMapping>) -> Result<Arc<[Box<str>]>> {
+/// The columns that make the service's key: as the push names them, else the settings, else the mapping, else as before.
+fn key_columns(push: &Push, stream: &Stream, mapping: Option<&CompiledMapping>, before: Option<&Shape>) -> Result<Arc<[Box<str>]>> {
     if !push.key.is_empty() && (stream.needs_key || !stream.key.is_empty()) {
         return Ok(push.key.as_slice().into());
     }
+    let before = before.map_or(&[][..], |shape| &shape.key);
     match (stream.needs_key, stream.key.is_empty(), mapping) {
         (_, false, _) => Ok(Arc::clone(&stream.key)),
         (true, true, Some(mapping)) if !mapping.source_key().is_empty() => Ok(mapping.source_key()),
+        (true, true, _) if !before.is_empty() => Ok(before.into()),
         (true, true, _) => {
             let text = format!("records of stream {:?} have no key of their own; name the key columns (key)", stream.name.as_str());
             Err(Error::config("push", text))
@@ -88,7 +100,6 @@ fn key_columns(push: &Push, stream: &Stream, mapping: Option<&CompiledMapping>) 
 fn difference(then: &Shape, now: &Shape) -> String {
     let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
         (then.fields.iter().map(|f| &**f).collect(), now.fields.iter().map(|f| &**f).collect());
-    let list = |names: Vec<&str>| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     // What came or went shifts the others; those count as moved whose order among themselves is another one.
     let was = then.fields.iter().filter(|field| after.contains(&***field));
     let is = now.fields.iter().filter(|field| before.contains(&***field));
@@ -100,10 +111,14 @@ fn difference(then: &Shape, now: &Shape) -> String {
         ("moved", moved),
     ] {
         if !names.is_empty() {
-            words.push(format!("{what} {}", list(names)));
+            words.push(format!("{what} {}", list(names.into_iter())));
         }
     }
     if words.is_empty() { "its fields are the same, but not what the service says of them".to_owned() } else { words.join("; ") }
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What the storage has to know to compare rows of a table with what was accepted.
@@ -130,8 +145,11 @@ mod tests {
 
     #[test]
     fn a_changed_shape_is_told_field_by_field() {
-        let shape =
-            |print: &str, fields: &[&str]| Shape { fingerprint: print.into(), fields: fields.iter().map(|f| (*f).into()).collect() };
+        let shape = |print: &str, fields: &[&str]| Shape {
+            fingerprint: print.into(),
+            fields: fields.iter().map(|f| (*f).into()).collect(),
+            key: Vec::new(),
+        };
         let then = shape("1", &["Title", "Year", "Gross"]);
         for (fields, words) in [
             (&["Title", "Year"][..], "missing \"Gross\""),

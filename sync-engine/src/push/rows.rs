@@ -82,13 +82,13 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Rows of records as they were handed over, each with the key found for it before.
-    pub(crate) fn records<'r>(&self, records: impl Iterator<Item = (&'r PushRecord, Option<Box<str>>)>) -> Result<Page> {
+    /// Rows of records as they were handed over, each with the key found for it before and where it stands among them, counted from 1.
+    pub(crate) fn records<'r>(&self, records: impl Iterator<Item = (&'r PushRecord, Option<Box<str>>, Option<u64>)>) -> Result<Page> {
         let mut page = Page::default();
         let (mut body, mut read) = (String::from("["), Vec::new());
-        for (record, key) in records {
+        for (record, key, position) in records {
             let Some(key) = key.filter(|key| !key.is_empty()) else {
-                page.aside.fail(RecordFailure::error(self.no_key(record)));
+                page.aside.fail(RecordFailure::error(self.no_key(record)).at_row(position));
                 page.unreadable.push(record.id.clone());
                 continue;
             };
@@ -96,10 +96,10 @@ impl Form {
                 Ok(fields) => {
                     body.push_str(if read.is_empty() { "" } else { "," });
                     body.push_str(fields);
-                    read.push((record, key));
+                    read.push((record, key, position));
                 }
                 Err(reason) => {
-                    page.aside.fail(RecordFailure::error(reason.clone()).of_record(key));
+                    page.aside.fail(RecordFailure::error(reason.clone()).at_row(position).of_record(key));
                     page.unreadable.push(record.id.clone());
                 }
             }
@@ -108,13 +108,13 @@ impl Form {
         let body = Bytes::from(body);
         let mut batch = RecordBatch::over(body.clone())?;
         let objects: Vec<&RawValue> = serde_json::from_slice(&body).unwrap_or_default();
-        for (object, (record, key)) in objects.iter().zip(&read) {
+        for (object, (record, key, position)) in objects.iter().zip(&read) {
             let mut draft = batch.record();
             draft.object(object)?;
-            draft.finish(&**key, record.operation, None);
+            draft.finish(&**key, record.operation, *position);
         }
         let seeds = batch.name_seeds();
-        for (row, ((record, key), object)) in batch.records().iter().zip(read.iter().zip(&objects)) {
+        for (row, ((record, key, _), object)) in batch.records().iter().zip(read.iter().zip(&objects)) {
             match self.row(&batch, row, key, object.get().into(), batch.hash(row, &seeds)) {
                 Ok(mut row) => {
                     row.id = record.id.clone().or(row.id);
@@ -141,7 +141,7 @@ impl Form {
             if !wrong.is_empty() {
                 let there = there.iter().map(|field| format!("{field:?}")).collect::<Vec<_>>().join(", ");
                 let text = format!("the stream has no field {} to write; it has: {there}", wrong.join(", "));
-                return Err(RecordFailure::error(text).of_record(key));
+                return Err(RecordFailure::error(text).at_row(record.position).of_record(key));
             }
         }
         let mut parts = Vec::new();
@@ -150,7 +150,7 @@ impl Form {
                 Some(text) => parts.push(text),
                 None => {
                     let text = "the key column is empty, so that the record cannot be found at the service";
-                    return Err(RecordFailure::error(text).of_record(key).in_column(column.clone()));
+                    return Err(RecordFailure::error(text).at_row(record.position).of_record(key).in_column(column.clone()));
                 }
             }
         }

@@ -11,7 +11,7 @@ use sync_core::{
 use super::{
     batch::Batcher,
     courier::{Courier, Done, Parcel},
-    found::{Looked, looked, not_now},
+    found::{Looked, Standing, looked, not_now},
     item::{Item, item_of},
     journal::{answered, interrupted, later, open, stops_run},
     next::{Next, next, repeatable},
@@ -107,7 +107,10 @@ impl Courier {
         for (intent, link) in open_ones.into_iter().zip(links) {
             match next(&intent, link.as_ref(), &self.terms, first, now) {
                 Next::Ask => ask.push(intent),
-                Next::Look => look.push((repeatable(&intent, link.as_ref(), &self.terms), intent)),
+                Next::Look => {
+                    let linked = link.as_ref().is_some_and(|link| link.id.is_some());
+                    look.push((Standing { repeatable: repeatable(&intent, link.as_ref(), &self.terms), linked }, intent));
+                }
                 Next::Send => send.push(intent),
                 Next::Wait(due) => round.wait(due),
                 Next::Rest => {}
@@ -131,7 +134,7 @@ impl Courier {
         let mut batcher = Batcher::new(self.limits.items, self.limits.bytes);
         let mut batches: Vec<Vec<Item>> = Vec::new();
         for intent in intents {
-            batches.extend(batcher.add(Item::again(intent, Earlier::Unknown)));
+            batches.extend(batcher.add(Item::again(intent.clone(), lost(&intent))));
         }
         batches.extend(batcher.rest());
         self.send(|out| async move {
@@ -165,19 +168,19 @@ impl Courier {
         }
     }
 
-    async fn look(&self, intents: Vec<(bool, Intent)>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
+    async fn look(&self, intents: Vec<(Standing, Intent)>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
         let mut rest = intents.into_iter().peekable();
         while rest.peek().is_some() {
-            let sought: Vec<(bool, Intent)> = rest.by_ref().take(self.limits.items.max(1)).collect();
+            let sought: Vec<(Standing, Intent)> = rest.by_ref().take(self.limits.items.max(1)).collect();
             self.engine.crash_points.at("w7");
-            let batch = self.batch(sought.iter().map(|(_, intent)| item_of(intent, Earlier::Unknown)).collect());
+            let batch = self.batch(sought.iter().map(|(_, intent)| item_of(intent, lost(intent))).collect());
             let answer = self.provider.find(&self.fresh(), &batch).await;
             self.engine.crash_points.at("w8");
             let now = self.cx.services.now();
             match same_length(answer, sought.len(), "find") {
                 Ok(found) => {
-                    for ((repeatable, intent), found) in sought.into_iter().zip(found) {
-                        match looked(intent, found, self.mode, repeatable, &self.terms.settle, now) {
+                    for ((standing, intent), found) in sought.into_iter().zip(found) {
+                        match looked(intent, found, self.mode, standing, &self.terms.settle, now) {
                             Looked::Verdict(verdict) => {
                                 round.seen(&verdict.settled);
                                 done.add(*verdict);
@@ -220,6 +223,12 @@ impl Round {
             self.wait(due);
         }
     }
+}
+
+/// An attempt whose answer was lost. What is stored is when it was lost, at most a call's time after it left.
+fn lost(intent: &Intent) -> Earlier {
+    let call = chrono::Duration::from_std(CALL_DEADLINE).unwrap_or_default();
+    Earlier::Unknown { since: intent.sent_at - call }
 }
 
 fn same_length<T>(answer: Result<Vec<T>>, asked: usize, operation: &'static str) -> Result<Vec<T>> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sync_core::{
     Direction, Effect, Error, ErrorKind, Operation, RecordId, Result, RunError, Services as _, SyncResult,
-    store::{Feed, Intent, IntentFilter, IntentState, NewRun, PushCommit, Settled},
+    store::{Feed, Intent, IntentFilter, IntentState, NewRun, PushCommit, PushLink, Settled},
 };
 
 use super::journal::{Verdict, accepted, open};
@@ -73,7 +73,8 @@ pub enum Resolution {
     Done(RecordId),
     /// It never arrived; the next push sends it again.
     SendAgain,
-    /// It is given up. The row counts as changed and is pushed as it is then.
+    /// It is given up. The row counts as changed and is pushed as it is then; where the service said that its record is gone, as a
+    /// new one.
     Forget,
 }
 
@@ -133,9 +134,12 @@ fn settled(intent: Intent, resolution: Resolution, now: DateTime<Utc>) -> Verdic
             open(Intent { state: IntentState::Failed, next_at: Some(now), handle: None, error: Some(RunError::new(&error)), ..intent })
         }
         Resolution::Forget => {
+            let gone = intent.error.as_ref().is_some_and(|error| error.kind == ErrorKind::NotFound);
             let mut verdict = open(intent);
             if let Settled::Open(intent) = verdict.settled {
-                verdict.settled = Settled::Dropped { key: intent.key };
+                let key = intent.key;
+                // Of a record that is gone the service's key leads nowhere.
+                verdict.settled = if gone { Settled::Accepted { key, link: PushLink::default() } } else { Settled::Dropped { key } };
             }
             verdict
         }

@@ -151,7 +151,7 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
             failures: Vec::new(),
             // A slip of the caller's pen says nothing about the connection.
             counts_against_connection: error.kind().counts_against_connection()
-                && (error.kind(), error.operation()) != (ErrorKind::Config, operation),
+                && !(error.kind() == ErrorKind::Config && [operation, "mapping"].contains(&error.operation())),
             revoked: error.kind() == ErrorKind::AuthRevoked,
             gone: Vec::new(),
             at,

@@ -197,7 +197,7 @@ impl Api {
             progress.refused = Some(error);
             return Step::Refresh;
         }
-        if kind == ErrorKind::Decode && !request.repeatable {
+        if kind == ErrorKind::Decode && !(request.repeatable && request.method.is_safe()) {
             // it was answered, but nobody can read with what
             error = error.with_delivery(Delivery::Unknown);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Bench, HISTORY, REPLIES, item, removal};
 use serde_json::{Value, json};
-use sync_core::{ErrorKind, Found};
+use sync_core::{Earlier, ErrorKind, Found, PushItem};
 use sync_testkit::Fault;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,8 +22,11 @@ fn recent(bench: &Bench) {
     bench.sim().set_time(bench.services.clock().now() - Duration::from_secs(6 * 60 * 60));
 }
 
+/// A look for a message that left within seven days.
 async fn look(bench: &Bench) -> Found {
-    bench.find(item("m1", None, &hello())).await.expect("a look")
+    let since = bench.services.clock().now() - DAY * 7 + Duration::from_secs(60 * 60);
+    let item = PushItem { earlier: Earlier::Unknown { since }, ..item("m1", None, &hello()) };
+    bench.find(item).await.expect("a look")
 }
 
 #[tokio::test]
@@ -80,7 +83,7 @@ async fn apps_sold_outside_the_marketplace_look_at_three_small_pages_from_their_
 }
 
 #[tokio::test]
-async fn messages_of_seven_days_are_looked_through_and_clocks_may_differ() {
+async fn messages_since_it_may_have_left_are_looked_through_and_clocks_may_differ() {
     let metadata = json!({"event_type": "syncline_push", "event_payload": {"marker": "m1"}});
     let message = json!({"user": "U0SYNCLINE", "bot_id": "B0SYNCLINE", "text": "Hello", "metadata": metadata});
     for (age, found) in [(DAY * 7 - Duration::from_secs(60), true), (DAY * 7 + Duration::from_secs(60), false)] {

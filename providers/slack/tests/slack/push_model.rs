@@ -46,7 +46,7 @@ async fn settled(bench: &Bench, mut item: PushItem) -> Result<Option<String>, Te
         bench.services.clock().advance(Duration::from_secs(60));
         match bench.find(item.clone()).await.expect("a look") {
             Found::Sent { id, .. } => return Ok(Some(id.to_string())),
-            Found::Nothing => item.earlier = Earlier::Unknown,
+            Found::Nothing => item.earlier = Earlier::Unknown { since: chrono::DateTime::UNIX_EPOCH },
             other => prop_assert!(false, "{:?}", other),
         }
     }

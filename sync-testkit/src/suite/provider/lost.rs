@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
 use sync_core::{Delivery, Earlier, Found, PushItem, PushOutcome, RecordId, Retry};
 use tracing::instrument::WithSubscriber as _;
 
@@ -19,6 +20,9 @@ use crate::{
         same,
     },
 };
+
+/// No attempt of these checks left before.
+const SINCE: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 
 /// A push of one record that met a mishap on one of its writing operations.
 pub(super) struct Met<'a> {
@@ -93,7 +97,7 @@ pub(super) async fn nothing_is_sent_twice_by_itself(case: &Case<'_>) -> Result<(
 pub(super) async fn a_repeatable_write_is_repeated_without_harm(case: &Case<'_>) -> Result<(), Finding> {
     for met in through(case, of(Write::Unknown)).await? {
         let mut item = met.sending.good(0);
-        item.earlier = Earlier::Unknown;
+        item.earlier = Earlier::Unknown { since: SINCE };
         let outcomes = met.sending.send(&[item]).await;
         let done = |outcome: &PushOutcome| accepted(outcome).is_some() || matches!(outcome, PushOutcome::Unchanged);
         ensure(outcomes.iter().all(done), format!("{}: accepted when it is sent again", met.said()), || format!("{outcomes:?}"))?;
@@ -152,7 +156,7 @@ pub(super) async fn a_lost_change_may_be_made_again(case: &Case<'_>) -> Result<(
         ensure(honest && new + old == 1, format!("{said}: Unknown, or Accepted and there"), || {
             format!("{new} new, {old} old, {outcome:?}")
         })?;
-        item.earlier = Earlier::Unknown;
+        item.earlier = Earlier::Unknown { since: SINCE };
         let outcomes = sending.send(&[item]).await;
         let done = |outcome: &PushOutcome| accepted(outcome).is_some() || matches!(outcome, PushOutcome::Unchanged);
         ensure(outcomes.iter().all(done), format!("{said}: accepted when it is made again"), || format!("{outcomes:?}"))?;
@@ -186,7 +190,7 @@ pub(super) async fn a_lost_delete_may_be_made_again(case: &Case<'_>) -> Result<(
                 format!("{there} there, {found:?}")
             })?;
         }
-        item.earlier = Earlier::Unknown;
+        item.earlier = Earlier::Unknown { since: SINCE };
         let outcomes = sending.send(&[item]).await;
         let gone = matches!(outcomes[..], [PushOutcome::Accepted { .. } | PushOutcome::Unchanged | PushOutcome::Skipped(_)]);
         ensure(gone, format!("{said}: gone when it is made again"), || format!("{outcomes:?}"))?;

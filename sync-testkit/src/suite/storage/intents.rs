@@ -276,7 +276,8 @@ async fn journalled_counts_are_the_runs(scene: Scene) -> Looked {
 
 async fn journalling_again_changes_nothing(scene: Scene) -> Looked {
     let run = push(&scene, "c1").await?;
-    let memory = PushMemory { version: Some("5".into()), shape: Some(Shape { fingerprint: "f".into(), fields: vec!["a".into()] }) };
+    let memory =
+        PushMemory { version: Some("5".into()), shape: Some(Shape { fingerprint: "f".into(), fields: vec!["a".into()], key: Vec::new() }) };
     let once = PushCommit { memory: Some(memory.clone()), events: Vec::new(), failures: Vec::new(), ..steps(&run) };
     for _ in 0..3 {
         run.store.journal(once.clone()).await?;

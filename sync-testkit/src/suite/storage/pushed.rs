@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn memory(version: &str) -> PushMemory {
-    let shape = Shape { fingerprint: "print".into(), fields: vec!["Name".into(), "Zoë / \"x\"".into()] };
+    let shape = Shape { fingerprint: "print".into(), fields: vec!["Name".into(), "Zoë / \"x\"".into()], key: vec!["Name".into()] };
     PushMemory { shape: Some(shape), version: Some(version.into()) }
 }
 

@@ -2,14 +2,17 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use support::{World, clean, look, messages, pushable::Pushable};
+use support::{
+    World, clean, look, messages,
+    pushable::{Fate, Pushable},
+};
 use syncline::{
     Connection, Credentials, Direction, ErrorKind, HostTable, Outcome, PassthroughRequest, Pull, Push, PushMode, PushRecord, SyncEvent,
     Syncline,
-    core::{Field, Method, PushLimits, Writes},
+    core::{Field, Method, PushItem, PushLimits, Writes},
     mapping::{Column, Mapping},
 };
 
@@ -70,6 +73,74 @@ async fn rows_of_a_table_are_pushed_once_and_again_when_they_change() {
     let only = crm.sync_to_external(Push::mapped(staff()).keys(["p1", "nobody"]).all()).await.expect("it runs");
     assert_eq!((only.counts.updated, only.counts.failed, only.counts.read), (1, 1, 2));
     assert!(only.failures[0].to_string().contains("Record nobody: there is no row with this key"), "{:?}", only.failures);
+}
+
+#[tokio::test]
+async fn a_table_without_changes_is_pushed_without_a_call_of_any_kind() {
+    let (world, service, _syncline, crm) = with_staff(25).await;
+    clean(&crm.sync_to_external(Push::mapped(staff())).await.expect("it runs"));
+    service.called();
+    service.state().asked = 0;
+    let again = crm.sync_to_external(Push::mapped(staff())).await.expect("it runs");
+    clean(&again);
+    assert_eq!((again.counts.read, again.counts.unchanged, service.called(), service.state().asked), (25, 25, 0, 0));
+    // An open write of an earlier push is seen to, whatever the rows say.
+    service.fates(|item, _| if is_of(item, "p3") { Fate::LostAfter } else { Fate::Well });
+    service.state().can_look = false;
+    world.sql().execute("UPDATE staff SET v = 2 WHERE name = 'p3'", []).expect("a change");
+    let lost = crm.sync_to_external(Push::mapped(staff()).patience(Duration::ZERO)).await.expect("it runs");
+    assert_eq!(lost.counts.unsettled, 1);
+    service.fates(|_, _| Fate::Well);
+    service.state().can_look = true;
+    let settled = crm.sync_to_external(Push::mapped(staff())).await.expect("it runs");
+    assert_eq!((settled.counts.unsettled, settled.counts.updated), (0, 1), "{settled:?}");
+}
+
+/// Whether an item is of the person of this name.
+fn is_of(item: &PushItem, name: &str) -> bool {
+    serde_json::from_slice::<serde_json::Value>(&item.fields).is_ok_and(|fields| fields["name"] == name)
+}
+
+/// `staff` with a version the host raises.
+fn versioned() -> Arc<Mapping> {
+    let mapping = Mapping::new("staff", "people")
+        .table(HostTable::new("staff").key("name").version_column("changed"))
+        .column(Column::new("name").to("name").key())
+        .column(Column::new("v").to("v"));
+    Arc::new(mapping)
+}
+
+#[tokio::test]
+async fn rows_below_the_version_that_was_pushed_are_not_looked_at() {
+    let (world, service, _syncline, crm) = with_staff(25).await;
+    world.sql().execute_batch("ALTER TABLE staff ADD COLUMN changed INTEGER; UPDATE staff SET changed = 7").expect("a version column");
+    clean(&crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs"));
+    // Rows of the very version that was reached are looked at again: another may have been written in the same moment.
+    world
+        .sql()
+        .execute_batch("INSERT INTO staff VALUES ('late', 1, '', 7); UPDATE staff SET v = 5, changed = 9 WHERE name = 'p1'")
+        .expect("changes");
+    let some = crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs");
+    assert_eq!((some.counts.created, some.counts.updated, some.counts.read), (1, 1, 26), "{some:?}");
+    let none = crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs");
+    assert_eq!((none.counts.read, none.counts.unchanged), (1, 1), "the row of version 9 alone");
+    // What was refused is not left behind, though the others go on.
+    service.fates(|item, _| if is_of(item, "p2") { Fate::Refused } else { Fate::Well });
+    world.sql().execute_batch("UPDATE staff SET v = 6, changed = 10 WHERE name IN ('p2', 'p3')").expect("changes");
+    let refused = crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs");
+    assert_eq!((refused.counts.updated, refused.counts.failed), (1, 1), "{refused:?}");
+    service.fates(|_, _| Fate::Well);
+    world.sql().execute_batch("UPDATE staff SET v = 7, changed = 11 WHERE name = 'p4'").expect("a change");
+    let still = crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs");
+    assert_eq!((still.counts.updated, still.counts.failed), (1, 1), "refused as it is, and said so: {still:?}");
+    world.sql().execute_batch("UPDATE staff SET v = 8, changed = 12 WHERE name = 'p2'").expect("a change");
+    let mended = crm.sync_to_external(Push::mapped(versioned())).await.expect("it runs");
+    clean(&mended);
+    assert_eq!(mended.counts.updated, 1);
+    // Other fields than those the version was said of: all rows are looked at.
+    let more = Arc::new(Mapping::clone(&versioned()).column(Column::new("note").to("secret")));
+    let all = crm.sync_to_external(Push::mapped(more)).await.expect("it runs");
+    assert_eq!(all.counts.read, 26);
 }
 
 #[tokio::test]

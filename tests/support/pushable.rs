@@ -62,6 +62,8 @@ pub(crate) struct State {
     /// How often each item was received, by its name.
     pub(crate) received: BTreeMap<String, usize>,
     pub(crate) looks: usize,
+    /// How often the streams were asked for.
+    pub(crate) asked: usize,
     pub(crate) can_look: bool,
     /// Looks fail with this.
     pub(crate) blind: Option<ErrorKind>,
@@ -106,6 +108,7 @@ impl Pushable {
                 calls: Vec::new(),
                 received: BTreeMap::new(),
                 looks: 0,
+                asked: 0,
                 can_look: true,
                 blind: None,
                 stream,
@@ -236,6 +239,7 @@ impl IntegrationSync for Pushable {
     }
 
     async fn streams(&self, _: &SyncContext) -> Result<Vec<Stream>> {
+        self.state().asked += 1;
         Ok(vec![self.state().stream.clone()])
     }
 

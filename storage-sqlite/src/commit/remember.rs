@@ -114,6 +114,12 @@ impl Remembering {
         if known.as_ref() == Some(&link) {
             return Ok(());
         }
+        if link.hash.is_none() {
+            // There is something to send, and the host's version of the row need not have grown for it: all rows are looked at again.
+            work.tx
+                .prepare_cached("UPDATE syncline_push_memory SET version = NULL WHERE workspace_id = ?1 AND feed_no = ?2")?
+                .execute((work.workspace.as_str(), self.feed_no))?;
+        }
         if known.is_none_or(|known| known.id != link.id) {
             links.take_over(&record.id, &after.key, work.at)?;
         }

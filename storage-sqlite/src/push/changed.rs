@@ -115,16 +115,16 @@ impl Source {
         }
     }
 
-    /// `… > ?` for a version, with its parameter.
-    fn above(&self, query: &ChangedQuery, at: usize) -> Db<Option<(String, Sql)>> {
-        let (Self::Host(host), Some(above)) = (self, &query.above) else { return Ok(None) };
+    /// `… >= ?` for a version, with its parameter.
+    fn since(&self, query: &ChangedQuery, at: usize) -> Db<Option<(String, Sql)>> {
+        let (Self::Host(host), Some(since)) = (self, &query.since) else { return Ok(None) };
         let Some(column) = self.version() else {
             return Err(refused(format!("table {:?} was registered without a version column", host.spec.name)));
         };
         let mut scratch = String::new();
-        let value = encode(above, Form::Host, &mut scratch).map_err(|reason| refused(format!("the version to go on from: {reason}")))?;
+        let value = encode(since, Form::Host, &mut scratch).map_err(|reason| refused(format!("the version to go on from: {reason}")))?;
         let value = value.try_into().map_err(|_| refused("the version to go on from is not Unicode text".into()))?;
-        Ok(Some((format!("{} > ?{at}", column.sql), value)))
+        Ok(Some((format!("{} >= ?{at}", column.sql), value)))
     }
 }
 
@@ -224,7 +224,7 @@ fn in_order(tx: &Transaction<'_>, workspace: &WorkspaceId, query: &ChangedQuery,
         terms.push(format!("({}) > ({})", key.join(", "), marks.join(", ")));
         parameters.extend(parts);
     }
-    if let Some((term, value)) = source.above(query, parameters.len() + 1)? {
+    if let Some((term, value)) = source.since(query, parameters.len() + 1)? {
         terms.push(term);
         parameters.push(value);
     }
@@ -237,10 +237,13 @@ fn in_order(tx: &Transaction<'_>, workspace: &WorkspaceId, query: &ChangedQuery,
         looked += 1;
     }
     into.found.after = last.filter(|_| looked == limit).map(Into::into);
-    if let Some(column) = source.version() {
+    if let Some(column) = source.version()
+        && query.after.is_none()
+    {
         // Only SQLite knows which of two values it takes to be the higher.
-        let sql = format!("SELECT max(v) FROM (SELECT {} AS v {page})", column.sql);
-        let mut statement = tx.prepare_cached(&sql)?;
+        let (terms, parameters) = source.whose(workspace);
+        let whose = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
+        let mut statement = tx.prepare_cached(&format!("SELECT max({}) FROM {}{whose}", column.sql, source.sql()))?;
         let mut rows = statement.query(params_from_iter(&parameters))?;
         if let Some(row) = rows.next()? {
             into.found.version = version(source, column, row)?;
@@ -283,9 +286,9 @@ fn by_key(
     let (mut terms, whose) = source.whose(workspace);
     let key = source.key();
     terms.extend(key.iter().enumerate().map(|(at, column)| format!("{column} = ?{}", whose.len() + 1 + at)));
-    let above = source.above(query, whose.len() + key.len() + 1)?;
+    let since = source.since(query, whose.len() + key.len() + 1)?;
     let mut sql = format!("SELECT {}", into.content.list());
-    if let Some((term, _)) = &above {
+    if let Some((term, _)) = &since {
         let _ = write!(sql, ", {term}");
     }
     let _ = write!(sql, " FROM {} WHERE {} LIMIT 1", source.sql(), terms.join(" AND "));
@@ -299,12 +302,12 @@ fn by_key(
             into.found.missing.push((*key).into());
             continue;
         };
-        let version = above.iter().map(|(_, value)| value.clone());
+        let version = since.iter().map(|(_, value)| value.clone());
         let parameters = whose.iter().cloned().chain(parts).chain(version);
         let mut rows = statement.query(params_from_iter(parameters))?;
         match rows.next()? {
             None => into.found.missing.push((*key).into()),
-            Some(row) if above.is_some() && row.get::<_, Option<bool>>(into.content.width())? != Some(true) => {}
+            Some(row) if since.is_some() && row.get::<_, Option<bool>>(into.content.width())? != Some(true) => {}
             Some(row) => {
                 into.row(row)?;
             }

@@ -116,20 +116,20 @@ async fn keys_that_are_asked_for_are_found_or_told_missing() {
 }
 
 #[tokio::test]
-async fn rows_above_a_version_alone_are_looked_at_as_sqlite_compares() {
-    for (declared, values, above, expected, highest) in [
-        ("INTEGER", "1, 9, 10, 11, NULL", "9", &["k3", "k4"][..], "11"),
-        ("INTEGER", "1, 9, 10, 9007199254740993, NULL", "9007199254740992", &["k4"], "9007199254740993"),
-        ("REAL", "0.1, 0.2, 0.30000000000000004, 1, NULL", "0.2", &["k3", "k4"], "1.0"),
+async fn rows_from_a_version_on_alone_are_looked_at_as_sqlite_compares() {
+    for (declared, values, since, expected, highest) in [
+        ("INTEGER", "1, 9, 10, 11, NULL", "10", &["k3", "k4"][..], "11"),
+        ("INTEGER", "1, 9, 10, 9007199254740993, NULL", "9007199254740993", &["k4"], "9007199254740993"),
+        ("REAL", "0.1, 0.2, 0.30000000000000004, 1, NULL", "0.30000000000000004", &["k3", "k4"], "1.0"),
         (
             "TEXT",
             "'2026-01-01', '2026-01-02 10:00', '2026-01-02 \"x\"', '2026-01-02T', NULL",
-            r#""2026-01-02 10:00""#,
+            r#""2026-01-02T""#,
             &["k4"],
             r#""2026-01-02T""#,
         ),
         ("TIMESTAMP", "'2026-01-01', '2026-01-02 \"x\"', 5, '', NULL", "7", &["k1", "k2", "k4"], r#""2026-01-02 \"x\"""#),
-        ("TEXT COLLATE NOCASE", "'a', 'B', 'b', 'C', NULL", r#""b""#, &["k4"], r#""C""#),
+        ("TEXT COLLATE NOCASE", "'a', 'B', 'b', 'C', NULL", r#""c""#, &["k4"], r#""C""#),
     ] {
         let folder = Folder::new();
         let storage = SqliteStorage::open(folder.db()).await.expect("opens");
@@ -139,7 +139,7 @@ async fn rows_above_a_version_alone_are_looked_at_as_sqlite_compares() {
         }
         let table = HostTable::new("t").key("id").version_column("changed");
         let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(table), &["v"])).await;
-        let query = ChangedQuery { above: Some(above.into()), ..push.query() };
+        let query = ChangedQuery { since: Some(since.into()), ..push.query() };
         let found = push.store.changed_rows(query.clone()).await.expect("read");
         assert_eq!(
             (keys(&found), found.version.as_deref()),
@@ -150,18 +150,18 @@ async fn rows_above_a_version_alone_are_looked_at_as_sqlite_compares() {
         push.accept_all().await;
         let found = push.store.changed_rows(query).await.expect("read");
         assert_eq!((found.unchanged, found.version.as_deref()), (expected.len() as u64, Some(highest)), "{declared}");
-        let none = push.store.changed_rows(ChangedQuery { above: found.version, all: true, ..push.query() }).await.expect("read");
-        assert_eq!((none.batch.len(), none.version), (0, None), "{declared}");
+        let top = push.store.changed_rows(ChangedQuery { since: found.version, all: true, ..push.query() }).await.expect("read");
+        assert_eq!(top.batch.len(), 1, "{declared}: the row of the highest version is looked at again");
         // Among keys that are asked for too.
         let all = ["k1", "k2", "k3", "k4", "k5"].map(Box::from).to_vec();
-        let query = ChangedQuery { keys: Some(all), above: Some(above.into()), all: true, ..push.query() };
+        let query = ChangedQuery { keys: Some(all), since: Some(since.into()), all: true, ..push.query() };
         let found = push.store.changed_rows(query).await.expect("read");
         assert_eq!((keys(&found), found.missing.len()), (expected.iter().map(|k| (*k).to_owned()).collect(), 0), "{declared}");
     }
 }
 
 #[tokio::test]
-async fn the_highest_version_of_a_page_is_that_of_its_own_rows() {
+async fn the_highest_version_comes_with_the_first_page() {
     let folder = Folder::new();
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     execute(
@@ -171,9 +171,9 @@ async fn the_highest_version_of_a_page_is_that_of_its_own_rows() {
     let table = HostTable::new("t").key("id").version_column("changed");
     let push = push(&storage, "acme", &mapped_feed("c1", "s", "m"), &sends(host(table), &["v"])).await;
     let page = push.store.changed_rows(ChangedQuery { limit: 2, ..push.query() }).await.expect("read");
-    assert_eq!((page.version.as_deref(), page.after.as_deref()), (Some("5"), Some("b")));
+    assert_eq!((page.version.as_deref(), page.after.as_deref()), (Some("9"), Some("b")));
     let page = push.store.changed_rows(ChangedQuery { limit: 2, after: page.after, ..push.query() }).await.expect("read");
-    assert_eq!((page.version.as_deref(), page.after), (Some("9"), None));
+    assert_eq!((page.version.as_deref(), page.after), (None, None));
 }
 
 #[tokio::test]
@@ -182,12 +182,12 @@ async fn what_is_not_there_is_named_with_what_is() {
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     execute(&folder.db(), PARTNERS);
     let feed = mapped_feed("c1", "s", "m");
-    let try_out = async |target: sync_core::Target, above: Option<&str>| {
+    let try_out = async |target: sync_core::Target, since: Option<&str>| {
         let push = Push {
             target: target.into(),
-            ..push(&storage, "acme", &mapped_feed("c1", above.unwrap_or("s"), "m"), &host(partners())).await
+            ..push(&storage, "acme", &mapped_feed("c1", since.unwrap_or("s"), "m"), &host(partners())).await
         };
-        let text = refused(&push, ChangedQuery { above: above.map(Into::into), ..push.query() }).await;
+        let text = refused(&push, ChangedQuery { since: since.map(Into::into), ..push.query() }).await;
         push.store.end_run(push.commit.fence, run_end(sync_core::store::RunStatus::Completed)).await.expect("ends");
         text
     };
@@ -265,7 +265,7 @@ async fn managed_rows_are_found_by_their_entity_id_whatever_version_is_asked_for
     let run = begin(&storage, "acme", &mapped_feed("c1", "s", "m"), &target).await;
     run.commit(&[up("r1", json!({"email": "a/x", "list": 7, "on": true})), up("r2", json!({"email": "b", "list": 7, "on": null}))]).await;
     let push = push(&storage, "acme", &mapped_feed("c2", "t", "n"), &sends(target, &["on", "list"])).await;
-    let query = ChangedQuery { above: Some("5".into()), ..push.query() };
+    let query = ChangedQuery { since: Some("5".into()), ..push.query() };
     let changed = push.store.changed_rows(query).await.expect("read");
     assert_eq!((lines(&changed), changed.version), (vec![r"a\/x/7 on=true list=7".to_owned(), "b/7 on=null list=7".into()], None));
     push.accept_all().await;

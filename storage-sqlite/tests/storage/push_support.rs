@@ -58,7 +58,7 @@ impl Push {
             feed: self.commit.feed.clone(),
             target: Arc::clone(&self.target),
             keys: None,
-            above: None,
+            since: None,
             all: false,
             after: None,
             limit: 1000,

@@ -30,8 +30,9 @@ pub struct ChangedQuery {
     pub target: Arc<Target>,
     /// These keys alone.
     pub keys: Option<Vec<Box<str>>>,
-    /// Rows whose version column is above this JSON value alone; for host tables that have one.
-    pub above: Option<Box<str>>,
+    /// Rows whose version column is at or above this JSON value alone, since a row may be changed in the very moment another was; for
+    /// host tables that have one.
+    pub since: Option<Box<str>>,
     /// Hand over unchanged rows too.
     pub all: bool,
     /// Rows after this key.
@@ -53,7 +54,7 @@ pub struct ChangedRows {
     pub unchanged: u64,
     /// Keys that were asked for and have no row.
     pub missing: Vec<Box<str>>,
-    /// The highest value of the version column among the rows looked at, as JSON text.
+    /// With the first page: the highest value of the version column in the table, as JSON text.
     pub version: Option<Box<str>>,
     /// Where to go on; `None` at the end.
     pub after: Option<Box<str>>,
@@ -173,7 +174,8 @@ pub struct Shape {
 pub struct PushMemory {
     /// The stream as it was.
     pub shape: Option<Shape>,
-    /// Up to where the version column was pushed, as JSON text.
+    /// Up to where the version column was pushed, in the engine's own text. A commit that leaves one of the feed's rows with something to
+    /// send (a link without a hash) forgets it.
     pub version: Option<Box<str>>,
 }
 

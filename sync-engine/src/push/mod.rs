@@ -20,6 +20,7 @@ mod run;
 mod select;
 mod settle;
 mod source;
+mod survey;
 mod unconfirmed;
 
 use std::{sync::Arc, time::Duration};

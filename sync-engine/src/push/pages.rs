@@ -57,6 +57,8 @@ pub(crate) struct Rows {
     pub(crate) keys: Option<Vec<Vec<Box<str>>>>,
     /// Unchanged ones too.
     pub(crate) all: bool,
+    /// From this version on.
+    pub(crate) since: Option<Box<str>>,
     pub(crate) after: Option<Box<str>>,
     pub(crate) ended: bool,
 }
@@ -147,7 +149,7 @@ impl Rows {
             feed: self.feed.clone(),
             target: Arc::clone(&self.target),
             keys,
-            above: None,
+            since: self.since.clone(),
             all: self.all,
             after: self.after.take(),
             limit: PAGE as u32,

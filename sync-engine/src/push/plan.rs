@@ -17,8 +17,10 @@ pub(crate) struct Plan {
     /// The key columns, for streams whose records have no key of their own; empty for others.
     pub(crate) key: Arc<[Box<str>]>,
     pub(crate) writes: Writes,
-    /// What is remembered from now on, when that is something new.
-    pub(crate) memory: Option<PushMemory>,
+    /// What is remembered from now on.
+    pub(crate) memory: PushMemory,
+    /// Whether that is something new.
+    pub(crate) news: bool,
     pub(crate) fields: Arc<[Field]>,
 }
 
@@ -68,8 +70,9 @@ impl Plan {
             }
             (now, _) => now,
         };
-        let memory = shape.map(|shape| PushMemory { shape: Some(shape), ..then });
-        Ok(Self { key, writes: stream.writes, memory, fields: stream.fields.unwrap_or_default() })
+        let news = shape.is_some();
+        let memory = PushMemory { shape: shape.or(then.shape), version: then.version };
+        Ok(Self { key, writes: stream.writes, memory, news, fields: stream.fields.unwrap_or_default() })
     }
 }
 

@@ -99,7 +99,7 @@ impl Form {
                     read.push((record, key, position));
                 }
                 Err(reason) => {
-                    page.aside.fail(RecordFailure::error(reason.clone()).at_row(position).of_record(key));
+                    page.aside.fail(RecordFailure::error(reason.clone()).of_record(key));
                     page.unreadable.push(record.id.clone());
                 }
             }
@@ -141,7 +141,7 @@ impl Form {
             if !wrong.is_empty() {
                 let there = there.iter().map(|field| format!("{field:?}")).collect::<Vec<_>>().join(", ");
                 let text = format!("the stream has no field {} to write; it has: {there}", wrong.join(", "));
-                return Err(RecordFailure::error(text).at_row(record.position).of_record(key));
+                return Err(RecordFailure::error(text).of_record(key));
             }
         }
         let mut parts = Vec::new();
@@ -150,7 +150,7 @@ impl Form {
                 Some(text) => parts.push(text),
                 None => {
                     let text = "the key column is empty, so that the record cannot be found at the service";
-                    return Err(RecordFailure::error(text).at_row(record.position).of_record(key).in_column(column.clone()));
+                    return Err(RecordFailure::error(text).of_record(key).in_column(column.clone()));
                 }
             }
         }

@@ -9,7 +9,7 @@ use sync_core::{
     Direction, EntityType, Error, Place, PushMode, Result, RunError, SyncContext, SyncResult, Target,
     mapping::CompiledMapping,
     policy::SettlePolicy,
-    store::{Feed, Fence, NewRun},
+    store::{Feed, Fence, NewRun, PushMemory},
 };
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     plan::{Plan, target},
     rows::{Form, Page},
     select::Rules,
+    survey::Survey,
 };
 use crate::{
     Connection,
@@ -81,13 +82,18 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     if push.mode == PushMode::Mirror && (push.keys.is_some() || matches!(push.what, What::Failed(_))) {
         return Err(Error::config("push", "a mirror needs all rows; push without keys(…), and not what failed alone"));
     }
-    let plan = Plan::make(&connection, &cx, &push, &feed, mapping.as_deref()).await?;
-    let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
-    if let Some(target) = &target
+    let known = mapping.as_deref().map(|mapping| target(&connection, mapping, &[]));
+    if let Some(target) = &known
         && let Place::Host(table) = &target.place
     {
         connection.workspace.store.register_table(Arc::clone(table), &target.pushes).await?;
     }
+    let survey = Survey::of(&connection, &push, &feed, known.as_ref()).await?;
+    if survey.end_if_idle(&connection, &feed, fence).await? {
+        return Ok(Report::default());
+    }
+    let plan = Plan::make(&connection, &cx, &push, &feed, mapping.as_deref()).await?;
+    let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
     let limits = connection.provider.descriptor().push;
     let most = limits.lanes.max(1);
     let courier = Arc::new(Courier {
@@ -109,9 +115,10 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     });
     let _halt = Halt(Arc::clone(&courier));
     let key = if push.key.is_empty() { plan.key } else { push.key.as_slice().into() };
-    let work = Work { form: Form { id: Arc::clone(&courier.key), key, writes: plan.writes }, connection, push, mapping, target };
-    if let Some(memory) = plan.memory {
-        courier.commit(Vec::new(), &mut Done::default(), Some(memory)).await?;
+    let form = Form { id: Arc::clone(&courier.key), key, writes: plan.writes };
+    let work = Work { form, connection, push, mapping, target, since: survey.since };
+    if plan.news {
+        courier.commit(Vec::new(), &mut Done::default(), Some(plan.memory.clone())).await?;
     }
     let worked = work.run(&courier).await;
     let unsettled = courier.unsettled().await;
@@ -126,6 +133,15 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     let errors = worked?;
     unsettled?;
     let counts = courier.state().counts;
+    // Only when nothing was left behind; a row that was would stand below the mark, and not be looked at again.
+    if let Some(reached) = survey.reached
+        && errors.is_empty()
+        && counts.failed + counts.skipped + counts.unsettled == 0
+        && plan.memory.version.as_ref() != Some(&reached)
+    {
+        let memory = PushMemory { version: Some(reached), ..plan.memory };
+        courier.commit(Vec::new(), &mut Done::default(), Some(memory)).await?;
+    }
     Ok(Report { partial: !errors.is_empty() || counts.failed + counts.unsettled > 0, errors, gone: Vec::new() })
 }
 
@@ -136,6 +152,8 @@ struct Work {
     mapping: Option<Arc<CompiledMapping>>,
     target: Option<Arc<Target>>,
     form: Form,
+    /// Rows of the table below this version were pushed as they are.
+    since: Option<Box<str>>,
 }
 
 impl Work {
@@ -190,6 +208,7 @@ impl Work {
                 target: Arc::clone(target),
                 keys: only.map(|keys| keys.chunks(PAGE).map(<[_]>::to_vec).rev().collect()),
                 all,
+                since: self.since.clone(),
                 after: None,
                 ended: false,
             })),

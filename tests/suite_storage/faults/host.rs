@@ -56,7 +56,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "what_a_pull_brought_into_a_host_table_is_not_sent_back",
         ],
     },
-    Fault { name: "looks at no version", harm: Harm::ChangedQuery(|query| query.above = None), fails: &["host_rows_are_found_by_version"] },
+    Fault { name: "looks at no version", harm: Harm::ChangedQuery(|query| query.since = None), fails: &["host_rows_are_found_by_version"] },
     Fault {
         name: "sends back what a pull brought into the host's table",
         harm: Harm::Commit(|page| target(page).pushes = Arc::default()),

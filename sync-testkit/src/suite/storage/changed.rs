@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check!(an_unknown_column_is_named, "A field that is not there is refused by its name"),
     check!(changed_host_rows_are_handed_over, "Rows the host made or changed are handed over, its own workspace's alone", needs HostTables),
-    check!(host_rows_are_found_by_version, "Rows whose version column is above a value are handed over, with the highest version seen", needs HostTables),
+    check!(host_rows_are_found_by_version, "Rows whose version column is at or above a value are handed over, with the highest version there is", needs HostTables),
     check!(what_a_pull_brought_into_a_host_table_is_not_sent_back, "Rows of the host that a feed's pull wrote are not handed over, until the host changes them", needs HostTables),
 ];
 
@@ -48,7 +48,7 @@ fn pushable() -> Target {
 }
 
 fn query(run: &Pull) -> ChangedQuery {
-    ChangedQuery { feed: run.feed.clone(), target: Arc::clone(&run.target), keys: None, above: None, all: false, after: None, limit: 1000 }
+    ChangedQuery { feed: run.feed.clone(), target: Arc::clone(&run.target), keys: None, since: None, all: false, after: None, limit: 1000 }
 }
 
 fn keys(rows: &ChangedRows) -> Vec<&str> {
@@ -275,10 +275,10 @@ async fn host_rows_are_found_by_version(scene: Scene) -> Looked {
     for (email, version) in [("a", 9), ("b", 10), ("c", 100)] {
         write(&scene, "acme", email, "Name", version).await?;
     }
-    let above = |version: &str| ChangedQuery { above: Some(version.into()), ..query(&run) };
-    let found = run.store.changed_rows(above("9")).await?;
-    same!((keys(&found), found.version.as_deref()), (vec!["b", "c"], Some("100")), "rows above 9, and the highest version");
-    same!(keys(&run.store.changed_rows(above("100")).await?), [""; 0], "rows above the highest");
+    let since = |version: &str| ChangedQuery { since: Some(version.into()), ..query(&run) };
+    let found = run.store.changed_rows(since("10")).await?;
+    same!((keys(&found), found.version.as_deref()), (vec!["b", "c"], Some("100")), "rows from 10 on, and the highest version");
+    same!(keys(&run.store.changed_rows(since("101")).await?), [""; 0], "rows above the highest");
     same!(run.store.changed_rows(query(&run)).await?.version.as_deref(), Some("100"), "the highest version of all");
     Ok(())
 }

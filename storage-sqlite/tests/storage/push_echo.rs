@@ -5,7 +5,7 @@ use storage_sqlite::SqliteStorage;
 use sync_core::{
     FieldRule, HostTable, Target,
     mapping::Authority,
-    store::{PushLink, Settled},
+    store::{PushCommit, PushLink, PushMemory, Settled},
 };
 
 use crate::{push_support::*, support::*};
@@ -145,8 +145,13 @@ async fn a_field_that_is_kept_from_the_service_leaves_something_to_send() {
                 up("r1", json!({"email": "a@x", "name": "Theirs", "age": 2})),
                 up("r2", json!({"email": "b@x", "name": "Same", "age": 2})),
             ];
+            let memory = PushMemory { shape: None, version: Some("7".into()) };
+            let remember = PushCommit { memory: Some(memory), ..both.push.commit.clone() };
+            both.push.store.journal(remember).await.expect("the journal is written");
             let done = both.pull.commit(&rows).await;
             assert_eq!(counts(&done.counts), [0, 2, 0, 0, 0, 0], "{rule:?}");
+            let memory = both.push.store.push_memory(&both.push.commit.feed).await.expect("read");
+            assert_eq!(memory.version, None, "{rule:?}: the host's version need not have grown, so all rows are looked at again");
             assert_eq!(both.push.keys().await, ["a@x"], "{rule:?}: the service has another name");
             assert_eq!((both.id("a@x").await.as_deref(), both.hash("a@x").await), (Some("r1"), None), "{rule:?}");
             assert!(both.hash("b@x").await.is_some(), "{rule:?}");

@@ -76,6 +76,25 @@ async fn rows_of_a_table_are_pushed_once_and_again_when_they_change() {
 }
 
 #[tokio::test]
+async fn a_key_that_only_tells_our_rows_apart_is_not_sent() {
+    let (world, service, _syncline, crm) = with_staff(0).await;
+    world
+        .sql()
+        .execute_batch("CREATE TABLE news (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO news VALUES (1, 'a'), (2, 'b')")
+        .expect("a table");
+    let mapping = Mapping::new("news", "people")
+        .table(HostTable::new("news").key("id"))
+        .column(Column::new("id").to("id").key())
+        .column(Column::new("name").to("v"));
+    let first = crm.sync_to_external(Push::mapped(mapping.clone())).await.expect("it runs");
+    clean(&first);
+    assert_eq!((first.counts.created, service.truth()), (2, vec!["a=null".to_owned(), "b=null".to_owned()]));
+    world.sql().execute("UPDATE news SET v = 'c' WHERE id = 1", []).expect("a change");
+    let changed = crm.sync_to_external(Push::mapped(mapping)).await.expect("it runs");
+    assert_eq!((changed.counts.updated, service.truth()), (1, vec!["b=null".to_owned(), "c=null".to_owned()]));
+}
+
+#[tokio::test]
 async fn a_table_without_changes_is_pushed_without_a_call_of_any_kind() {
     let (world, service, _syncline, crm) = with_staff(25).await;
     clean(&crm.sync_to_external(Push::mapped(staff())).await.expect("it runs"));

@@ -68,6 +68,18 @@ impl CompiledMapping {
         Err(Error::config("mapping", format!("mapping {:?} cannot be pushed: {}", self.name, problems.join("; "))))
     }
 
+    /// This mapping without the key columns whose field a stream does not write: for pushes to streams that give their records keys of
+    /// their own, where ours only tells rows apart.
+    #[must_use]
+    pub fn without_unwritten_keys(&self, writes: &Writes) -> Self {
+        let written = |column: &CompiledColumn| match writes {
+            Writes::Fields(fields) => fields_of(column).all(|field| fields.iter().any(|known| **known == *field)),
+            Writes::Anything | Writes::Nothing => true,
+        };
+        let kept = self.columns.iter().filter(|column| !column.key || written(column)).cloned().collect();
+        Self { columns: kept, ..self.clone() }
+    }
+
     /// Maps rows of the target to records of the stream. Ids, operations and positions are the rows'.
     ///
     /// A column sends its value to its source (of several to the first), an object its members to their fields. Values that are only

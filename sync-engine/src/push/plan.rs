@@ -1,6 +1,6 @@
 //! What a push writes to, and whether that is still what it was.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use sync_core::{
     Error, Field, PushMode, Result, Stream, SyncContext, Target, Writes,
@@ -44,11 +44,11 @@ impl Plan {
             let text = format!("stream {:?} of {} can only be read", stream.name.as_str(), connection.integration_name());
             return Err(Error::config("push", text));
         }
-        if let Some(mapping) = mapping {
-            mapping.check_back(&stream.writes)?;
-        }
         let then = connection.workspace.store.push_memory(feed).await?;
         let key = key_columns(push, &stream, mapping, then.shape.as_ref())?;
+        if let Some(mapping) = mapping {
+            sending(mapping, &key, &stream.writes).check_back(&stream.writes)?;
+        }
         let shape = match (shape_of(&stream, &key), &then.shape) {
             (Some(now), Some(then)) if now == *then => None,
             (Some(now), Some(then)) if now.key != then.key && !push.accept_shape => {
@@ -74,6 +74,11 @@ impl Plan {
         let memory = PushMemory { shape: shape.or(then.shape), version: then.version };
         Ok(Self { key, writes: stream.writes, memory, news, fields: stream.fields.unwrap_or_default() })
     }
+}
+
+/// The mapping as it sends. Where the service gives records keys of its own, ours need not be among the fields.
+pub(crate) fn sending<'m>(mapping: &'m CompiledMapping, key: &[Box<str>], writes: &Writes) -> Cow<'m, CompiledMapping> {
+    if key.is_empty() { Cow::Owned(mapping.without_unwritten_keys(writes)) } else { Cow::Borrowed(mapping) }
 }
 
 fn shape_of(stream: &Stream, key: &[Box<str>]) -> Option<Shape> {

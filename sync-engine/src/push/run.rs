@@ -20,7 +20,7 @@ use super::{
     mirror,
     next::Terms,
     pages::{PAGE, Pages, Rows, Seen},
-    plan::{Plan, target},
+    plan::{Plan, sending, target},
     rows::{Form, Page},
     select::Rules,
     survey::Survey,
@@ -94,6 +94,7 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     }
     let plan = Plan::make(&connection, &cx, &push, &feed, mapping.as_deref()).await?;
     let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
+    let mapping = mapping.map(|mapping| Arc::new(sending(&mapping, &plan.key, &plan.writes).into_owned()));
     let limits = connection.provider.descriptor().push;
     let most = limits.lanes.max(1);
     let courier = Arc::new(Courier {

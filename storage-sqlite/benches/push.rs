@@ -48,7 +48,7 @@ impl Bench {
                 feed: self.feed.clone(),
                 target: Arc::clone(target),
                 keys: None,
-                above: None,
+                since: None,
                 all: false,
                 after,
                 limit: PAGE,

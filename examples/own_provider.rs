@@ -54,9 +54,13 @@ impl Warehouse {
     fn write(&self, item: &PushItem) -> PushOutcome {
         let mut stock = self.stock.lock().expect("no holder panics");
         match (item.operation, serde_json::from_slice::<Shelf>(&item.fields)) {
+            // One that is gone already is what a delete asks for.
             (Operation::Delete, _) => match &item.id {
-                Some(id) if stock.remove(id.as_str()).is_some() => PushOutcome::deleted(id.clone()),
-                _ => PushOutcome::Skipped("the warehouse has no such item"),
+                Some(id) => {
+                    stock.remove(id.as_str());
+                    PushOutcome::deleted(id.clone())
+                }
+                None => PushOutcome::Skipped("nobody said which item"),
             },
             (Operation::Upsert, Ok(shelf)) => match stock.insert(shelf.item.clone(), shelf.pieces) {
                 Some(_) => PushOutcome::updated(shelf.item),

@@ -37,7 +37,7 @@ impl Warehouse {
         let descriptor = Descriptor {
             capabilities: Capabilities { pull: true, push: true, ..Capabilities::default() },
             fixed_streams: &["stock"],
-            // Setting a count twice is setting it once, so a lost answer is no reason to look first.
+            // Setting a count twice is setting it once, so one whose answer was lost may be sent again.
             push: PushLimits { items: 100, repeatable: true, modes: &[PushMode::Upsert], ..PushLimits::default() },
             ..Descriptor::new("warehouse", "Warehouse")
         };

@@ -211,7 +211,7 @@ pub(crate) struct Push {
     #[arg(long)]
     pub(crate) accept_shape: bool,
     /// Seconds to wait at the end for writes whose answer was lost.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
     pub(crate) patience: u64,
 }
 

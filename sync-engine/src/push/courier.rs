@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -52,6 +53,8 @@ pub(crate) struct Courier {
     pub(crate) limits: PushLimits,
     pub(crate) lanes: usize,
     pub(crate) terms: Terms,
+    /// How long to wait for lost answers.
+    pub(crate) patience: Duration,
     pub(crate) shield: Shield,
     pub(crate) halted: AtomicBool,
     pub(crate) state: Mutex<State>,
@@ -135,7 +138,7 @@ impl Courier {
     }
 
     /// Sends one batch after the other. The intents of the next one are written down together with the outcomes of the last.
-    async fn lane(&self, inbox: &AsyncMutex<mpsc::Receiver<Parcel>>) -> Result<()> {
+    async fn lane(self: &Arc<Self>, inbox: &AsyncMutex<mpsc::Receiver<Parcel>>) -> Result<()> {
         let mut done = Done::default();
         let mut split: Vec<Vec<Item>> = Vec::new();
         loop {
@@ -145,9 +148,22 @@ impl Courier {
                 half => half,
             };
             let Some(mut items) = next else { break };
-            if self.halted() {
-                done.release(items);
-                continue;
+            let calm = if self.halted() { Ok(false) } else { self.calm(&mut done).await };
+            match calm {
+                Ok(true) => {}
+                Ok(false) => {
+                    done.release(items);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    self.stop(error);
+                    done.release(items);
+                    continue;
+                }
+                Err(error) => {
+                    self.halted.store(true, Ordering::SeqCst);
+                    return Err(error);
+                }
             }
             let now = self.cx.services.now();
             for item in &mut items {

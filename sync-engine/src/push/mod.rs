@@ -2,6 +2,7 @@
 //! Lanes send batches and store each outcome at once; what was not confirmed is looked for and never sent again blindly.
 
 mod batch;
+mod calm;
 mod courier;
 mod feeder;
 mod found;
@@ -83,7 +84,7 @@ impl Push {
             confirm_deletes: false,
             accept_shape: false,
             all: false,
-            patience: Duration::from_secs(120),
+            patience: Duration::from_secs(240),
             lanes: None,
             triggered_by: "manual".into(),
         }
@@ -155,8 +156,8 @@ impl Push {
         self
     }
 
-    /// How long the run waits at its end for writes whose answer was lost, or that the service is working on; two minutes by
-    /// default. What is not settled by then is counted as unsettled, and the next push goes on with it.
+    /// How long the run waits for writes whose answer was lost, or that the service is working on: at its end, and where nothing else may
+    /// be sent as long as a lost one may still arrive; four minutes by default. What is not settled by then is counted as unsettled, and the next push goes on with it.
     pub fn patience(mut self, span: Duration) -> Self {
         self.patience = span;
         self

@@ -110,6 +110,7 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
         limits,
         lanes: push.lanes.unwrap_or(most).min(most),
         terms: Terms { settle: SettlePolicy::new(limits.in_flight), repeatable: limits.repeatable },
+        patience: push.patience,
         shield,
         halted: AtomicBool::new(false),
         state: std::sync::Mutex::default(),
@@ -159,7 +160,7 @@ struct Work {
 
 impl Work {
     async fn run(&self, courier: &Arc<Courier>) -> Result<Vec<RunError>> {
-        courier.round(true).await?;
+        courier.round(true, true).await?;
         let deletes = match self.push.mode {
             PushMode::Mirror => mirror::surplus(courier, self.pages(courier, true), &self.form, self.push.confirm_deletes).await?,
             _ => Page::default(),

@@ -33,8 +33,8 @@ pub(crate) struct Round {
 }
 
 impl Courier {
-    /// Sees to every write that is open, once. `first` is the first time in this run.
-    pub(crate) async fn round(self: &Arc<Self>, first: bool) -> Result<Round> {
+    /// Sees to every write that is open, once. `first` is the first time in this run; without `resend` what has to be sent again stays.
+    pub(crate) async fn round(self: &Arc<Self>, first: bool, resend: bool) -> Result<Round> {
         let mut round = Round::default();
         let mut after: Option<(Feed, Box<str>)> = None;
         loop {
@@ -43,7 +43,7 @@ impl Courier {
             let found = self.store.intents(filter).await?;
             after = found.last().map(|(feed, intent)| (feed.clone(), intent.key.clone()));
             let full = found.len() as u32 >= PAGE;
-            self.see_to(found.into_iter().map(|(_, intent)| intent).collect(), first, &mut round).await?;
+            self.see_to(found.into_iter().map(|(_, intent)| intent).collect(), first, resend, &mut round).await?;
             if !full || self.halted() {
                 return Ok(round);
             }
@@ -54,7 +54,7 @@ impl Courier {
     pub(crate) async fn settle(self: &Arc<Self>, patience: Duration) -> Result<Vec<RunError>> {
         let until = later(self.cx.services.now(), patience);
         loop {
-            let round = self.round(false).await?;
+            let round = self.round(false, true).await?;
             let now = self.cx.services.now();
             match round.due {
                 Some(due) if due <= until && !round.errors.iter().any(|error| stops_run(error.kind)) => {
@@ -84,7 +84,7 @@ impl Courier {
         }
     }
 
-    async fn see_to(self: &Arc<Self>, intents: Vec<Intent>, first: bool, round: &mut Round) -> Result<()> {
+    async fn see_to(self: &Arc<Self>, intents: Vec<Intent>, first: bool, resend: bool, round: &mut Round) -> Result<()> {
         if intents.is_empty() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Courier {
         self.flush(&mut done).await?;
         self.look(look, &mut done, &mut send, round).await;
         self.flush(&mut done).await?;
-        if send.is_empty() {
+        if send.is_empty() || !resend {
             return Ok(());
         }
         self.resend(send).await?;

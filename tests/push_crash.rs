@@ -98,8 +98,8 @@ impl Order {
         if self.whole {
             assert!(result.success(), "{result:?}");
             assert!(result.counts.balanced(), "{:?}", result.counts);
-            assert_eq!((result.counts.unsettled, result.counts.failed), (0, 8), "{:?}", result.counts);
-            assert!(result.counts.read >= 100, "{:?}", result.counts);
+            assert_eq!(result.counts.unsettled, 0, "{:?}", result.counts);
+            assert!(result.counts.read >= 100 && result.counts.failed >= 8, "{:?}", result.counts);
         }
     }
 
@@ -169,6 +169,13 @@ async fn kill(kind: Kind, death: Death) {
             tokio::join!(crash.finish(&text), arrive_late(&service, &gate, &about));
         }
         None => crash.finish(&text).await,
+    }
+    // After a delete of rows was lost, the provider puts the new rows off until the next time.
+    let put_off = world.ask("SELECT count(*) FROM syncline_push_intents WHERE next_at IS NOT NULL");
+    let expected = if matches!(death, Death::Lost(_, "sheets.spreadsheets.batchUpdate", ..)) { "36" } else { "0" };
+    assert_eq!(put_off, expected, "{about}");
+    if put_off != "0" {
+        Order { at: 7_200, gate: None, ..next.clone() }.push(kind.second(&mix)).await;
     }
     service.assert_settled(&mix, &next.database, &about);
 

@@ -216,11 +216,12 @@ impl Service {
             Self::Slack(simulation) => {
                 let read = |id: String| {
                     let (channel, ts) = id.split_once('/').expect("channel and ts");
-                    let message = simulation.sim().message(channel, ts).expect("it is there");
+                    // Gone between the two questions, it is gone.
+                    let message = simulation.sim().message(channel, ts)?;
                     let (key, v) = message["text"].as_str().and_then(|text| text.split_once('=')).expect("a text of ours");
-                    (key.to_owned(), v.parse().expect("a version"), id.clone())
+                    Some((key.to_owned(), v.parse().expect("a version"), id.clone()))
                 };
-                simulation.sim().keys().into_iter().map(read).collect()
+                simulation.sim().keys().into_iter().filter_map(read).collect()
             }
         };
         records.sort();

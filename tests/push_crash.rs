@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use support::{
     World,
-    mixed::{Kind, Mix, Service},
+    mixed::{Change, Kind, Mix, Service},
     start,
 };
 use syncline::{
@@ -29,6 +29,8 @@ struct Order {
     keys: String,
     kind: Kind,
     url: String,
+    /// What it pushes.
+    mix: Mix,
     /// Seconds after the world's start at which it runs.
     at: u64,
     /// Whether it has to come to a clean end.
@@ -94,12 +96,12 @@ impl Order {
     }
 
     async fn work(&self) {
-        let result = self.push(self.kind.second(&Mix::hundred())).await;
+        let result = self.push(self.kind.second(&self.mix)).await;
         if self.whole {
             assert!(result.success(), "{result:?}");
             assert!(result.counts.balanced(), "{:?}", result.counts);
             assert_eq!(result.counts.unsettled, 0, "{:?}", result.counts);
-            assert!(result.counts.read >= 100 && result.counts.failed >= 8, "{:?}", result.counts);
+            assert!(result.counts.read >= self.mix.items.len() as u64, "{:?}", result.counts);
         }
     }
 
@@ -138,7 +140,7 @@ async fn kill(kind: Kind, death: Death) {
     let (world, mix, crash) = (World::new(), Mix::hundred(), Crash::child("child").patience(Duration::from_secs(30)));
     let service = Service::new(kind, &world.clock);
     let (served, url) = service.serve().await;
-    let first = Order { database: world.path(), keys: world.keys.clone(), kind, url, at: 0, whole: false, gate: None };
+    let first = Order { database: world.path(), keys: world.keys.clone(), kind, url, mix: mix.clone(), at: 0, whole: false, gate: None };
     let before = first.push(kind.first(&mix)).await;
     assert_eq!(before.counts.created, 60, "{about}: {before:?}");
 
@@ -205,6 +207,39 @@ async fn arrive_late(service: &Service, gate: &Path, about: &str) {
     let arrived = waits.await;
     std::fs::write(gate, "").expect("written");
     assert!(arrived.is_ok(), "{about}: the second process waits, and the request acts");
+}
+
+/// The second process has another row to delete, which moves the rows that the late request was made for.
+async fn kill_and_move_rows(operation: &'static str, change: Change) {
+    let (world, crash) = (World::new(), Crash::child("child").patience(Duration::from_secs(30)));
+    let service = Service::new(Kind::Sheets, &world.clock);
+    let (served, url) = service.serve().await;
+    let of = |items: &[(usize, Change, bool)]| Mix { before: (0..10).collect(), items: items.to_vec() };
+    let (held, above) = ((5, change, false), (1, Change::Delete, false));
+    let (keys, gate) = (world.keys.clone(), None);
+    let first = Order { database: world.path(), keys, kind: Kind::Sheets, url, mix: of(&[held]), at: 0, whole: false, gate };
+    first.push(first.kind.first(&first.mix)).await;
+    let doomed = Order { at: 60, ..first };
+    crash.kill_while_held(&doomed.text(), service.faults(), operation, 1, Fault::HeldRequest).await;
+
+    let gate = world.folder.path().join("gate");
+    let next = Order { at: 62, mix: of(&[above]), whole: true, gate: Some(gate.clone()), ..doomed };
+    let text = next.text();
+    tokio::join!(crash.finish(&text), arrive_late(&service, &gate, operation));
+    service.assert_settled(&of(&[held, above]), &next.database, operation);
+    drop(served);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "known defect: the next push moves rows before a lost delete can no longer arrive, which then takes the row that stands there"]
+async fn a_late_delete_of_a_row_takes_no_other_row_when_the_next_push_moves_them() {
+    Box::pin(kill_and_move_rows("sheets.spreadsheets.batchUpdate", Change::Delete)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "known defect: the next push moves rows before a lost update can no longer arrive, which then writes into another row"]
+async fn a_late_update_of_a_row_writes_into_no_other_row_when_the_next_push_moves_them() {
+    Box::pin(kill_and_move_rows("sheets.values.batchUpdate", Change::Update)).await;
 }
 
 macro_rules! deaths {

@@ -28,7 +28,7 @@ pub(crate) const SHEETS_WRITES: [&str; 3] = ["sheets.values.append", "sheets.val
 pub(crate) const SLACK_WRITES: [&str; 3] = ["slack.chat.postMessage", "slack.chat.update", "slack.chat.delete"];
 
 /// One item of a push.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub(crate) enum Change {
     Create,
     Update,
@@ -36,7 +36,7 @@ pub(crate) enum Change {
 }
 
 /// What is at the service before, and what is pushed then.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Mix {
     pub(crate) before: Vec<usize>,
     /// What happens to a record by its number, and whether the service refuses it.

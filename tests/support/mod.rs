@@ -4,6 +4,7 @@
 pub(crate) mod dump;
 pub(crate) mod faulty;
 pub(crate) mod library;
+pub(crate) mod mixed;
 pub(crate) mod pushable;
 pub(crate) mod scripted;
 pub(crate) mod services;

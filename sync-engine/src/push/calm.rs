@@ -1,7 +1,7 @@
 //! Writes by position need quiet: where one writer moves what another was made for, a lost request is a second writer as long as it may
 //! still arrive, and nothing else is sent until then.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -19,9 +19,6 @@ use crate::{SyncEvent, connection::CALL_DEADLINE};
 
 /// Intents read together.
 const PAGE: u32 = 500;
-
-/// How long a wait goes on before it is seen that the run was stopped.
-const SLICE: Duration = Duration::from_secs(1);
 
 impl Courier {
     /// Waits until no lost write of the connection may still arrive; those of this feed are looked for meanwhile. Answers whether anything
@@ -54,12 +51,10 @@ impl Courier {
             }
             let wake = round.due.filter(|due| *due > now).map_or(until, |due| due.min(until));
             self.engine.emit(SyncEvent::SyncWaiting { run: self.fence.run, items, until: wake });
-            while self.cx.services.now() < wake {
-                if self.halted() {
-                    return Ok(false);
-                }
-                let left = (wake - self.cx.services.now()).to_std().unwrap_or_default();
-                self.cx.services.sleep(left.min(SLICE)).await;
+            let left = (wake - self.cx.services.now()).to_std().unwrap_or_default();
+            tokio::select! {
+                () = self.cx.services.sleep(left) => {}
+                () = self.stopped() => return Ok(false),
             }
         }
     }

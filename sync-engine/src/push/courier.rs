@@ -18,7 +18,7 @@ use sync_core::{
     store::{Feed, Fence, Intent, IntentState, PushCommit, PushMemory, Settled, WorkspaceStore},
 };
 use tokio::sync::{
-    Mutex as AsyncMutex,
+    Mutex as AsyncMutex, Notify,
     mpsc::{self, error::TryRecvError},
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Courier {
     pub(crate) patience: Duration,
     pub(crate) shield: Shield,
     pub(crate) halted: AtomicBool,
+    /// Wakes who waits when the run is stopped.
+    pub(crate) alarm: Notify,
     pub(crate) state: Mutex<State>,
 }
 
@@ -76,7 +78,7 @@ pub(crate) struct Halt(pub(crate) Arc<Courier>);
 
 impl Drop for Halt {
     fn drop(&mut self) {
-        self.0.halted.store(true, Ordering::SeqCst);
+        self.0.halt();
     }
 }
 
@@ -161,7 +163,7 @@ impl Courier {
                     continue;
                 }
                 Err(error) => {
-                    self.halted.store(true, Ordering::SeqCst);
+                    self.halt();
                     return Err(error);
                 }
             }
@@ -171,7 +173,7 @@ impl Courier {
             }
             let begun = items.iter().map(|item| item.intent.clone()).collect();
             if let Err(error) = self.commit(begun, &mut done, None).await {
-                self.halted.store(true, Ordering::SeqCst);
+                self.halt();
                 return Err(error);
             }
             self.engine.crash_points.at("w1");
@@ -338,8 +340,24 @@ impl Courier {
 
     /// No more is sent, for this reason.
     fn stop(&self, error: Error) {
-        self.halted.store(true, Ordering::SeqCst);
+        self.halt();
         self.state().fatal.get_or_insert(error);
+    }
+
+    fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+        self.alarm.notify_waiters();
+    }
+
+    /// Ends when the run is stopped.
+    pub(crate) async fn stopped(&self) {
+        loop {
+            let alarm = self.alarm.notified();
+            if self.halted() {
+                return;
+            }
+            alarm.await;
+        }
     }
 
     pub(crate) fn halted(&self) -> bool {

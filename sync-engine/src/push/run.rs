@@ -12,6 +12,8 @@ use sync_core::{
     store::{Feed, Fence, NewRun, PushMemory},
 };
 
+use tokio::sync::Notify;
+
 use super::{
     Push, What,
     courier::{Courier, Done, Halt},
@@ -113,6 +115,7 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
         patience: push.patience,
         shield,
         halted: AtomicBool::new(false),
+        alarm: Notify::new(),
         state: std::sync::Mutex::default(),
     });
     let _halt = Halt(Arc::clone(&courier));

@@ -70,7 +70,7 @@ fn plant(service: &Service, random: &mut Random) {
 async fn die_at(point: &'static str, seed: u64) -> bool {
     let about = format!("PUSH_SEED={seed}, {point}");
     let mut random = Random::new(seed ^ 0x5eed);
-    let kind = if seed % 2 == 0 { Kind::Slack } else { Kind::Sheets };
+    let kind = if seed.is_multiple_of(2) { Kind::Slack } else { Kind::Sheets };
     let world = World::new();
     let (service, mix) = (Service::new(kind, &world.clock), Mix::random(&mut random));
     let before = run(&world, &service, kind.first(&mix), None).await.expect("it runs");

@@ -15,7 +15,7 @@ pub struct PushLimits {
     pub items: usize,
     /// Bytes of fields in one batch at most; a single item may be larger and is then the provider's to refuse.
     pub bytes: usize,
-    /// Batches under way side by side.
+    /// Batches under way side by side; one where there is one writer.
     pub lanes: usize,
     /// Whether pushes of one connection must come one after the other, whatever stream they are for: two writers of one spreadsheet
     /// move each other's rows.

@@ -115,7 +115,7 @@ impl Source {
         }
     }
 
-    /// `… >= ?` for a version, with its parameter.
+    /// `… >= ?` for a version, with its parameter. A row without a version may have changed at any time.
     fn since(&self, query: &ChangedQuery, at: usize) -> Db<Option<(String, Sql)>> {
         let (Self::Host(host), Some(since)) = (self, &query.since) else { return Ok(None) };
         let Some(column) = self.version() else {
@@ -124,7 +124,7 @@ impl Source {
         let mut scratch = String::new();
         let value = encode(since, Form::Host, &mut scratch).map_err(|reason| refused(format!("the version to go on from: {reason}")))?;
         let value = value.try_into().map_err(|_| refused("the version to go on from is not Unicode text".into()))?;
-        Ok(Some((format!("{} >= ?{at}", column.sql), value)))
+        Ok(Some((format!("({0} >= ?{at} OR {0} IS NULL)", column.sql), value)))
     }
 }
 

@@ -30,8 +30,8 @@ pub struct ChangedQuery {
     pub target: Arc<Target>,
     /// These keys alone.
     pub keys: Option<Vec<Box<str>>>,
-    /// Rows whose version column is at or above this JSON value alone, since a row may be changed in the very moment another was; for
-    /// host tables that have one.
+    /// Rows whose version column is at or above this JSON value, or null, alone; at, since a row may be changed in the very moment another
+    /// was. For host tables that have one.
     pub since: Option<Box<str>>,
     /// Hand over unchanged rows too.
     pub all: bool,

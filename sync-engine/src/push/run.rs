@@ -98,7 +98,7 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
     let mapping = mapping.map(|mapping| Arc::new(sending(&mapping, &plan.key, &plan.writes).into_owned()));
     let limits = connection.provider.descriptor().push;
-    let most = limits.lanes.max(1);
+    let most = if limits.one_writer { 1 } else { limits.lanes.max(1) };
     let courier = Arc::new(Courier {
         store: Arc::clone(&connection.workspace.store),
         engine: Arc::clone(&connection.workspace.engine),

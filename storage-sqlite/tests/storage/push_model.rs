@@ -81,9 +81,14 @@ fn round() -> impl Strategy<Value = Round> {
     (prop::collection::vec(prop::collection::vec(said(), 1..4), 0..4), prop::collection::vec(local(), 0..5))
 }
 
-/// Every row of the host's table by its key, as SQLite itself writes its values down: no two values look the same.
+/// Every row of the host's table by its key, as SQLite itself writes its values down: no two values look the same. In a column of JSON a
+/// text that is none stands for itself: `` and `""` are the same empty text.
 fn hosted(conn: &rusqlite::Connection) -> BTreeMap<String, String> {
-    let list = FIELDS.map(|field| format!("quote({field})")).join(" || '|' || ");
+    let list = FIELDS.map(|field| match field {
+        "tags" => "quote(CASE WHEN typeof(tags) = 'text' AND NOT json_valid(tags) THEN json_quote(tags) ELSE tags END)".to_owned(),
+        plain => format!("quote({plain})"),
+    });
+    let list = list.join(" || '|' || ");
     let mut rows = conn.prepare(&format!("SELECT id, {list} FROM hosted")).expect("a query");
     rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows").map(|row| row.expect("a row")).collect()
 }
@@ -125,6 +130,8 @@ async fn live(target: Target, rounds: &[Round]) {
     // The columns of a managed table come with the first record.
     pull.commit(&[up("r0", json!({"id": "k0"}))]).await;
     let conn = rusqlite::Connection::open(folder.db()).expect("opens");
+    // Rows the host took away in an earlier round: one that comes back as the service still has it is nothing to send.
+    let mut away: BTreeSet<String> = BTreeSet::new();
     for (pulls, locals) in rounds {
         for page in pulls {
             let rows: Vec<(String, Option<Value>)> = page
@@ -149,8 +156,11 @@ async fn live(target: Target, rounds: &[Round]) {
         let after = snapshot(&conn, &pull).await;
         let expected: BTreeSet<&String> = after.iter().filter(|(row, now)| before.get(*row) != Some(now)).map(|(row, _)| row).collect();
         let changed = push.changed().await;
-        assert_eq!(keys(&changed).iter().collect::<BTreeSet<_>>(), expected, "{before:?} {after:?}");
-        assert_eq!(changed.unchanged as usize + expected.len(), after.len());
+        let (sent, told) = (keys(&changed), |row: &&String| !away.contains(*row));
+        let clear = (sent.iter().filter(told).collect::<BTreeSet<_>>(), expected.into_iter().filter(told).collect::<BTreeSet<_>>());
+        assert_eq!(clear.0, clear.1, "{before:?} {after:?}");
+        assert_eq!(changed.unchanged as usize + sent.len(), after.len());
+        away.extend(before.into_keys().filter(|row| !after.contains_key(row)));
         // Page by page they are the same.
         let (mut paged, mut from) = (Vec::new(), None);
         loop {

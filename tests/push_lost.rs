@@ -180,7 +180,7 @@ async fn a_change_of_a_row_whose_write_is_unknown_waits_until_that_is_settled() 
     let result = crm.sync_to_external(push(1).patience(Duration::ZERO)).await.expect("it runs");
     assert_eq!(result.counts.unsettled, 1);
     let result = crm.sync_to_external(push(2).patience(Duration::ZERO)).await.expect("it runs");
-    assert_eq!((result.counts.read, result.counts.unsettled), (1, 1), "the new content is held back");
+    assert_eq!((result.counts.read, result.counts.unsettled), (2, 1), "the new content is held back, and counted as not sent");
     assert_eq!(service.called(), 1);
     world.clock.advance(Duration::from_secs(61));
     service.fates(|_, _| Fate::Well);

@@ -70,6 +70,10 @@ impl<'c> Feeder<'c> {
                     self.aside.settled.push(Settled::Dropped { key: row.key });
                 }
                 Choice::Held | Choice::Counted => {}
+                Choice::Overtaken => {
+                    let text = "an earlier write of it is not settled, and it is no longer as that one; once it is, push it again";
+                    self.aside.fail(RecordFailure::error(text).of_record(row.key));
+                }
                 Choice::StillFailed(reason) => self.aside.fail(RecordFailure::error(reason).of_record(row.key)),
                 Choice::Skip(reason) => self.aside.skip(&row.key, reason),
                 Choice::Send => {

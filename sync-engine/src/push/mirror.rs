@@ -113,7 +113,8 @@ async fn deletes(courier: &Courier, surplus: HashSet<RecordId>) -> Result<Page> 
     for ids in ids.chunks(PAGE) {
         let keys = courier.store.linked_keys(&courier.feed, ids).await?;
         for (id, key) in ids.iter().zip(keys) {
-            let key = key.unwrap_or_else(|| id.as_str().into());
+            // A record of nobody of ours gets a key that no row has, so that its delete takes no row's link along.
+            let key = key.unwrap_or_else(|| format!("\u{1}{id}").into());
             page.rows.push(Row { key, id: Some(id.clone()), operation: Operation::Delete, fields: "{}".into(), hash: 0 });
             page.links.get_or_insert_default().push(Some(PushLink { id: Some(id.clone()), ..PushLink::default() }));
         }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use sync_core::{
-    Error, Field, PushMode, Result, Stream, SyncContext, Target, Writes,
+    Error, Field, Result, Stream, SyncContext, Target, Writes,
     mapping::CompiledMapping,
     store::{Feed, PushMemory, Shape},
 };
@@ -33,8 +33,7 @@ impl Plan {
         mapping: Option<&CompiledMapping>,
     ) -> Result<Self> {
         let limits = connection.provider.descriptor().push;
-        let mode = if push.mode == PushMode::Mirror { PushMode::Upsert } else { push.mode };
-        if !limits.modes.contains(&mode) && !limits.modes.contains(&push.mode) {
+        if !limits.modes.contains(&push.mode) {
             let there = limits.modes.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(", ");
             let text = format!("{} does not push with mode {}; it offers: {there}", connection.integration_name(), push.mode.as_str());
             return Err(Error::config("push", text));

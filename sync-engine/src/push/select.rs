@@ -17,6 +17,8 @@ pub(crate) enum Choice {
     Reverted,
     /// An earlier write of it is not settled, and counted by itself.
     Held,
+    /// The same, and the row is no longer as that write has it.
+    Overtaken,
     /// This run has sent and counted it already.
     Counted,
     /// It was refused as it is, or is not due yet; for this reason.
@@ -40,8 +42,9 @@ pub(crate) struct Rules {
 
 /// Decides about a row from what is known of it at the service and of its earlier write.
 pub(crate) fn choose(row: &Row, link: Option<&PushLink>, intent: Option<&Intent>, rules: &Rules, now: DateTime<Utc>) -> Choice {
-    if intent.is_some_and(|intent| intent.state != IntentState::Failed) {
-        return Choice::Held;
+    if let Some(open) = intent.filter(|intent| intent.state != IntentState::Failed) {
+        let same = open.operation == row.operation && open.hash == row.hash;
+        return if same { Choice::Held } else { Choice::Overtaken };
     }
     let agreed = row.operation == Operation::Upsert && link.is_some_and(|link| link.hash == Some(row.hash));
     if agreed && !rules.all {

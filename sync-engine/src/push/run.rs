@@ -185,6 +185,8 @@ impl Work {
         let again = match &self.push.what {
             What::Failed(_) => Again::All,
             What::Mapped(_) => Again::DueOfTable { whole: only.is_none() },
+            // What is not among the rows of a mirror shall not be there.
+            _ if self.push.mode == PushMode::Mirror => Again::DueOfTable { whole: true },
             What::Records(_) | What::Source(_) => Again::Due,
         };
         if again != Again::All {

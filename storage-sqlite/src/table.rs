@@ -8,7 +8,7 @@ use sync_core::{ConnectionId, EntityType, Error, Field, FieldKind, Place, Record
 use crate::{
     error::{Db, damaged},
     name::{self, quoted},
-    value::{Form, infer, kind_name, parse_kind},
+    value::Form,
     view,
 };
 
@@ -100,7 +100,7 @@ impl Table {
             conn.prepare_cached("SELECT id, field, column_name, kind FROM syncline_entity_columns WHERE type_id = ?1 ORDER BY id")?;
         let mut rows = columns.query([id])?;
         while let Some(row) = rows.next()? {
-            let kind = row.get_ref(3)?.as_str_or_null()?.and_then(parse_kind);
+            let kind = row.get_ref(3)?.as_str_or_null()?.and_then(FieldKind::parse);
             this.push(Column { id: row.get(0)?, field: row.get(1)?, sql: quoted(row.get_ref(2)?.as_str()?).into(), kind });
         }
         Ok(Some(this))
@@ -118,7 +118,7 @@ impl Table {
 
     /// Makes the table, if it is new.
     fn create(tx: &Transaction<'_>, entity: &EntityType, keyed: Keyed) -> Db<Self> {
-        let wanted = name::snake(entity.as_str());
+        let wanted = sync_core::snake(entity.as_str());
         let wanted = if wanted.starts_with("sqlite_") { format!("syncline_{wanted}") } else { wanted };
         let mut taken = tx.prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1 COLLATE NOCASE")?;
         let mut ours = tx.prepare_cached("SELECT 1 FROM syncline_entity_types WHERE table_name = ?1 AND place <> 'host'")?;
@@ -158,7 +158,7 @@ impl Table {
             tx.prepare_cached(
                 "INSERT INTO syncline_entity_columns (type_id, field, column_name, kind, label) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute((self.id, field, &column, kind.map(kind_name), label))?;
+            .execute((self.id, field, &column, kind.map(FieldKind::as_str), label))?;
             self.push(Column { id: tx.last_insert_rowid(), field: field.into(), sql: quoted(&column).into(), kind });
             added = true;
         }
@@ -180,10 +180,10 @@ impl Table {
             }
             for (name, json) in batch.cells(record) {
                 let Some(found) = unknown.iter().position(|(wanted, _)| *wanted == name) else { continue };
-                let Some(kind) = infer(json) else { continue };
+                let Some(kind) = FieldKind::of(json) else { continue };
                 let (_, at) = unknown.swap_remove(found);
                 tx.prepare_cached("UPDATE syncline_entity_columns SET kind = ?2 WHERE id = ?1")?
-                    .execute((self.columns[at].id, kind_name(kind)))?;
+                    .execute((self.columns[at].id, kind.as_str()))?;
                 self.columns[at].kind = Some(kind);
             }
         }

@@ -40,35 +40,6 @@ impl From<FieldKind> for Form {
     }
 }
 
-/// The kind a value would give its column; `None` for null.
-pub(crate) fn infer(json: &str) -> Option<FieldKind> {
-    Some(match json.as_bytes().first()? {
-        b'n' => return None,
-        b'"' => FieldKind::Text,
-        b't' | b'f' => FieldKind::Boolean,
-        b'{' | b'[' => FieldKind::Json,
-        _ if json.contains(['.', 'e', 'E']) => FieldKind::Number,
-        _ => FieldKind::Integer,
-    })
-}
-
-pub(crate) fn kind_name(kind: FieldKind) -> &'static str {
-    match kind {
-        FieldKind::Text => "text",
-        FieldKind::Integer => "integer",
-        FieldKind::Number => "number",
-        FieldKind::Boolean => "boolean",
-        FieldKind::Date => "date",
-        FieldKind::Timestamp => "timestamp",
-        FieldKind::Json => "json",
-    }
-}
-
-pub(crate) fn parse_kind(name: &str) -> Option<FieldKind> {
-    use FieldKind::{Boolean, Date, Integer, Json, Number, Text, Timestamp};
-    [Text, Integer, Number, Boolean, Date, Timestamp, Json].into_iter().find(|kind| kind_name(*kind) == name)
-}
-
 /// A value to bind without copying it first.
 pub(crate) struct Bind<'a>(pub(crate) ValueRef<'a>);
 

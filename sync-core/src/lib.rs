@@ -5,6 +5,7 @@ mod entity;
 mod error;
 mod id;
 pub mod mapping;
+mod name;
 mod oauth;
 mod passthrough;
 pub mod policy;
@@ -28,6 +29,7 @@ pub use self::{
     entity::{FieldRule, HostTable, Place, Source, Target, join_key},
     error::{Delivery, Error, ErrorKind, Result, Retry},
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
+    name::snake,
     oauth::{OAuthCall, OAuthProvider, TokenSet},
     passthrough::{Method, Passthrough, PassthroughAnswer, PassthroughRequest},
     provider::IntegrationSync,

@@ -142,6 +142,43 @@ pub enum FieldKind {
     Json,
 }
 
+impl FieldKind {
+    /// As it stands in tables and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Json => "json",
+        }
+    }
+
+    /// Reads [`as_str`](Self::as_str) back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Text, Self::Integer, Self::Number, Self::Boolean, Self::Date, Self::Timestamp, Self::Json]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
+    /// The kind a value of JSON text gives its column; `None` for null.
+    #[must_use]
+    pub fn of(json: &str) -> Option<Self> {
+        Some(match json.as_bytes().first()? {
+            b'n' => return None,
+            b'"' => Self::Text,
+            b't' | b'f' => Self::Boolean,
+            b'{' | b'[' => Self::Json,
+            _ if json.contains(['.', 'e', 'E']) => Self::Number,
+            _ => Self::Integer,
+        })
+    }
+}
+
 /// A field of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {

@@ -2,6 +2,8 @@
 
 mod canary;
 mod clock;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod services;
 mod simulator;
 #[cfg(feature = "suite")]

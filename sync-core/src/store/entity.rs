@@ -49,6 +49,12 @@ pub trait EntityStore: Debug + Send + Sync {
     /// Once it has begun it ends by itself, whether anybody waits for it or not.
     async fn commit(&self, commit: PageCommit) -> Result<CommitReport>;
 
+    /// How many commits of one run may be under way at once, at least 1. More than one is for storages that let them take effect in the
+    /// order they were handed over, each only if all before it did: a cursor never overtakes the rows it covers.
+    fn commits_at_once(&self) -> usize {
+        1
+    }
+
     /// What [`commit`](Self::commit) would do now: the same code, rolled back.
     async fn preview(&self, commit: PageCommit) -> Result<Preview>;
 

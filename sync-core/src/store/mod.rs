@@ -14,6 +14,8 @@ mod run;
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
@@ -24,7 +26,7 @@ pub use self::{
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
 };
-use crate::{Result, WorkspaceId};
+use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore {}
@@ -36,6 +38,30 @@ impl<S: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + Ac
 pub trait FleetStore: Debug + Send + Sync {
     /// Ends every run whose owner is gone, with status `failed`, so that its stream is free again. Answers how many.
     async fn reap(&self) -> Result<u64>;
+
+    /// Deletes entries of a log that are older than `before`, the oldest first, at most `limit` in one transaction; answers how many.
+    /// Runs that are under way keep theirs. To be repeated until it answers less than `limit`.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that keep everything.
+    async fn prune(&self, log: Log, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let _ = (log, before, limit);
+        Err(Error::unsupported("prune"))
+    }
+}
+
+/// What grows with time, over all tenants, and need not be kept for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Log {
+    /// Progress of runs.
+    Events,
+    /// The activity log.
+    Activity,
+    /// Runs that ended, with their record failures. Runs that rows or lineage still name stay.
+    Runs,
+    /// Lines of lineage. Of what was pruned nothing is said any more; the newest value of a field keeps its origin as long as its line.
+    Lineage,
 }
 
 /// A database that Syncline keeps its state and its managed tables in.

@@ -1,0 +1,164 @@
+//! One transaction: rows, lineage, cursors, counts, failures and events, under the run's fence.
+
+mod book;
+mod mapped;
+mod stream;
+mod tally;
+
+use std::sync::Arc;
+
+use sync_core::{
+    EntityType, PartitionId, Place, WorkspaceId,
+    store::{Change, CommitReport, PageCommit, Preview},
+};
+
+pub(crate) use self::tally::{Keys, Tally};
+use crate::{
+    error::{Db, internal},
+    hook::Committed,
+    host::Host,
+    run, scans,
+    table::{self, Table, connection_no},
+    tx::Tx,
+};
+
+/// Whether the transaction is going to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is.
+    Commit,
+    /// It is rolled back: what would be done is written down field by field, and the run's own rows are left alone.
+    Preview,
+}
+
+/// Where rows go.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    /// A stream's own table.
+    Stream(Arc<Table>),
+    /// A managed table fed through mappings.
+    Managed(Arc<Table>),
+    /// A table of the host.
+    Host(Box<Host>),
+}
+
+/// What the writers of rows share.
+pub(crate) struct Work<'a> {
+    pub(crate) tx: &'a mut Tx,
+    pub(crate) workspace: &'a WorkspaceId,
+    pub(crate) commit: &'a PageCommit,
+    pub(crate) mode: Mode,
+    /// The connection's number in rows and keys.
+    pub(crate) connection_no: i64,
+    pub(crate) tally: Tally,
+    /// What the scan has shown.
+    pub(crate) shown: scans::Shown,
+    /// What a preview shows.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What a commit did, and the table as it left it.
+pub(crate) struct Written {
+    pub(crate) preview: Preview,
+    pub(crate) table: Option<(EntityType, Arc<Table>)>,
+}
+
+impl Rows {
+    /// Finds the table, and makes it or its columns where it is ours.
+    async fn open(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit) -> Db<Self> {
+        let target = &commit.target;
+        if let Place::Host(spec) = &target.place {
+            let mut fields: Vec<&str> = Vec::new();
+            for name in commit.batches.iter().flat_map(|part| part.batch.names()) {
+                if !fields.contains(&&**name) {
+                    fields.push(name);
+                }
+            }
+            return Ok(Self::Host(Box::new(Host::register(tx, workspace, spec, &fields).await?)));
+        }
+        let batches: Vec<_> = commit.batches.iter().map(|part| &part.batch).collect();
+        let table = table::managed(tx, &target.entity, &target.place, &target.fields, &batches).await?;
+        Ok(if matches!(target.place, Place::Stream) { Self::Stream(table) } else { Self::Managed(table) })
+    }
+
+    pub(crate) fn type_id(&self) -> i64 {
+        match self {
+            Self::Stream(table) | Self::Managed(table) => table.id,
+            Self::Host(host) => host.id,
+        }
+    }
+
+    /// The table's name with its schema, as it stands in SQL.
+    pub(crate) fn table_name(&self, tx: &Tx) -> String {
+        match self {
+            Self::Stream(table) | Self::Managed(table) => format!("{}.{}", crate::name::quoted(&tx.inner.settings.schema), table.sql),
+            Self::Host(host) => host.sql.to_string(),
+        }
+    }
+}
+
+/// Writes a commit. Nothing of it stands until the transaction is committed.
+pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, mode: Mode) -> Db<Written> {
+    let inner = Arc::clone(&tx.inner);
+    if mode == Mode::Commit {
+        run::check_fence(tx, workspace, commit.fence, "commit").await?;
+    }
+    let hooks = inner.hooks();
+    let rows = Rows::open(tx, workspace, commit).await?;
+    let connection_no = connection_no(tx, commit.feed.connection.as_str()).await?;
+    if let Some(number) = commit.scan {
+        for partition in partitions(commit) {
+            scans::begin(tx, workspace, &commit.feed, partition, number).await?;
+        }
+    }
+    let tally = Tally { keys: (!hooks.is_empty()).then(Keys::default), ..Tally::default() };
+    let mut work = Work { tx, workspace, commit, mode, connection_no, tally, shown: scans::Shown::default(), changes: Vec::new() };
+    match &rows {
+        Rows::Stream(table) => stream::write(&mut work, table).await?,
+        Rows::Managed(_) | Rows::Host(_) => mapped::write(&mut work, &rows).await?,
+    }
+    let handed: u64 = commit.batches.iter().map(|part| part.batch.len() as u64).sum();
+    work.tally.counts.read += handed;
+    work.tally.counts.add(&commit.before);
+    if !work.tally.counts.balanced() {
+        return Err(internal("commit", format!("{handed} records were handed over, but the counts are {:?}", work.tally.counts)));
+    }
+    let Work { tx, tally, shown, changes, .. } = work;
+    let table = match &rows {
+        Rows::Stream(table) | Rows::Managed(table) => Some((commit.target.entity.clone(), Arc::clone(table))),
+        Rows::Host(_) => None,
+    };
+    if mode == Mode::Preview {
+        let report = CommitReport { counts: tally.counts, failures: tally.failures };
+        return Ok(Written { preview: Preview { report, changes }, table: None });
+    }
+    inner.crash_point("p9");
+    if let Some(number) = commit.scan {
+        scans::flush(tx, workspace, &commit.feed, number, &shown).await?;
+    }
+    if let Some(keys) = &tally.keys {
+        let table = rows.table_name(tx);
+        let committed = Committed {
+            workspace,
+            feed: &commit.feed,
+            entity: &commit.target.entity,
+            table: &table,
+            counts: &tally.counts,
+            written: &keys.written,
+            deleted: &keys.deleted,
+        };
+        tx.as_host().await?;
+        hooks.run(tx, &committed).await?;
+        tx.as_app().await?;
+    }
+    book::keep(tx, workspace, commit, &tally).await?;
+    inner.crash_point("p10");
+    let report = CommitReport { counts: tally.counts, failures: tally.failures };
+    Ok(Written { preview: Preview { report, changes: Vec::new() }, table })
+}
+
+/// The partitions a commit names.
+fn partitions(commit: &PageCommit) -> impl Iterator<Item = &PartitionId> {
+    let batches = commit.batches.iter().map(|part| &part.partition);
+    batches.chain(commit.cursors.iter().map(|position| &position.partition))
+}

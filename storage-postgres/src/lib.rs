@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod activity;
+mod commit;
+mod connection;
+mod entity;
+mod error;
+mod fleet;
+mod hook;
+mod host;
+mod lease;
+mod lineage;
+mod name;
+mod push;
+mod run;
+mod scans;
+mod schema;
+mod security;
+mod storage;
+mod sweep;
+mod table;
+mod tx;
+mod view;
+
+/// The driver, in the version that pools are taken and hooks are handed connections of.
+pub use sqlx;
+
+pub use self::{
+    hook::{Committed, HookResult},
+    schema::migrations,
+    storage::{PostgresBuilder, PostgresStorage, RowSecurity},
+};

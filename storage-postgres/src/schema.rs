@@ -1,0 +1,171 @@
+//! Bringing our tables up to date.
+
+use std::fmt::Write as _;
+
+use sqlx::{PgConnection, Row as _};
+use sync_core::Error;
+
+use crate::{
+    error::Db,
+    name::{literal, quoted},
+    security,
+    storage::Settings,
+    tx::raw,
+};
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("../migrations/0001_tables.sql")),
+    (2, "push", include_str!("../migrations/0002_push.sql")),
+    (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
+    (4, "retention", include_str!("../migrations/0004_retention.sql")),
+];
+
+/// The oldest server we work with, as `server_version_num`.
+pub(crate) const OLDEST_SERVER: i32 = 150_000;
+
+/// The migrations as SQL, each with its number and name; they run with the search path on our schema alone.
+#[must_use]
+pub fn migrations() -> &'static [(i64, &'static str, &'static str)] {
+    MIGRATIONS
+}
+
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(number, ..)| *number)
+}
+
+/// Tables and views that the migrations make.
+fn made(kind: &str) -> impl Iterator<Item = &'static str> {
+    let begin = format!("CREATE {kind} ");
+    let names = MIGRATIONS.iter().flat_map(|(.., sql)| sql.lines());
+    names.filter_map(move |line| line.strip_prefix(&begin)).filter_map(|rest| rest.split([' ', '(']).next())
+}
+
+/// The roles' part of a script; before anything else.
+fn prologue(settings: &Settings) -> String {
+    let schema = quoted(&settings.schema);
+    format!(
+        "{}CREATE SCHEMA IF NOT EXISTS {schema};\nSET LOCAL search_path TO {schema}, pg_temp;\n\
+         CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT pg_catalog.now());\n",
+        security::roles(&settings.row_security)
+    )
+}
+
+/// Policies and grants; after everything else. May be repeated.
+fn epilogue(settings: &Settings) -> String {
+    let mut sql = security::doors(&settings.schema, &settings.row_security);
+    for table in made("TABLE").filter(|table| !security::SHARED.contains(table)) {
+        sql.push_str(&security::wall(&settings.schema, table, &settings.row_security));
+    }
+    for view in made("VIEW") {
+        sql.push_str(&security::view(&settings.schema, view, &settings.row_security));
+    }
+    sql
+}
+
+fn step(number: i64, name: &str, sql: &str) -> String {
+    format!("{sql}\nINSERT INTO migrations (version, name) VALUES ({number}, '{name}');\n")
+}
+
+/// Everything a migration to the newest version runs, from an empty database or from `present`.
+pub(crate) fn script(settings: &Settings, present: i64) -> String {
+    let mut sql = String::from("BEGIN;\n");
+    sql.push_str(&prologue(settings));
+    for (number, name, step_sql) in MIGRATIONS.iter().filter(|(number, ..)| *number > present) {
+        let _ = write!(sql, "\n-- {number}: {name}\n{}", step(*number, name, step_sql));
+    }
+    sql.push_str("\n-- roles and row security\n");
+    sql.push_str(&epilogue(settings));
+    sql.push_str("COMMIT;\n");
+    sql
+}
+
+/// The version of the schema: 0 when there is none.
+pub(crate) async fn version(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
+    let table = format!("{}.migrations", quoted(&settings.schema));
+    let there: bool =
+        sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(&table).persistent(false).fetch_one(&mut *connection).await?;
+    if !there {
+        return Ok(0);
+    }
+    let sql = format!("SELECT coalesce(max(version), 0) FROM {table}");
+    Ok(sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_one(connection).await?.try_get(0)?)
+}
+
+/// Refuses servers we do not work with.
+pub(crate) async fn check_server(connection: &mut PgConnection) -> Db<()> {
+    let version: i32 =
+        sqlx::query_scalar("SELECT current_setting('server_version_num')::int").persistent(false).fetch_one(connection).await?;
+    if version < OLDEST_SERVER {
+        let text = format!("this server is PostgreSQL {}; version 15 or newer is needed", version / 10_000);
+        return Err(Error::config("open", text).into());
+    }
+    Ok(())
+}
+
+/// Refuses a schema that is not at the version this code was written for.
+pub(crate) fn check_version(present: i64, settings: &Settings) -> Db<()> {
+    let newest = newest();
+    if present > newest {
+        let text = format!(
+            "schema {:?} was last migrated by a newer version of Syncline (to {present}; this one knows {newest}); use that version",
+            settings.schema
+        );
+        return Err(Error::config("open", text).into());
+    }
+    if present < newest {
+        let text = format!(
+            "schema {:?} is at version {present} of its migrations and {newest} is needed; run `syncline migrate`, or open it with \
+             migrations switched on",
+            settings.schema
+        );
+        return Err(Error::config("open", text).into());
+    }
+    Ok(())
+}
+
+/// Runs the migrations that are missing, all or none. Several processes may try at once: one does, the others wait.
+pub(crate) async fn migrate(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
+    if version(connection, settings).await? == newest() {
+        return Ok(newest());
+    }
+    raw(
+        connection,
+        format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+            literal(&format!("syncline migrations of {}", settings.schema))?
+        ),
+    )
+    .await?;
+    let done = locked(connection, settings).await;
+    raw(connection, if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    done
+}
+
+async fn locked(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
+    let present = version(connection, settings).await?;
+    if present >= newest() {
+        check_version(present, settings)?;
+        return Ok(present);
+    }
+    raw(connection, prologue(settings)).await?;
+    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, ..)| *number > present) {
+        raw(connection, step(*number, name, sql)).await?;
+    }
+    raw(connection, epilogue(settings)).await?;
+    Ok(newest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_count_up_and_their_tables_are_known() {
+        for (at, (number, ..)) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(*number, at as i64 + 1);
+        }
+        let tables: Vec<_> = made("TABLE").collect();
+        assert!(tables.contains(&"sync_runs") && tables.contains(&"push_memory") && tables.contains(&"retention_marks"), "{tables:?}");
+        assert_eq!(made("VIEW").collect::<Vec<_>>(), ["integration_sync_logs"]);
+    }
+}

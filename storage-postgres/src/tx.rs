@@ -1,0 +1,303 @@
+//! Transactions: whose rows they see, and that a connection never comes back from one that was not ended.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use futures_util::future::BoxFuture;
+use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Postgres, pool::PoolConnection, raw_sql};
+use sync_core::{Error, ErrorKind, Result, WorkspaceId};
+
+use crate::{
+    error::{Db, Fault, explain},
+    name::{literal, quoted},
+    storage::{Inner, Settings},
+};
+
+/// Whose rows a transaction sees.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// One tenant's.
+    Workspace(WorkspaceId),
+    /// All tenants', in the tables that the fleet has policies on.
+    Fleet,
+}
+
+/// What may be done about a transaction whose end is unknown, since the connection was lost with the answer to its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Doing it again changes nothing more: it is.
+    Always,
+    /// It might be done twice: the caller is told.
+    UnlessCommitted,
+}
+
+/// How often a transaction that was rolled back by no fault of its own is begun anew.
+const ATTEMPTS: u32 = 5;
+
+/// A transaction. Dropped before its end, it takes its connection with it: the server rolls back, and nobody is handed a connection in
+/// the middle of somebody else's work (reliability: TN4).
+pub(crate) struct Tx {
+    connection: Option<PoolConnection<Postgres>>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.connection.as_ref().expect("a transaction has its connection until it ends")
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("a transaction has its connection until it ends")
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Runs statements in one round trip, without parameters. `sql` is made of our own texts and of what [`quoted`] and [`literal`] made.
+pub(crate) async fn raw(connection: &mut PgConnection, sql: impl Into<String>) -> Result<(), Sql> {
+    raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
+}
+
+/// The settings every transaction of ours begins with, so that it does not depend on those of the server, the role or the host: rendered
+/// values are the same everywhere, and nothing waits for ever.
+fn prelude(settings: &Settings, role: Option<&str>, workspace: Option<&WorkspaceId>) -> Result<String> {
+    let mut sql = String::from("BEGIN; SELECT ");
+    let mut set = |name: &str, value: &str| -> Result<()> {
+        if !sql.ends_with(' ') {
+            sql.push_str(", ");
+        }
+        sql.push_str(&format!("set_config('{name}', {}, true)", literal(value)?));
+        Ok(())
+    };
+    set("app.workspace_id", workspace.map_or("", |workspace| workspace.as_str()))?;
+    if let Some(role) = role {
+        set("role", role)?;
+    }
+    set("search_path", &format!("{}, pg_temp", quoted(&settings.schema)))?;
+    let deadline = settings.deadline.as_millis().max(1).to_string();
+    set("statement_timeout", &deadline)?;
+    set("lock_timeout", &deadline)?;
+    set("idle_in_transaction_session_timeout", &deadline)?;
+    for (name, value) in [
+        ("TimeZone", "UTC"),
+        ("DateStyle", "ISO, YMD"),
+        ("IntervalStyle", "iso_8601"),
+        ("bytea_output", "hex"),
+        ("extra_float_digits", "1"),
+        ("xmloption", "content"),
+        // A plan made for an empty table or a small batch stays good for a full one: our look-ups are all by key.
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ] {
+        set(name, value)?;
+    }
+    Ok(sql)
+}
+
+impl Tx {
+    /// Begins a transaction.
+    pub(crate) async fn begin(inner: &Arc<Inner>, door: &Door) -> Db<Self> {
+        let settings = &inner.settings;
+        let sql = match door {
+            Door::Workspace(workspace) => prelude(settings, settings.app_role(), Some(workspace))?,
+            Door::Fleet => prelude(settings, settings.fleet_role(), None)?,
+        };
+        Self::begin_with(inner, sql).await
+    }
+
+    async fn begin_with(inner: &Arc<Inner>, prelude: String) -> Db<Self> {
+        let mut this = Self { connection: Some(inner.pool.acquire().await?), inner: Arc::clone(inner) };
+        if inner.foreign {
+            // Whoever else uses the pool may have left a transaction open: then now() is older than this statement.
+            let clean = sqlx::query_scalar("SELECT now() = statement_timestamp()").persistent(false).fetch_one(&mut *this).await;
+            if !matches!(clean, Ok(true)) {
+                raw(&mut this, "ROLLBACK").await?;
+            }
+        }
+        raw(&mut this, prelude).await?;
+        Ok(this)
+    }
+
+    /// Commits. A transaction that failed and whose error somebody swallowed is refused, where a bare COMMIT would roll it back in silence.
+    pub(crate) async fn commit(mut self) -> Db<()> {
+        match raw(&mut self, "SELECT 1; COMMIT").await {
+            Ok(()) => {
+                self.connection = None;
+                Ok(())
+            }
+            // The server answered, so it knows that there is no such transaction any more.
+            Err(error @ Sql::Database(_)) => Err(Fault::Sql(error)),
+            Err(error) => Err(Fault::Unknown(error)),
+        }
+    }
+
+    /// Takes everything back.
+    pub(crate) async fn rollback(mut self) -> Db<()> {
+        raw(&mut self, "ROLLBACK").await?;
+        self.connection = None;
+        Ok(())
+    }
+
+    /// Sets a point to come back to.
+    pub(crate) async fn savepoint(&mut self) -> Db<()> {
+        Ok(raw(self, "SAVEPOINT syncline").await?)
+    }
+
+    /// Back to the savepoint, which stays.
+    pub(crate) async fn back(&mut self) -> Db<()> {
+        Ok(raw(self, "ROLLBACK TO SAVEPOINT syncline").await?)
+    }
+
+    /// Forgets the savepoint and keeps what was done since.
+    pub(crate) async fn release(&mut self) -> Db<()> {
+        Ok(raw(self, "RELEASE SAVEPOINT syncline").await?)
+    }
+
+    /// Goes on in the role that owns our schema, for making tables and columns; [`as_app`](Self::as_app) goes back.
+    pub(crate) async fn as_owner(&mut self) -> Db<()> {
+        let Some(owner) = self.inner.owner_role.clone() else {
+            let text = format!(
+                "a table or column of schema {:?} has to be made, and the user that connects may not act as the schema's owner; connect as \
+                 the owner, or make that user a member of the owner's role",
+                self.inner.settings.schema
+            );
+            return Err(Error::config("commit", text).into());
+        };
+        let sql = format!("SELECT set_config('role', {}, true)", literal(&owner)?);
+        Ok(raw(self, sql).await?)
+    }
+
+    /// Goes on in the role that rows are written in.
+    pub(crate) async fn as_app(&mut self) -> Db<()> {
+        let role = self.inner.settings.app_role().unwrap_or("none").to_owned();
+        let sql = format!(
+            "SELECT set_config('role', {}, true), set_config('search_path', {}, true)",
+            literal(&role)?,
+            literal(&format!("{}, pg_temp", quoted(&self.inner.settings.schema)))?
+        );
+        Ok(raw(self, sql).await?)
+    }
+
+    /// Goes on as the host itself would: in the role it connected as, and with the search path it set. The workspace stays.
+    pub(crate) async fn as_host(&mut self) -> Db<()> {
+        let sql =
+            format!("SELECT set_config('role', 'none', true), set_config('search_path', {}, true)", literal(&self.inner.search_path)?);
+        Ok(raw(self, sql).await?)
+    }
+}
+
+impl Inner {
+    /// Runs `work` in a transaction on a task of its own: it goes on to its end whether anybody waits for it or not. A transaction that
+    /// was rolled back by no fault of its own (a deadlock, a lost connection, a server that starts anew) is begun anew, as long as nothing
+    /// can be done twice.
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, operation: &'static str, door: Door, repeat: Repeat, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
+    {
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let mut attempt = 0;
+            loop {
+                let fault = match this.attempt(&door, &work).await {
+                    Ok(done) => return Ok(done),
+                    Err(fault) => fault,
+                };
+                attempt += 1;
+                let again = match &fault {
+                    Fault::Unknown(_) => repeat == Repeat::Always,
+                    fault => fault.is_passing(),
+                };
+                if !again || attempt == ATTEMPTS {
+                    return Err(explain(operation, &this.place, fault));
+                }
+                tracing::debug!(operation, attempt, ?fault, "a transaction was rolled back and is begun anew");
+                tokio::time::sleep(this.settings.pause * 2u32.pow(attempt - 1)).await;
+            }
+        });
+        match task.await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::new(ErrorKind::Internal, operation, "the runtime is shutting down; nothing is known of this work")),
+        }
+    }
+
+    /// Runs reads of one workspace over one state of the database.
+    pub(crate) async fn read<T, F>(self: &Arc<Self>, operation: &'static str, workspace: &WorkspaceId, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
+    {
+        self.run(operation, Door::Workspace(workspace.clone()), Repeat::Always, work).await
+    }
+
+    async fn attempt<T, F>(self: &Arc<Self>, door: &Door, work: &F) -> Db<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync,
+    {
+        // The server stops statements at the deadline; a peer that stalls is given a little longer. Of a commit that was cut off so
+        // nothing is known.
+        let limit = self.settings.deadline + self.settings.deadline / 4;
+        let stalled = || Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"));
+        let worked = tokio::time::timeout(limit, async {
+            let mut tx = Tx::begin(self, door).await?;
+            match work(&mut tx).await {
+                Ok(done) => Ok((tx, done)),
+                Err(fault) => {
+                    // Nothing of it stands either way; a connection that still answers is kept.
+                    let _ = tx.rollback().await;
+                    Err(fault)
+                }
+            }
+        });
+        let (tx, done) = worked.await.unwrap_or_else(|_| Err(Fault::Sql(stalled())))?;
+        tokio::time::timeout(limit, tx.commit()).await.unwrap_or_else(|_| Err(Fault::Unknown(stalled())))?;
+        Ok(done)
+    }
+
+    /// Runs `work` and takes back what it wrote.
+    pub(crate) async fn try_out<T, F>(self: &Arc<Self>, operation: &'static str, workspace: &WorkspaceId, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
+    {
+        let (this, door) = (Arc::clone(self), Door::Workspace(workspace.clone()));
+        let task = tokio::spawn(async move {
+            let limit = this.settings.deadline * 2;
+            let tried = tokio::time::timeout(limit, async {
+                let mut tx = Tx::begin(&this, &door).await?;
+                let done = work(&mut tx).await;
+                tx.rollback().await?;
+                done
+            });
+            let stalled = || Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"));
+            tried.await.unwrap_or_else(|_| Err(Fault::Sql(stalled()))).map_err(|fault| explain(operation, &this.place, fault))
+        });
+        match task.await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::new(ErrorKind::Internal, operation, "the runtime is shutting down")),
+        }
+    }
+
+    /// Asks whether the server is there.
+    pub(crate) async fn ping(&self) -> Db<()> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(connection.ping().await?)
+    }
+}

@@ -1,0 +1,4 @@
+//! The storage on a real server.
+
+mod opening;
+mod support;

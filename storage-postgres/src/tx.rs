@@ -70,10 +70,25 @@ pub(crate) async fn raw(connection: &mut PgConnection, sql: impl Into<String>) -
     raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
 }
 
+/// Settings of the session that our statements rely on: values are rendered alike everywhere, and a plan made for an empty table or a small
+/// batch stays good for a full one, since our look-ups are all by key.
+const OURS: &[(&str, &str)] = &[
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "iso_8601"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
 /// The settings every transaction of ours begins with, so that it does not depend on those of the server, the role or the host: rendered
 /// values are the same everywhere, and nothing waits for ever.
-fn prelude(settings: &Settings, role: Option<&str>, workspace: Option<&WorkspaceId>) -> Result<String> {
-    let mut sql = String::from("BEGIN; SELECT ");
+fn settings(settings: &Settings, role: Option<&str>, workspace: Option<&WorkspaceId>) -> Result<String> {
+    let mut sql = String::from("SELECT ");
     let mut set = |name: &str, value: &str| -> Result<()> {
         if !sql.ends_with(' ') {
             sql.push_str(", ");
@@ -90,20 +105,7 @@ fn prelude(settings: &Settings, role: Option<&str>, workspace: Option<&Workspace
     set("statement_timeout", &deadline)?;
     set("lock_timeout", &deadline)?;
     set("idle_in_transaction_session_timeout", &deadline)?;
-    for (name, value) in [
-        ("TimeZone", "UTC"),
-        ("DateStyle", "ISO, YMD"),
-        ("IntervalStyle", "iso_8601"),
-        ("bytea_output", "hex"),
-        ("extra_float_digits", "1"),
-        ("xmloption", "content"),
-        // A plan made for an empty table or a small batch stays good for a full one: our look-ups are all by key.
-        ("enable_seqscan", "off"),
-        ("enable_bitmapscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-    ] {
+    for (name, value) in OURS {
         set(name, value)?;
     }
     Ok(sql)
@@ -112,15 +114,11 @@ fn prelude(settings: &Settings, role: Option<&str>, workspace: Option<&Workspace
 impl Tx {
     /// Begins a transaction.
     pub(crate) async fn begin(inner: &Arc<Inner>, door: &Door) -> Db<Self> {
-        let settings = &inner.settings;
-        let sql = match door {
-            Door::Workspace(workspace) => prelude(settings, settings.app_role(), Some(workspace))?,
-            Door::Fleet => prelude(settings, settings.fleet_role(), None)?,
+        let (role, workspace) = match door {
+            Door::Workspace(workspace) => (inner.settings.app_role(), Some(workspace)),
+            Door::Fleet => (inner.settings.fleet_role(), None),
         };
-        Self::begin_with(inner, sql).await
-    }
-
-    async fn begin_with(inner: &Arc<Inner>, prelude: String) -> Db<Self> {
+        let settings = settings(&inner.settings, role, workspace)?;
         let mut this = Self { connection: Some(inner.pool.acquire().await?), inner: Arc::clone(inner) };
         if inner.foreign {
             // Whoever else uses the pool may have left a transaction open: then now() is older than this statement.
@@ -129,7 +127,7 @@ impl Tx {
                 raw(&mut this, "ROLLBACK").await?;
             }
         }
-        raw(&mut this, prelude).await?;
+        raw(&mut this, format!("BEGIN; {settings}")).await?;
         Ok(this)
     }
 
@@ -182,21 +180,26 @@ impl Tx {
         Ok(raw(self, sql).await?)
     }
 
-    /// Goes on in the role that rows are written in.
+    /// Goes on in the role that rows are written in, after [`as_owner`](Self::as_owner).
     pub(crate) async fn as_app(&mut self) -> Db<()> {
-        let role = self.inner.settings.app_role().unwrap_or("none").to_owned();
-        let sql = format!(
-            "SELECT set_config('role', {}, true), set_config('search_path', {}, true)",
-            literal(&role)?,
-            literal(&format!("{}, pg_temp", quoted(&self.inner.settings.schema)))?
-        );
+        let role = self.inner.settings.app_role().unwrap_or("none");
+        let sql = format!("SELECT set_config('role', {}, true)", literal(role)?);
         Ok(raw(self, sql).await?)
     }
 
-    /// Goes on as the host itself would: in the role it connected as, and with the search path it set. The workspace stays.
+    /// Goes on as the host itself would: in the role it connected as, with the search path and settings it has. The workspace stays.
     pub(crate) async fn as_host(&mut self) -> Db<()> {
-        let sql =
+        let mut sql =
             format!("SELECT set_config('role', 'none', true), set_config('search_path', {}, true)", literal(&self.inner.search_path)?);
+        for (name, _) in OURS {
+            sql.push_str(&format!("; SET LOCAL {name} TO DEFAULT"));
+        }
+        Ok(raw(self, sql).await?)
+    }
+
+    /// Goes on as before [`as_host`](Self::as_host), whatever the host's statements have set.
+    pub(crate) async fn as_ours(&mut self, workspace: &WorkspaceId) -> Db<()> {
+        let sql = settings(&self.inner.settings, self.inner.settings.app_role(), Some(workspace))?;
         Ok(raw(self, sql).await?)
     }
 }

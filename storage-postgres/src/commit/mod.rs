@@ -149,7 +149,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         };
         tx.as_host().await?;
         hooks.run(tx, &committed).await?;
-        tx.as_app().await?;
+        tx.as_ours(workspace).await?;
     }
     book::keep(tx, workspace, commit, &tally).await?;
     inner.crash_point("p10");

@@ -1,43 +1,240 @@
 //! Connections and their sealed credentials.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
-    ConnectionId, Result,
-    store::{Connection, ConnectionPatch, ConnectionStore, NewConnection, SealedCredentials},
+    ConnectionId, Error, ErrorKind, Result, WorkspaceId,
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
 };
 
-use crate::storage::Scoped;
+use crate::{
+    error::{Db, damaged},
+    storage::Scoped,
+    table::connection_no,
+    tx::{Door, Repeat, Tx},
+};
+
+macro_rules! columns {
+    () => {
+        "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings::text, status, \
+         sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, \
+         created_at, updated_at"
+    };
+}
+
+fn from_row(row: &PgRow) -> Db<Connection> {
+    let text = |at: usize| row.try_get::<String, _>(at);
+    let optional = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(Box::<str>::from));
+    let count = |at: usize| Ok::<_, sqlx::Error>(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(u32::MAX));
+    Ok(Connection {
+        workspace_id: text(0)?.into(),
+        id: text(1)?.into(),
+        provider: text(2)?.into(),
+        subject_id: optional(3)?,
+        account_id: text(4)?.into(),
+        account_name: optional(5)?,
+        connected_by: optional(6)?,
+        oauth_provider: optional(7)?,
+        settings: serde_json::from_str(&text(8)?).map_err(|_| damaged("connection", "settings"))?,
+        status: ConnectionStatus::parse(&text(9)?).ok_or_else(|| damaged("connection", "status of a connection"))?,
+        sync_enabled: row.try_get(10)?,
+        sync_frequency_minutes: count(11)?,
+        last_sync_at: row.try_get(12)?,
+        sync_status: optional(13)?,
+        error_message: optional(14)?,
+        error_count: count(15)?,
+        expires_at: row.try_get(16)?,
+        token_version: row.try_get::<i64, _>(17)?.cast_unsigned(),
+        created_at: row.try_get(18)?,
+        updated_at: row.try_get(19)?,
+    })
+}
+
+async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<Connection>> {
+    let found = sqlx::query(concat!("SELECT ", columns!(), " FROM integration_connections WHERE workspace_id = $1 AND id = $2"))
+        .bind(workspace.as_str())
+        .bind(id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    found.as_ref().map(from_row).transpose()
+}
+
+fn unknown(operation: &'static str, id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
+}
+
+/// Makes the connection or heals the one there is, in one statement: two that connect one account at once get one connection.
+async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
+    let row = sqlx::query(concat!(
+        "INSERT INTO integration_connections AS c (workspace_id, id, provider, subject_id, account_id, account_name, connected_by, \
+         oauth_provider, settings, sync_frequency_minutes, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) \
+         ON CONFLICT (workspace_id, provider, account_id) DO UPDATE SET subject_id = coalesce(excluded.subject_id, c.subject_id), \
+         account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
+         oauth_provider = coalesce(excluded.oauth_provider, c.oauth_provider), settings = excluded.settings, \
+         sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
+         updated_at = excluded.updated_at RETURNING ",
+        columns!()
+    ))
+    .bind(workspace.as_str())
+    .bind(new.id.as_str())
+    .bind(&*new.provider)
+    .bind(new.subject_id.as_deref())
+    .bind(&*new.account_id)
+    .bind(new.account_name.as_deref())
+    .bind(new.connected_by.as_deref())
+    .bind(new.oauth_provider.as_deref())
+    .bind(new.settings.to_string())
+    .bind(i64::from(new.sync_frequency_minutes))
+    .bind(new.at)
+    .fetch_one(&mut **tx)
+    .await;
+    let row = match row {
+        Ok(row) => row,
+        Err(error) if crate::error::code(&error) == Some("23505") => {
+            return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let connection = from_row(&row)?;
+    // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
+    connection_no(tx, connection.id.as_str()).await?;
+    Ok(connection)
+}
+
+async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+    let row = sqlx::query(concat!(
+        "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
+         sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
+         account_name = coalesce($7, account_name), error_count = CASE WHEN $8 THEN 0 ELSE error_count END, \
+         error_message = CASE WHEN $8 THEN NULL ELSE error_message END, updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+        columns!()
+    ))
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(patch.status.map(ConnectionStatus::as_str))
+    .bind(patch.sync_enabled)
+    .bind(patch.sync_frequency_minutes.map(i64::from))
+    .bind(patch.settings.as_ref().map(ToString::to_string))
+    .bind(patch.account_name.as_deref())
+    .bind(patch.clear_errors)
+    .bind(at)
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())
+}
+
+async fn replace(tx: &mut Tx, workspace: &WorkspaceId, id: &str, expected: u64, sealed: &SealedCredentials, at: DateTime<Utc>) -> Db<bool> {
+    let replaced = sqlx::query(
+        "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
+         token_version = $7, updated_at = $8 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(expected.cast_signed())
+    .bind(&sealed.access)
+    .bind(&sealed.refresh)
+    .bind(sealed.expires_at)
+    .bind(sealed.version.cast_signed())
+    .bind(at)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if replaced == 0 && find(tx, workspace, id).await?.is_none() {
+        return Err(unknown("replace_credentials", id).into());
+    }
+    Ok(replaced == 1)
+}
 
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
-        let _ = (new,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, new) = (self.workspace.clone(), Arc::new(new));
+        let door = Door::Workspace(self.workspace.clone());
+        let done = self.inner.run("connect", door, Repeat::Always, move |tx| {
+            let (workspace, new) = (workspace.clone(), Arc::clone(&new));
+            async move { connect(tx, &workspace, &new).await }.boxed()
+        });
+        done.await
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
-        let _ = (id,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let found = self.inner.read("connection", &self.workspace, move |tx| {
+            let (workspace, id) = (workspace.clone(), id.clone());
+            async move { find(tx, &workspace, id.as_str()).await }.boxed()
+        });
+        found.await
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {
-        let _ = ();
-        Err(sync_core::Error::unsupported("not built"))
+        let workspace = self.workspace.clone();
+        let found = self.inner.read("connections", &self.workspace, move |tx| {
+            let workspace = workspace.clone();
+            async move {
+                let rows = sqlx::query(concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM integration_connections WHERE workspace_id = $1 ORDER BY created_at, made"
+                ))
+                .bind(workspace.as_str())
+                .fetch_all(&mut **tx)
+                .await?;
+                rows.iter().map(from_row).collect()
+            }
+            .boxed()
+        });
+        found.await
     }
 
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: DateTime<Utc>) -> Result<Connection> {
-        let _ = (id, patch, at);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, id, patch) = (self.workspace.clone(), id.clone(), Arc::new(patch));
+        let door = Door::Workspace(self.workspace.clone());
+        let done = self.inner.run("update_connection", door, Repeat::Always, move |tx| {
+            let (workspace, id, patch) = (workspace.clone(), id.clone(), Arc::clone(&patch));
+            async move { update(tx, &workspace, id.as_str(), &patch, at).await }.boxed()
+        });
+        done.await
     }
 
     async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
-        let _ = (id,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let found = self.inner.read("credentials", &self.workspace, move |tx| {
+            let (workspace, id) = (workspace.clone(), id.clone());
+            async move {
+                let row = sqlx::query(
+                    "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version FROM integration_connections \
+                     WHERE workspace_id = $1 AND id = $2 AND credentials_encrypted IS NOT NULL",
+                )
+                .bind(workspace.as_str())
+                .bind(id.as_str())
+                .fetch_optional(&mut **tx)
+                .await?;
+                let Some(row) = row else { return Ok(None) };
+                Ok(Some(SealedCredentials {
+                    access: row.try_get(0)?,
+                    refresh: row.try_get(1)?,
+                    expires_at: row.try_get(2)?,
+                    version: row.try_get::<i64, _>(3)?.cast_unsigned(),
+                }))
+            }
+            .boxed()
+        });
+        found.await
     }
 
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
-        let _ = (id, expected, sealed, at);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, id, sealed) = (self.workspace.clone(), id.clone(), Arc::new(sealed));
+        let door = Door::Workspace(self.workspace.clone());
+        // Begun anew after a commit whose answer was lost it would say "no" to what it did itself.
+        let done = self.inner.run("replace_credentials", door, Repeat::UnlessCommitted, move |tx| {
+            let (workspace, id, sealed) = (workspace.clone(), id.clone(), Arc::clone(&sealed));
+            async move { replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
+        });
+        done.await
     }
 }

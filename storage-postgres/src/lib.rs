@@ -5,6 +5,7 @@ mod commit;
 mod connection;
 mod entity;
 mod error;
+mod failure;
 mod fleet;
 mod hook;
 mod host;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -108,11 +109,31 @@ impl Inner {
     }
 }
 
+/// What a storage and its stores hold on to. With the last of them the leases of its runs are given back.
+pub(crate) struct Handle(Arc<Inner>);
+
+impl Deref for Handle {
+    type Target = Arc<Inner>;
+
+    fn deref(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Without a runtime there is nobody to do it; the leases run out by themselves.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(crate::lease::give_back(Arc::clone(&self.0)));
+        }
+    }
+}
+
 /// A PostgreSQL database (15 or newer) as Syncline's storage, for any number of processes at once. Cheap to clone.
 ///
 /// Our tables are in a schema of their own; see the crate's page for the roles.
 #[derive(Clone)]
-pub struct PostgresStorage(pub(crate) Arc<Inner>);
+pub struct PostgresStorage(pub(crate) Arc<Handle>);
 
 impl fmt::Debug for PostgresStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -275,7 +296,7 @@ impl PostgresBuilder {
             crash_point: Mutex::default(),
         });
         crate::lease::keep_alive(&inner);
-        Ok(PostgresStorage(inner))
+        Ok(PostgresStorage(Arc::new(Handle(inner))))
     }
 
     /// Connects and only brings our tables up to date; answers the version they had and the one they have.
@@ -432,7 +453,7 @@ impl PostgresStorage {
 /// The stores of one workspace.
 #[derive(Clone)]
 pub(crate) struct Scoped {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Handle>,
     pub(crate) workspace: WorkspaceId,
 }
 
@@ -443,7 +464,7 @@ impl fmt::Debug for Scoped {
 }
 
 /// The store over all workspaces.
-pub(crate) struct Fleet(pub(crate) Arc<Inner>);
+pub(crate) struct Fleet(pub(crate) Arc<Handle>);
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

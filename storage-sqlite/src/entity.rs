@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text, split_key,
     store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport},
 };
 
 use crate::{
     commit::{self, Mode},
     error::Db,
-    host::{Host, split_key},
+    host::Host,
     name::quoted,
     row,
     storage::{Durability, Scoped},

@@ -184,31 +184,3 @@ impl Host {
         terms.join(" AND ")
     }
 }
-
-/// The parts of a key that [`join_key`](sync_core::join_key) joined.
-pub(crate) fn split_key(key: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut letters = key.chars();
-    while let Some(c) = letters.next() {
-        match c {
-            '/' => parts.push(String::new()),
-            '\\' => parts.last_mut().expect("there is always one").extend(letters.next()),
-            c => parts.last_mut().expect("there is always one").push(c),
-        }
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use sync_core::join_key;
-
-    use super::split_key;
-
-    #[test]
-    fn joined_keys_come_apart_again() {
-        for parts in [&["a"][..], &["a/b", "c"], &["", ""], &["\\", "/", "x\\/y"]] {
-            assert_eq!(split_key(&join_key(parts.iter().copied())), parts);
-        }
-    }
-}

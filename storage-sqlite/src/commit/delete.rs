@@ -1,12 +1,12 @@
 //! Taking rows away, with the lineage of what they held.
 
 use rusqlite::{OptionalExtension as _, Transaction};
-use sync_core::{WorkspaceId, store::Feed};
+use sync_core::{WorkspaceId, split_key, store::Feed};
 
 use super::{journal::Journal, target::Rows};
 use crate::{
     error::Db,
-    host::{Host, split_key},
+    host::Host,
     push::{self, content::Content},
     row,
     table::Table,

@@ -6,12 +6,11 @@ use rusqlite::types::ValueRef;
 use sync_core::{
     Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, Target, join_key, key_text,
     mapping::{Decision, Stored, decide},
-    store::PartitionBatch,
+    store::{Duplicated, PartitionBatch, twice},
 };
 
 use super::{
-    Duplicated, Work, created_run, delete, link,
-    plain::twice,
+    Work, created_run, delete, link,
     remember::{Done, Remembering},
     scan_of, show,
     target::Rows,

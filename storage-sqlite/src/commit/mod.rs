@@ -2,7 +2,6 @@
 
 mod book;
 pub(crate) mod delete;
-mod duplicates;
 pub(crate) mod journal;
 mod link;
 mod mapped;
@@ -19,7 +18,7 @@ use sync_core::{
 };
 
 pub(crate) use self::book::Sources;
-use self::{duplicates::Duplicated, journal::Journal, target::Rows};
+use self::{journal::Journal, target::Rows};
 use crate::{
     error::{Db, internal},
     hook::Committed,

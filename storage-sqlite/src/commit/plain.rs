@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use rusqlite::CachedStatement;
 use serde_json::value::RawValue;
-use sync_core::{Duplicates, Operation, Record, RecordBatch, RecordFailure, store::PartitionBatch};
+use sync_core::{
+    Duplicates, Operation, Record, RecordBatch, RecordFailure,
+    store::{Duplicated, PartitionBatch, twice},
+};
 
-use super::{Duplicated, Work, created_run, delete, scan_of, show};
+use super::{Work, created_run, delete, scan_of, show};
 use crate::{
     error::{Db, internal, row_fault},
     row::{Extra, parse_extra},
@@ -52,13 +55,6 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, table: &'a Table
         }
     }
     Ok(())
-}
-
-/// The warning about a record whose key another one of the scan has.
-pub(super) fn twice(record: &Record) -> RecordFailure {
-    RecordFailure::warning("the key stands twice in this scan; the first record counts, this one was left out")
-        .at_row(record.position)
-        .of_record(record.id.as_str())
 }
 
 /// The part of a row's hash that says which partition it is in: a record that moves is written anew.

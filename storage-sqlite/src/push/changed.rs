@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rusqlite::{Row, Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
-    EntityType, Error, Operation, Place, RecordBatch, WorkspaceId,
+    EntityType, Error, Operation, Place, RecordBatch, WorkspaceId, split_key,
     store::{ChangedQuery, ChangedRows},
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Db,
-    host::{Host, HostColumn, split_key},
+    host::{Host, HostColumn},
     name::quoted,
     table::{Keyed, Table},
     value::{Form, decode, encode},

@@ -6,6 +6,7 @@
 mod activity;
 mod commit;
 mod connection;
+mod duplicates;
 mod entity;
 mod lineage;
 mod push;
@@ -21,6 +22,7 @@ pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     commit::{Change, CommitReport, CursorMove, Fence, PageCommit, PartitionBatch, Preview, Sweep, SweepReport},
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+    duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
     lineage::{LineageEntry, LineageStore},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},

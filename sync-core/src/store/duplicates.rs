@@ -2,22 +2,18 @@
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-use sync_core::{Duplicates, Operation, Record, RecordBatch};
+use crate::{Duplicates, Operation, Record, RecordBatch, RecordFailure};
 
 /// Which records of the commit another one stands for.
 #[derive(Debug, Default)]
-pub(crate) struct Duplicated(HashSet<(usize, usize)>);
+pub struct Duplicated(HashSet<(usize, usize)>);
 
 impl Duplicated {
     /// Finds them. `key` answers a record's key by batch and place, or `None` for one that has none.
     ///
     /// Of two records the later one counts, or the earlier one, as the rule says. Under "the later one" an earlier record whose fields the
     /// later does not all have is kept: leaving it out would lose what only it says.
-    pub(crate) fn find<'a>(
-        batches: &'a [&'a RecordBatch],
-        rule: Duplicates,
-        key: impl Fn(usize, usize, &'a Record) -> Option<&'a str>,
-    ) -> Self {
+    pub fn find<'a>(batches: &'a [&'a RecordBatch], rule: Duplicates, key: impl Fn(usize, usize, &'a Record) -> Option<&'a str>) -> Self {
         let total = batches.iter().map(|batch| batch.len()).sum();
         let mut first: HashMap<&str, (usize, usize)> = HashMap::with_capacity(total);
         let mut found = Self::default();
@@ -46,9 +42,19 @@ impl Duplicated {
         found
     }
 
-    pub(crate) fn contains(&self, batch: usize, record: usize) -> bool {
+    /// Whether another record stands for this one.
+    #[must_use]
+    pub fn contains(&self, batch: usize, record: usize) -> bool {
         !self.0.is_empty() && self.0.contains(&(batch, record))
     }
+}
+
+/// The warning about a record whose key another one of the scan has.
+#[must_use]
+pub fn twice(record: &Record) -> RecordFailure {
+    RecordFailure::warning("the key stands twice in this scan; the first record counts, this one was left out")
+        .at_row(record.position)
+        .of_record(record.id.as_str())
 }
 
 /// Whether the later record says everything anew that the earlier one said.

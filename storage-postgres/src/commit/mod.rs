@@ -2,6 +2,7 @@
 
 mod book;
 mod mapped;
+mod remember;
 mod stream;
 mod tally;
 

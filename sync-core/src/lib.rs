@@ -6,6 +6,7 @@ mod error;
 mod id;
 pub mod mapping;
 mod name;
+mod number;
 mod oauth;
 mod passthrough;
 pub mod policy;
@@ -30,6 +31,7 @@ pub use self::{
     error::{Delivery, Error, ErrorKind, Result, Retry},
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
     name::snake,
+    number::{exact_float, json_value},
     oauth::{OAuthCall, OAuthProvider, TokenSet},
     passthrough::{Method, Passthrough, PassthroughAnswer, PassthroughRequest},
     provider::IntegrationSync,

@@ -1,15 +1,19 @@
 //! One transaction: rows, lineage, cursors, counts, failures and events, under the run's fence.
 
-mod book;
-mod mapped;
+pub(crate) mod book;
+pub(crate) mod delete;
+pub(crate) mod mapped;
+mod preview;
 mod remember;
+mod staging;
+mod statements;
 mod stream;
 mod tally;
 
 use std::sync::Arc;
 
 use sync_core::{
-    EntityType, PartitionId, Place, WorkspaceId,
+    EntityType, Place, WorkspaceId,
     store::{Change, CommitReport, PageCommit, Preview},
 };
 
@@ -103,14 +107,13 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     let inner = Arc::clone(&tx.inner);
     if mode == Mode::Commit {
         run::check_fence(tx, workspace, commit.fence, "commit").await?;
+        book::point(tx, workspace, commit.fence.run, &commit.target.source).await?;
     }
     let hooks = inner.hooks();
     let rows = Rows::open(tx, workspace, commit).await?;
     let connection_no = connection_no(tx, commit.feed.connection.as_str()).await?;
     if let Some(number) = commit.scan {
-        for partition in partitions(commit) {
-            scans::begin(tx, workspace, &commit.feed, partition, number).await?;
-        }
+        scans::begin(tx, workspace, &commit.feed, &partitions(commit), number).await?;
     }
     let tally = Tally { keys: (!hooks.is_empty()).then(Keys::default), ..Tally::default() };
     let mut work = Work { tx, workspace, commit, mode, connection_no, tally, shown: scans::Shown::default(), changes: Vec::new() };
@@ -135,7 +138,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     }
     inner.crash_point("p9");
     if let Some(number) = commit.scan {
-        scans::flush(tx, workspace, &commit.feed, number, &shown).await?;
+        scans::flush(tx, workspace, &commit.feed, number, shown).await?;
     }
     if let Some(keys) = &tally.keys {
         let table = rows.table_name(tx);
@@ -158,8 +161,11 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     Ok(Written { preview: Preview { report, changes: Vec::new() }, table })
 }
 
-/// The partitions a commit names.
-fn partitions(commit: &PageCommit) -> impl Iterator<Item = &PartitionId> {
-    let batches = commit.batches.iter().map(|part| &part.partition);
-    batches.chain(commit.cursors.iter().map(|position| &position.partition))
+/// The partitions a commit names, in order.
+fn partitions(commit: &PageCommit) -> Vec<&str> {
+    let batches = commit.batches.iter().map(|part| part.partition.as_str());
+    let mut partitions: Vec<&str> = batches.chain(commit.cursors.iter().map(|position| position.partition.as_str())).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    partitions
 }

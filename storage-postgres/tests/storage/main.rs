@@ -1,4 +1,5 @@
 //! The storage on a real server.
 
 mod opening;
+mod suite;
 mod support;

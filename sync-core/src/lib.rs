@@ -37,7 +37,7 @@ pub use self::{
     provider::IntegrationSync,
     pull::{Cursor, Next, PullPage, PullRequest, RecordFailure, Severity},
     push::{Earlier, Effect, Found, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Writes},
-    record::{Operation, Record, RecordBatch, RecordDraft, key_text},
+    record::{Operation, Record, RecordBatch, RecordDraft, hash_cells, key_text},
     registry::Registry,
     result::{Counts, Direction, Outcome, RunError, SyncResult},
     services::{AccessToken, CallOutcome, CallSite, Health, Permit, Services, SyncContext},

@@ -4,6 +4,7 @@ pub(crate) mod book;
 pub(crate) mod delete;
 pub(crate) mod mapped;
 mod preview;
+mod remember;
 mod staging;
 mod statements;
 mod stream;

@@ -21,6 +21,7 @@ mod security;
 mod storage;
 mod sweep;
 mod table;
+mod turn;
 mod tx;
 mod value;
 mod view;

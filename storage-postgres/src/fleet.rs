@@ -18,7 +18,8 @@ impl FleetStore for Fleet {
     async fn reap(&self) -> Result<u64> {
         let mut reaped = 0;
         loop {
-            let some = self.0.run("reap", Door::Fleet, Repeat::Always, |tx| async move { run::bury(tx, None, AT_ONCE).await }.boxed()).await?;
+            let some =
+                self.0.run("reap", Door::Fleet, Repeat::Always, |tx| async move { run::bury(tx, None, AT_ONCE).await }.boxed()).await?;
             reaped += some;
             if some < AT_ONCE as u64 {
                 return Ok(reaped);

@@ -13,6 +13,7 @@ mod lease;
 mod lineage;
 mod name;
 mod push;
+mod row;
 mod run;
 mod scans;
 mod schema;
@@ -20,7 +21,9 @@ mod security;
 mod storage;
 mod sweep;
 mod table;
+mod turn;
 mod tx;
+mod value;
 mod view;
 
 /// The driver, in the version that pools are taken and hooks are handed connections of.

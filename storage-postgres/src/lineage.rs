@@ -1,17 +1,156 @@
 //! The history of an entity, in the same terms as the view `field_lineage`.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{
-    EntityType, Result,
-    store::{LineageEntry, LineageStore},
+    EntityType, Result, RunId, WorkspaceId, json_value,
+    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, history},
 };
 
-use crate::storage::Scoped;
+use crate::{
+    error::{Db, damaged},
+    row,
+    storage::Scoped,
+    table::{Keyed, Table},
+    tx::Tx,
+};
+
+/// The lines about an entity, by the connection whose row they are about.
+async fn lines(tx: &mut Tx, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<LineageLine>>> {
+    let rows = sqlx::query(
+        "SELECT l.seq, l.run_id, l.op::text, l.changes::text, l.changed_at, l.created_run, l.created_at, \
+         (SELECT r.connection_id FROM sync_runs r WHERE r.workspace_id = l.workspace_id AND r.id = l.run_id) FROM lineage_entries l \
+         WHERE l.workspace_id = $1 AND l.type_id = $2 AND l.entity_id = $3 ORDER BY l.seq",
+    )
+    .bind(workspace.as_str())
+    .bind(table.id)
+    .bind(key)
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut lines: BTreeMap<String, Vec<LineageLine>> = BTreeMap::new();
+    for row in &rows {
+        let connection = match table.keyed {
+            Keyed::Stream => row.try_get::<Option<String>, _>(7)?.unwrap_or_default(),
+            Keyed::Managed | Keyed::Host => String::new(),
+        };
+        let line = || damaged("lineage", "line of lineage");
+        lines.entry(connection).or_default().push(LineageLine {
+            seq: row.try_get(0)?,
+            run: row.try_get(1)?,
+            op: LineageOp::parse(row.try_get(2)?).ok_or_else(line)?,
+            changes: serde_json::from_str(row.try_get(3)?).map_err(|_| line())?,
+            at: row.try_get(4)?,
+            created: row.try_get::<Option<i64>, _>(5)?.zip(row.try_get::<Option<DateTime<Utc>>, _>(6)?),
+        });
+    }
+    Ok(lines)
+}
+
+/// The rows with this key that are there now and have lineage, by connection.
+async fn live(tx: &mut Tx, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<Vec<(String, LiveRow)>> {
+    let sql = format!(
+        "SELECT coalesce(n.connection_id, ''), m.created_run, m.created_at, {} FROM {} m \
+         LEFT JOIN connection_numbers n ON n.workspace_id = m.workspace_id AND n.no = m.connection_no \
+         WHERE m.workspace_id = $1 AND m.connection_no IN (SELECT 0 UNION ALL SELECT no FROM connection_numbers WHERE workspace_id = $1) \
+         AND m.entity_id = $2 AND m.created_run IS NOT NULL",
+        row::columns(table),
+        table.sql
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(key).fetch_all(&mut **tx).await?;
+    let mut live = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut fields = BTreeMap::new();
+        row::fields(table, row, 3, |field, json| {
+            fields.insert(field.to_owned(), json.to_owned());
+        })?;
+        live.push((row.try_get(0)?, LiveRow { run: row.try_get(1)?, made: row.try_get(2)?, fields }));
+    }
+    Ok(live)
+}
+
+/// Where a run's values came from, and who asked for it.
+struct Origin {
+    kind: Box<str>,
+    id: Box<str>,
+    refs: BTreeMap<String, String>,
+    asked_by: Box<str>,
+}
+
+async fn origins(tx: &mut Tx, workspace: &WorkspaceId, runs: &[i64]) -> Db<BTreeMap<i64, Origin>> {
+    let rows = sqlx::query(
+        "SELECT r.id, coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs::text, '{}'), r.triggered_by \
+         FROM unnest($2::bigint[]) k JOIN sync_runs r ON r.workspace_id = $1 AND r.id = k \
+         LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source",
+    )
+    .bind(workspace.as_str())
+    .bind(runs)
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut origins = BTreeMap::new();
+    for row in &rows {
+        let origin = Origin {
+            kind: row.try_get::<String, _>(1)?.into(),
+            id: row.try_get::<String, _>(2)?.into(),
+            refs: serde_json::from_str(row.try_get(3)?).map_err(|_| damaged("lineage", "list of source columns"))?,
+            asked_by: row.try_get::<String, _>(4)?.into(),
+        };
+        origins.insert(row.try_get(0)?, origin);
+    }
+    Ok(origins)
+}
+
+async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
+    let Some(table) = Table::load(tx, entity).await? else { return Ok(Vec::new()) };
+    let mut lines = lines(tx, workspace, &table, key).await?;
+    let mut changes: Vec<LineageChange> = Vec::new();
+    if table.keyed != Keyed::Host {
+        for (connection, row) in live(tx, workspace, &table, key).await? {
+            history(&lines.remove(&connection).unwrap_or_default(), Some(row), &mut changes);
+        }
+    }
+    // Rows that are gone, and those of the host, have their lines alone.
+    for lines in lines.into_values() {
+        history(&lines, None, &mut changes);
+    }
+    changes.retain(|change| field.is_none_or(|field| change.field == field));
+    // A deletion and the next creation share a number; the deletion came first.
+    changes.sort_by_key(|change| (change.seq, change.new.is_some()));
+    let mut runs: Vec<i64> = changes.iter().map(|change| change.run).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    let origins = origins(tx, workspace, &runs).await?;
+    let entries = changes.into_iter().map(|change| {
+        let origin = origins.get(&change.run);
+        LineageEntry {
+            seq: change.seq,
+            entity_type: entity.clone(),
+            entity_id: key.into(),
+            source_type: origin.map_or_else(Box::default, |origin| origin.kind.clone()),
+            source_id: origin.map_or_else(Box::default, |origin| origin.id.clone()),
+            source_ref: origin.and_then(|origin| origin.refs.get(&change.field)).map(|text| text.as_str().into()),
+            previous_value: change.old.as_deref().map(json_value),
+            new_value: change.new.as_deref().map(json_value),
+            sync_run_id: RunId(change.run),
+            changed_by: origin.map_or_else(Box::default, |origin| origin.asked_by.clone()),
+            changed_at: change.at,
+            field_name: change.field.into(),
+        }
+    });
+    Ok(entries.collect())
+}
 
 #[async_trait]
 impl LineageStore for Scoped {
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
-        let _ = (entity, key, field);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, entity, key, field) = (self.workspace.clone(), entity.clone(), key.to_owned(), field.map(str::to_owned));
+        let found = self.inner.read("lineage", &self.workspace, move |tx| {
+            let (workspace, entity, key, field) = (workspace.clone(), entity.clone(), key.clone(), field.clone());
+            async move { lineage(tx, &workspace, &entity, &key, field.as_deref()).await }.boxed()
+        });
+        found.await
     }
 }

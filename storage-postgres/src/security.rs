@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::{name::quoted, storage::RowSecurity};
 
-/// Tables of tenants that the fleet has to see whole: it ends runs, rotates keys and prunes logs.
+/// Tables of tenants that the fleet has to see whole: it ends runs, rotates keys, prunes logs, and knows whose a table of the host is.
 pub(crate) const FLEET: &[&str] =
-    &["integration_connections", "sync_runs", "sync_failures", "sync_events", "integration_activity", "lineage_entries"];
+    &["integration_connections", "sync_runs", "sync_failures", "sync_events", "integration_activity", "lineage_entries", "host_tables"];
 
 /// Tables of ours that belong to no tenant: their rows name tables, columns and versions, never a tenant's data.
 pub(crate) const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks"];

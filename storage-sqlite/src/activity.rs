@@ -53,7 +53,7 @@ impl ActivityStore for Scoped {
                         success: row.get(4)?,
                         records_affected: row.get::<_, i64>(5)?.cast_unsigned(),
                         error_message: row.get(6)?,
-                        metadata: crate::value::json_value(row.get_ref(7)?.as_str()?),
+                        metadata: sync_core::json_value(row.get_ref(7)?.as_str()?),
                         created_at: time::column(row, 8)?,
                     })
                 })?;

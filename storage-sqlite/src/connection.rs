@@ -13,7 +13,6 @@ use crate::{
     storage::{Durability, Scoped},
     table::connection_no,
     time,
-    value::json_value,
 };
 
 const COLUMNS: &str = "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings, status, \
@@ -29,7 +28,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
         account_name: row.get(5)?,
         connected_by: row.get(6)?,
         oauth_provider: row.get(7)?,
-        settings: json_value(row.get_ref(8)?.as_str()?),
+        settings: sync_core::json_value(row.get_ref(8)?.as_str()?),
         status: ConnectionStatus::parse(row.get_ref(9)?.as_str()?).unwrap_or(ConnectionStatus::Error),
         sync_enabled: row.get(10)?,
         sync_frequency_minutes: row.get(11)?,

@@ -19,7 +19,7 @@ use crate::{
     sweep::sweep,
     table::{Keyed, Table},
     time,
-    value::{decode, json_value},
+    value::decode,
 };
 
 /// An entity type that this workspace may look at.
@@ -172,7 +172,7 @@ fn hosts(tx: &Transaction<'_>, host: &Host, workspace: &WorkspaceId, query: &Ent
                 parts[part] = key_text(&json).unwrap_or_default().into_owned();
             }
             if json != "null" {
-                fields.insert(column.name.to_string(), json_value(&json));
+                fields.insert(column.name.to_string(), sync_core::json_value(&json));
             }
         }
         let key: Box<str> = join_key(parts.iter().map(String::as_str)).into();

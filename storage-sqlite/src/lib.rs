@@ -3,7 +3,6 @@
 mod activity;
 mod commit;
 mod connection;
-mod decimal;
 mod entity;
 mod error;
 mod failure;

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
-use serde_json::value::RawValue;
 use sync_core::{
     EntityType, Result, RunId, WorkspaceId,
-    store::{LineageEntry, LineageStore},
+    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, history},
 };
 
 use crate::{
@@ -18,43 +16,22 @@ use crate::{
     storage::Scoped,
     table::{Keyed, Table},
     time,
-    value::json_value,
 };
 
-/// A line as it is stored.
-struct Line {
-    seq: i64,
-    run: i64,
-    op: String,
-    changes: BTreeMap<String, (Box<RawValue>, Box<RawValue>)>,
-    at: DateTime<Utc>,
-    created: Option<(i64, DateTime<Utc>)>,
-}
-
-/// A change before its source is looked up.
-struct Change {
-    seq: i64,
-    field: String,
-    old: Option<String>,
-    new: Option<String>,
-    run: i64,
-    at: DateTime<Utc>,
-}
-
 /// The lines about an entity, by the connection whose row they are about.
-fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<Line>>> {
+fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<LineageLine>>> {
     let mut found = tx.prepare_cached(
         "SELECT l.seq, l.run_id, l.op, l.changes, l.changed_at, l.created_run, l.created_at, r.connection_id FROM syncline_lineage_entries l \
          JOIN syncline_sync_runs r ON r.id = l.run_id WHERE l.workspace_id = ?1 AND l.type_id = ?2 AND l.entity_id = ?3 ORDER BY l.seq",
     )?;
     let mut rows = found.query((workspace.as_str(), table.id, key))?;
-    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let mut lines: BTreeMap<String, Vec<LineageLine>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let connection = if table.keyed == Keyed::Stream { row.get(7)? } else { String::new() };
-        lines.entry(connection).or_default().push(Line {
+        lines.entry(connection).or_default().push(LineageLine {
             seq: row.get(0)?,
             run: row.get(1)?,
-            op: row.get(2)?,
+            op: LineageOp::parse(row.get_ref(2)?.as_str()?).ok_or_else(|| damaged("lineage", "line of lineage"))?,
             changes: serde_json::from_str(row.get_ref(3)?.as_str()?).map_err(|_| damaged("lineage", "line of lineage"))?,
             at: time::column(row, 4)?,
             created: row.get::<_, Option<i64>>(5)?.zip(time::optional(row, 6)?),
@@ -63,10 +40,7 @@ fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str
     Ok(lines)
 }
 
-/// A row that is there now: its run, the time it was made, and its fields.
-type Live = (i64, DateTime<Utc>, BTreeMap<String, String>);
-
-fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection_no: i64, key: &str) -> Db<Option<Live>> {
+fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection_no: i64, key: &str) -> Db<Option<LiveRow>> {
     let sql = format!(
         "SELECT created_run, created_at, {} FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND entity_id = ?3 AND created_run IS NOT NULL",
         row::columns(table),
@@ -79,48 +53,7 @@ fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection
     row::fields(table, row, 2, |field, json| {
         fields.insert(field.to_owned(), json.to_owned());
     })?;
-    Ok(Some((row.get(0)?, time::column(row, 1)?, fields)))
-}
-
-/// The history of one row: each of its lives begins with the values it was made with.
-fn history(lines: &[Line], live: Option<Live>, changes: &mut Vec<Change>) {
-    let mut since = 0;
-    let mut from = 0;
-    for (at, line) in lines.iter().enumerate() {
-        if line.op == "d" {
-            if let Some((run, made)) = line.created {
-                born(since, run, made, &lines[from..=at], BTreeMap::new(), changes);
-            }
-            (since, from) = (line.seq, at + 1);
-        }
-    }
-    if let Some((run, made, fields)) = live {
-        born(since, run, made, &lines[from..], fields, changes);
-    }
-    for line in lines {
-        for (field, (old, new)) in &line.changes {
-            changes.push(Change {
-                seq: line.seq,
-                field: field.clone(),
-                old: (line.op != "c").then(|| old.get().to_owned()),
-                new: (line.op != "d").then(|| new.get().to_owned()),
-                run: line.run,
-                at: line.at,
-            });
-        }
-    }
-}
-
-/// The values a row was made with: what the first later line found there, else what is there still.
-fn born(seq: i64, run: i64, at: DateTime<Utc>, life: &[Line], now: BTreeMap<String, String>, changes: &mut Vec<Change>) {
-    let mut first = now;
-    for line in life.iter().rev() {
-        for (field, (old, _)) in &line.changes {
-            first.insert(field.clone(), old.get().to_owned());
-        }
-    }
-    let made = first.into_iter().filter(|(_, value)| value != "null");
-    changes.extend(made.map(|(field, value)| Change { seq, field, old: None, new: Some(value), run, at }));
+    Ok(Some(LiveRow { run: row.get(0)?, made: time::column(row, 1)?, fields }))
 }
 
 /// Where a run's values came from, and who asked for it.
@@ -178,8 +111,8 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
             source_type: origin.kind.clone(),
             source_id: origin.id.clone(),
             source_ref: origin.refs.get(&change.field).map(|text| text.as_str().into()),
-            previous_value: change.old.as_deref().map(json_value),
-            new_value: change.new.as_deref().map(json_value),
+            previous_value: change.old.as_deref().map(sync_core::json_value),
+            new_value: change.new.as_deref().map(sync_core::json_value),
             sync_run_id: RunId(change.run),
             changed_by: origin.asked_by.clone(),
             changed_at: change.at,

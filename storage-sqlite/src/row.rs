@@ -3,11 +3,7 @@
 use rusqlite::Row;
 use serde_json::{Map, Value};
 
-use crate::{
-    error::Db,
-    table::Table,
-    value::{decode, json_value},
-};
+use crate::{error::Db, table::Table, value::decode};
 
 /// The columns of all fields for a SELECT, `extra` first. They are read with [`fields`].
 pub(crate) fn columns(table: &Table) -> String {
@@ -49,7 +45,7 @@ pub(crate) fn parse_extra(extra: &str) -> Extra {
 pub(crate) fn object(table: &Table, row: &Row<'_>, first: usize) -> Db<Map<String, Value>> {
     let mut object = Map::new();
     fields(table, row, first, |field, json| {
-        object.insert(field.to_owned(), json_value(json));
+        object.insert(field.to_owned(), sync_core::json_value(json));
     })?;
     Ok(object)
 }

@@ -6,9 +6,7 @@
 //! where its SQLite type says enough (a number in a text column), otherwise as a BLOB with its JSON text.
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use sync_core::FieldKind;
-
-use crate::decimal;
+use sync_core::{FieldKind, exact_float};
 
 /// How a column's values are to be read, as far as storing is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +95,7 @@ fn number(json: &str) -> ValueRef<'_> {
     if let Ok(integer) = json.parse::<i64>() {
         return ValueRef::Integer(integer);
     }
-    decimal::exact(json).map_or(ValueRef::Text(json.as_bytes()), ValueRef::Real)
+    exact_float(json).map_or(ValueRef::Text(json.as_bytes()), ValueRef::Real)
 }
 
 /// Whether text is exactly a JSON number.
@@ -171,23 +169,6 @@ pub(crate) fn quote(text: &str, json: &mut String) {
     }
     json.push_str(&text[plain..]);
     json.push('"');
-}
-
-/// A JSON value for readers. A number that no `Value` holds exactly comes as a string with its digits.
-pub(crate) fn json_value(json: &str) -> serde_json::Value {
-    let first = json.as_bytes().first().copied().unwrap_or(b'n');
-    if first == b'-' || first.is_ascii_digit() {
-        return if let Ok(integer) = json.parse::<i64>() {
-            integer.into()
-        } else if let Ok(integer) = json.parse::<u64>() {
-            integer.into()
-        } else if let Some(float) = decimal::exact(json) {
-            float.into()
-        } else {
-            json.into()
-        };
-    }
-    serde_json::from_str(json).unwrap_or_else(|_| json.into())
 }
 
 #[cfg(test)]
@@ -278,7 +259,7 @@ mod tests {
             // Either it is the text itself, or a float or integer that is the same number.
             let same = back == digits
                 || (digits.parse::<i64>().is_ok() && digits.parse::<i64>() == back.parse::<i64>())
-                || (decimal::exact(&digits).is_some() && decimal::exact(&digits) == decimal::exact(&back));
+                || (exact_float(&digits).is_some() && exact_float(&digits) == exact_float(&back));
             prop_assert!(same, "{} came back as {}", digits, back);
         }
 

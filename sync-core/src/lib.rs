@@ -6,6 +6,7 @@ mod error;
 mod id;
 pub mod mapping;
 mod name;
+mod number;
 mod oauth;
 mod passthrough;
 pub mod policy;
@@ -30,12 +31,13 @@ pub use self::{
     error::{Delivery, Error, ErrorKind, Result, Retry},
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
     name::snake,
+    number::{exact_float, json_value},
     oauth::{OAuthCall, OAuthProvider, TokenSet},
     passthrough::{Method, Passthrough, PassthroughAnswer, PassthroughRequest},
     provider::IntegrationSync,
     pull::{Cursor, Next, PullPage, PullRequest, RecordFailure, Severity},
     push::{Earlier, Effect, Found, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Writes},
-    record::{Operation, Record, RecordBatch, RecordDraft, key_text},
+    record::{Operation, Record, RecordBatch, RecordDraft, hash_cells, key_text},
     registry::Registry,
     result::{Counts, Direction, Outcome, RunError, SyncResult},
     services::{AccessToken, CallOutcome, CallSite, Health, Permit, Services, SyncContext},

@@ -153,12 +153,7 @@ impl RecordBatch {
     /// `seeds` come from [`name_seeds`](Self::name_seeds), once per batch.
     #[must_use]
     pub fn hash(&self, record: &Record, seeds: &[u64]) -> u64 {
-        let sum = self
-            .cells(record)
-            .fold(0u64, |sum, (name, text)| sum.wrapping_add(XxHash3_64::oneshot_with_seed(seeds[name], text.as_bytes())));
-        let mut last = XxHash3_64::new();
-        last.write_u64(sum);
-        last.finish()
+        hash_cells(self.cells(record), seeds)
     }
 
     /// What [`hash`](Self::hash) needs to know of the field names.
@@ -166,6 +161,14 @@ impl RecordBatch {
     pub fn name_seeds(&self) -> Vec<u64> {
         self.names.iter().map(|name| XxHash3_64::oneshot(name.as_bytes())).collect()
     }
+}
+
+/// The [hash](RecordBatch::hash) of cells that need not stand in a batch: places of names in `seeds`, and JSON texts.
+pub fn hash_cells<'a>(cells: impl Iterator<Item = (usize, &'a str)>, seeds: &[u64]) -> u64 {
+    let sum = cells.fold(0u64, |sum, (name, text)| sum.wrapping_add(XxHash3_64::oneshot_with_seed(seeds[name], text.as_bytes())));
+    let mut last = XxHash3_64::new();
+    last.write_u64(sum);
+    last.finish()
 }
 
 /// A record under construction.

@@ -1,42 +1,86 @@
 //! What was pushed, what is under way, and what was refused.
 
+mod changed;
+pub(crate) mod content;
+mod intent;
+pub(crate) mod journal;
+pub(crate) mod link;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use sync_core::{
     RecordId, Result,
     store::{ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore},
 };
 
-use crate::storage::Scoped;
+use crate::{
+    storage::Scoped,
+    tx::{Door, Repeat},
+};
 
 #[async_trait]
 impl PushStore for Scoped {
     async fn changed_rows(&self, query: ChangedQuery) -> Result<ChangedRows> {
-        let _ = (query,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, query) = (self.workspace.clone(), Arc::new(query));
+        let found = self.inner.read("changed_rows", &self.workspace, move |tx| {
+            let (workspace, query) = (workspace.clone(), Arc::clone(&query));
+            async move { changed::rows(tx, &workspace, &query).await }.boxed()
+        });
+        found.await
     }
 
     async fn push_links(&self, feed: &Feed, keys: &[Box<str>]) -> Result<Vec<Option<PushLink>>> {
-        let _ = (feed, keys);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, feed, keys) = (self.workspace.clone(), feed.clone(), Arc::<[Box<str>]>::from(keys));
+        let found = self.inner.read("push_links", &self.workspace, move |tx| {
+            let (workspace, feed, keys) = (workspace.clone(), feed.clone(), Arc::clone(&keys));
+            async move { link::find(tx, &workspace, &feed, &keys).await }.boxed()
+        });
+        found.await
     }
 
     async fn linked_keys(&self, feed: &Feed, ids: &[RecordId]) -> Result<Vec<Option<Box<str>>>> {
-        let _ = (feed, ids);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, feed, ids) = (self.workspace.clone(), feed.clone(), Arc::<[RecordId]>::from(ids));
+        let found = self.inner.read("linked_keys", &self.workspace, move |tx| {
+            let (workspace, feed, ids) = (workspace.clone(), feed.clone(), Arc::clone(&ids));
+            async move { link::keys_of(tx, &workspace, &feed, &ids).await }.boxed()
+        });
+        found.await
     }
 
     async fn push_memory(&self, feed: &Feed) -> Result<PushMemory> {
-        let _ = (feed,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, feed) = (self.workspace.clone(), feed.clone());
+        let found = self.inner.read("push_memory", &self.workspace, move |tx| {
+            let (workspace, feed) = (workspace.clone(), feed.clone());
+            async move { journal::memory(tx, &workspace, &feed).await }.boxed()
+        });
+        found.await
     }
 
     async fn intents(&self, filter: IntentFilter) -> Result<Vec<(Feed, Intent)>> {
-        let _ = (filter,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, filter) = (self.workspace.clone(), Arc::new(filter));
+        let found = self.inner.read("intents", &self.workspace, move |tx| {
+            let (workspace, filter) = (workspace.clone(), Arc::clone(&filter));
+            async move { intent::list(tx, &workspace, &filter).await }.boxed()
+        });
+        found.await
     }
 
     async fn journal(&self, commit: PushCommit) -> Result<()> {
-        let _ = (commit,);
-        Err(sync_core::Error::unsupported("not built"))
+        let (workspace, commit) = (self.workspace.clone(), Arc::new(commit));
+        let door = Door::Workspace(self.workspace.clone());
+        let done = self.inner.run("journal", door, Repeat::UnlessCommitted, move |tx| {
+            let (workspace, commit) = (workspace.clone(), Arc::clone(&commit));
+            async move {
+                journal::write(tx, &workspace, &commit).await?;
+                tx.inner.crash_point("w11");
+                Ok(())
+            }
+            .boxed()
+        });
+        done.await?;
+        self.inner.crash_point("w12");
+        Ok(())
     }
 }

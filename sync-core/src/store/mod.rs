@@ -8,6 +8,7 @@ mod commit;
 mod connection;
 mod duplicates;
 mod entity;
+mod history;
 mod lineage;
 mod push;
 mod run;
@@ -24,6 +25,7 @@ pub use self::{
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
+    history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lineage::{LineageEntry, LineageStore},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},

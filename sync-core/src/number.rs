@@ -1,4 +1,4 @@
-//! Whether a decimal number survives as a 64-bit float.
+//! Numbers and values as readers get them: exact, or as their digits.
 
 use std::fmt::Write as _;
 
@@ -51,7 +51,8 @@ impl Parts {
 }
 
 /// The float with exactly this JSON number's value as people read it: its shortest text is the same number. `None` when there is none.
-pub(crate) fn exact(text: &str) -> Option<f64> {
+#[must_use]
+pub fn exact_float(text: &str) -> Option<f64> {
     let float: f64 = text.parse().ok()?;
     if !float.is_finite() {
         return None;
@@ -65,6 +66,24 @@ pub(crate) fn exact(text: &str) -> Option<f64> {
     let mut shortest = String::with_capacity(32);
     write!(shortest, "{float:e}").expect("a String takes any text");
     (Parts::of(&shortest)? == asked).then_some(float)
+}
+
+/// A JSON value for readers. A number that no `Value` holds exactly comes as a string with its digits.
+#[must_use]
+pub fn json_value(json: &str) -> serde_json::Value {
+    let first = json.as_bytes().first().copied().unwrap_or(b'n');
+    if first == b'-' || first.is_ascii_digit() {
+        return if let Ok(integer) = json.parse::<i64>() {
+            integer.into()
+        } else if let Ok(integer) = json.parse::<u64>() {
+            integer.into()
+        } else if let Some(float) = exact_float(json) {
+            float.into()
+        } else {
+            json.into()
+        };
+    }
+    serde_json::from_str(json).unwrap_or_else(|_| json.into())
 }
 
 #[cfg(test)]
@@ -98,7 +117,7 @@ mod tests {
             ("1e99999999999", false),
             ("0.000000000000000000000000000000000000000000000001", true),
         ] {
-            assert_eq!(exact(text).is_some(), holds, "{text}");
+            assert_eq!(exact_float(text).is_some(), holds, "{text}");
         }
     }
 
@@ -108,14 +127,14 @@ mod tests {
         #[test]
         fn every_float_is_held_in_each_way_to_write_it(float in any::<f64>().prop_filter("finite", |f| f.is_finite())) {
             for text in [format!("{float}"), format!("{float:e}"), format!("{float:?}")] {
-                prop_assert_eq!(exact(&text).map(f64::to_bits), Some(float.to_bits()), "{}", text);
+                prop_assert_eq!(exact_float(&text).map(f64::to_bits), Some(float.to_bits()), "{}", text);
             }
         }
 
         #[test]
         fn a_digit_more_than_the_shortest_text_is_another_number(float in -1e10f64..1e10, digit in 1..=9u8) {
             let longer = format!("{float:.25}{digit}");
-            prop_assert_eq!(exact(&longer), None);
+            prop_assert_eq!(exact_float(&longer), None);
         }
     }
 }

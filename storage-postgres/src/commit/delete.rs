@@ -1,0 +1,76 @@
+//! Taking managed rows away, with the lineage of what they held.
+
+use chrono::{DateTime, Utc};
+use sqlx::{AssertSqlSafe, Row as _};
+use sync_core::{RunId, WorkspaceId, store::Change};
+
+use super::{preview, statements};
+use crate::{error::Db, table::Table, tx::Tx};
+
+/// How rows are taken away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deletion {
+    pub(crate) run: RunId,
+    pub(crate) at: DateTime<Utc>,
+    /// Whether lines are written.
+    pub(crate) lineage: bool,
+}
+
+/// Deletes rows of one connection by their keys (0: rows fed through mappings); answers the keys of those that were there. Changes are
+/// collected where somebody looks.
+pub(crate) async fn managed(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    table: &Table,
+    connection_no: i64,
+    keys: &[&str],
+    how: Deletion,
+    changes: Option<&mut Vec<Change>>,
+) -> Db<Vec<Box<str>>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let looked = changes.is_some();
+    let lines = if how.lineage && !looked {
+        ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at, created_run, created_at) \
+         SELECT $1, $4, entity_id, $5, 'd', ('{' || changes || '}')::json, $6, created_run, CASE WHEN created_run IS NOT NULL THEN created_at END FROM d)"
+    } else {
+        ", l AS (SELECT $4::bigint, $5::bigint, $6::timestamptz)"
+    };
+    let sql = format!(
+        "WITH d AS (DELETE FROM {0} m USING (SELECT k FROM unnest($3::text[]) k ORDER BY k) k \
+         WHERE m.workspace_id = $1 AND m.connection_no = $2 AND m.entity_id = k.k \
+         RETURNING m.entity_id, {1} AS changes, m.created_run, m.created_at){lines} \
+         SELECT entity_id, CASE WHEN $7 THEN '{{' || changes || '}}' END FROM d",
+        table.sql,
+        if how.lineage || looked { statements::gone(table) } else { "''".into() },
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(workspace.as_str())
+        .bind(connection_no)
+        .bind(keys)
+        .bind(table.id)
+        .bind(how.run.0)
+        .bind(how.at)
+        .bind(looked)
+        .fetch_all(&mut **tx)
+        .await?;
+    let mut gone = Vec::with_capacity(rows.len());
+    let mut shown = changes;
+    for row in &rows {
+        let key: Box<str> = row.try_get::<String, _>(0)?.into();
+        if let (Some(changes), Some(line)) = (shown.as_deref_mut(), row.try_get::<Option<&str>, _>(1)?) {
+            preview::deleted(&key, line, changes)?;
+        }
+        gone.push(key);
+    }
+    if connection_no == 0 && !gone.is_empty() {
+        sqlx::query("DELETE FROM field_owners WHERE workspace_id = $1 AND type_id = $2 AND entity_id = ANY($3)")
+            .bind(workspace.as_str())
+            .bind(table.id)
+            .bind(keys)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(gone)
+}

@@ -1,0 +1,185 @@
+//! Writing many rows at once, so that one that is refused costs its own failure only.
+
+use std::ops::Range;
+
+use sqlx::{AssertSqlSafe, Error as Sql};
+
+use super::{
+    super::{Rows, Work},
+    decide::{Context, Verdict, decide},
+    owner,
+    shape::{Item, Shape, Write},
+};
+use crate::{
+    error::{Db, Fault, code, row_fault},
+    name::{literal, quoted},
+    tx::raw,
+};
+
+/// Rows that are written by one statement.
+const AT_ONCE: usize = 2000;
+
+/// How often a batch is begun anew when somebody else inserted some of its rows meanwhile, before the server's own refusal is asked for.
+const RACES: u32 = 3;
+
+/// Why a row was refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    pub(super) column: Option<Box<str>>,
+}
+
+/// What became of a record.
+pub(super) type Done = Result<Verdict, Refusal>;
+
+/// Writes items, no two of which have one key and which are in the order of their keys.
+pub(super) async fn write<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items: &[Item<'a>]) -> Db<Vec<Done>> {
+    let mut done: Vec<Option<Done>> = (0..items.len()).map(|_| None).collect();
+    let mut open: Vec<Range<usize>> = Vec::new();
+    let mut from = 0;
+    while from < items.len() {
+        let to = items.len().min(from + AT_ONCE);
+        open.push(from..to);
+        from = to;
+    }
+    open.reverse();
+    while let Some(range) = open.pop() {
+        match attempt(work, rows, shape, &items[range.clone()]).await? {
+            Ok(verdicts) => {
+                for (place, verdict) in range.zip(verdicts) {
+                    done[place] = Some(Ok(verdict));
+                }
+            }
+            Err(refusal) if range.len() == 1 => done[range.start] = Some(Err(refusal)),
+            Err(_) => {
+                let middle = range.start + range.len() / 2;
+                open.push(middle..range.end);
+                open.push(range.start..middle);
+            }
+        }
+    }
+    done.into_iter().map(|done| done.ok_or_else(|| crate::error::internal("commit", "a record was left undecided"))).collect()
+}
+
+/// Writes all of the items, or none.
+async fn attempt<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items: &[Item<'a>]) -> Db<Result<Vec<Verdict>, Refusal>> {
+    let (enter, leave) = match rows {
+        Rows::Host(host) => {
+            // What the host's triggers and defaults name they look for where the host does.
+            let path = |path: &str| Ok::<_, Fault>(format!("; SELECT set_config('search_path', {}, true)", literal(path)?));
+            let checks = if host.deferrable { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
+            let ours = format!("{}, pg_temp", quoted(&work.tx.inner.settings.schema));
+            (format!("{}{checks}", path(&work.tx.inner.search_path.clone())?), path(&ours)?)
+        }
+        Rows::Managed(_) | Rows::Stream(_) => (String::new(), String::new()),
+    };
+    for race in 0..=RACES {
+        raw(work.tx, format!("SAVEPOINT syncline{enter}")).await?;
+        let error = match once(work, rows, shape, items, race < RACES).await {
+            Ok(Some(verdicts)) => {
+                raw(work.tx, format!("RELEASE SAVEPOINT syncline{leave}")).await?;
+                return Ok(Ok(verdicts));
+            }
+            Ok(None) => None,
+            Err(Fault::Sql(error)) if row_fault(&error).is_some() => Some(error),
+            Err(fault) => return Err(fault),
+        };
+        raw(work.tx, "ROLLBACK TO SAVEPOINT syncline; RELEASE SAVEPOINT syncline").await?;
+        if let Some(error) = error {
+            let (reason, named) = row_fault(&error).unwrap_or_default();
+            let column = match items {
+                [item] => blame(work, rows, shape, item, &error).await?.or(named.map(Into::into)),
+                _ => None,
+            };
+            return Ok(Err(Refusal { reason, column }));
+        }
+    }
+    Err(crate::error::internal("commit", "rows were inserted by others again and again"))
+}
+
+/// Reads, locks, decides and writes. `None` when somebody else inserted one of the new rows meanwhile.
+async fn once<'a>(
+    work: &mut Work<'_>,
+    rows: &Rows,
+    shape: &Shape<'a>,
+    items: &[Item<'a>],
+    yield_to_others: bool,
+) -> Db<Option<Vec<Verdict>>> {
+    let seen = shape.find(work, items).await?;
+    // Only now: who owns a field may have changed until its row was locked.
+    let owners = if owner::are_kept(work.tx, work.workspace, rows.type_id(), &work.commit.target).await? {
+        let keys: Vec<&str> = items.iter().map(|item| item.key).collect();
+        Some(owner::of(work.tx, work.workspace, rows.type_id(), &keys).await?)
+    } else {
+        None
+    };
+    let context = Context {
+        owners: owners.as_ref(),
+        unowned: matches!(rows, Rows::Managed(_)).then_some(0),
+        previews: work.mode == super::super::Mode::Preview,
+    };
+    let verdicts: Vec<Verdict> =
+        items.iter().zip(seen).enumerate().map(|(at, (item, seen))| decide(shape, item, at, seen, context)).collect();
+    let (mut new, mut changed, mut extra) = (Vec::new(), Vec::new(), false);
+    for (item, verdict) in items.iter().zip(&verdicts) {
+        if verdict.writes.is_empty() {
+            continue;
+        }
+        let write = Write { item, slots: &verdict.writes };
+        if verdict.there {
+            extra |= verdict.extra || item.has_extra();
+            changed.push(write);
+        } else {
+            new.push(write);
+        }
+    }
+    if !new.is_empty() {
+        let inserted = shape.insert(work, &new, yield_to_others).await?;
+        // A trigger of the host may leave rows out, too; the last time round that is taken for its wish.
+        if yield_to_others && inserted < new.len() as u64 {
+            return Ok(None);
+        }
+    }
+    if !changed.is_empty() {
+        shape.update(work, &changed, extra).await?;
+    }
+    Ok(Some(verdicts))
+}
+
+/// The column a refusal of one row is about, as the source calls it.
+async fn blame(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'_>, item: &Item<'_>, error: &Sql) -> Db<Option<Box<str>>> {
+    let Rows::Host(host) = rows else { return probe(work, shape, item, error).await };
+    if let Some(column) = host.blamed(error) {
+        return Ok(Some(shape.slot_of(column).map_or_else(|| column.name.clone(), |slot| slot.field.into())));
+    }
+    if code(error) == Some("22001") {
+        let long = item.cells.iter().find(|(slot, _)| {
+            let longest = shape.host_column(*slot).and_then(|column| column.longest);
+            longest.zip(shape.text_of(item, *slot)).is_some_and(|(longest, text)| text.trim_end_matches(' ').chars().count() > longest)
+        });
+        return Ok(long.map(|(slot, _)| shape.slots[*slot].field.into()));
+    }
+    probe(work, shape, item, error).await
+}
+
+/// The first field whose value alone is refused as the whole row was.
+async fn probe(work: &mut Work<'_>, shape: &Shape<'_>, item: &Item<'_>, error: &Sql) -> Db<Option<Box<str>>> {
+    let Some(refused) = code(error).filter(|code| code.starts_with("22")) else { return Ok(None) };
+    for (slot, _) in &item.cells {
+        let Some(text) = shape.text_of(item, *slot) else { continue };
+        let value = match shape.host_column(*slot) {
+            Some(column) => column.stored("$1::text"),
+            None => shape.value(*slot, "$1::text"),
+        };
+        raw(work.tx, "SAVEPOINT syncline").await?;
+        let tried = sqlx::query(AssertSqlSafe(format!("SELECT ({value}) IS NULL"))).bind(text).execute(&mut **work.tx).await;
+        raw(work.tx, "ROLLBACK TO SAVEPOINT syncline; RELEASE SAVEPOINT syncline").await?;
+        match tried {
+            Ok(_) => {}
+            Err(error) if code(&error) == Some(refused) => return Ok(Some(shape.slots[*slot].field.into())),
+            Err(error) if row_fault(&error).is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,433 @@
+//! Tables fed through mappings, ours and the host's: each field is decided by core's `decide` against the row as it is now.
+//!
+//! Records that have nothing to do with each other are written by the same few statements; of those that have, the one that came first is
+//! written first.
+
+mod attempt;
+mod cell;
+mod decide;
+mod journal;
+mod link;
+mod order;
+mod orphan;
+mod owner;
+mod shape;
+
+use std::collections::{HashMap, HashSet};
+
+use sync_core::{
+    Duplicates, Operation, PartitionId, Place, Record, RecordBatch, RecordFailure, Target, WorkspaceId, join_key, key_text,
+    store::{Duplicated, Feed, PageCommit, PartitionBatch, twice},
+};
+
+use self::{
+    attempt::Refusal,
+    decide::Verdict,
+    journal::Journal,
+    link::{Links, Pair},
+    order::{Touches, rounds},
+    orphan::Fate,
+    shape::{Item, Shape},
+};
+use super::{Mode, Rows, Work, delete::Deletion};
+use crate::{
+    error::{Db, internal},
+    scans,
+    tx::Tx,
+    value::NUL,
+};
+
+/// One record of a commit that is to be written.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    /// Its place among all records of the commit.
+    order: usize,
+    /// The place of its part.
+    at: usize,
+    part: &'a PartitionBatch,
+    record: &'a Record,
+    /// The entity's key; `None` for a deletion.
+    key: Option<&'a str>,
+}
+
+/// What a commit does as it goes along.
+struct Course<'a> {
+    links: Links<'a>,
+    journal: Journal,
+    /// What was told about records, by their places.
+    failures: Vec<(usize, RecordFailure)>,
+    /// Records that are there but could not be taken: whatever they stand behind is not gone.
+    present: Vec<(&'a PartitionId, &'a str)>,
+    /// Links that earlier commits of this scan have shown, where the first of two records with one key counts.
+    shown_before: HashSet<i64>,
+}
+
+impl<'a> Course<'a> {
+    fn failed(&mut self, work: &mut Work<'_>, entry: Entry<'a>, failure: RecordFailure) {
+        work.tally.counts.failed += 1;
+        self.failures.push((entry.order, told(failure, entry.record)));
+    }
+
+    fn skipped(&mut self, work: &mut Work<'_>, order: usize, warning: RecordFailure) {
+        work.tally.counts.skipped += 1;
+        self.failures.push((order, warning));
+    }
+
+    fn there(&mut self, entry: Entry<'a>) {
+        self.present.push((&entry.part.partition, entry.record.id.as_str()));
+    }
+}
+
+fn told(failure: RecordFailure, record: &Record) -> RecordFailure {
+    failure.at_row(record.position).of_record(record.id.as_str())
+}
+
+pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
+    let commit = work.commit;
+    let key: &[Box<str>] = match &commit.target.place {
+        Place::Managed { key } => key,
+        Place::Host(table) => &table.key,
+        Place::Stream => return Err(internal("commit", "a stream's own table was written through a mapping")),
+    };
+    let shape = Shape::open(rows, &commit.target, &commit.batches, key)?;
+    // The key of every record that has one; the name of the field that is missing otherwise.
+    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| keys_of(&part.batch, key)).collect();
+    let shown_before = match commit.scan {
+        Some(number) if commit.target.duplicates == Duplicates::FirstWins => {
+            scans::shown(work.tx, work.workspace, &commit.feed, number).await?
+        }
+        _ => HashSet::new(),
+    };
+    let mut course = Course {
+        links: Links { workspace: work.workspace, feed: &commit.feed, type_id: rows.type_id() },
+        journal: Journal::new(commit.target.lineage, work.mode == Mode::Preview),
+        failures: Vec::new(),
+        present: Vec::new(),
+        shown_before,
+    };
+    let entries = sort_out(work, commit, &mut course, &keys);
+    for round in into_rounds(work.tx, course.links, &entries).await? {
+        let (deletions, records): (Vec<Entry<'_>>, Vec<Entry<'_>>) = round.into_iter().partition(|entry| entry.key.is_none());
+        delete(work, &mut course, rows, &deletions).await?;
+        upsert(work, &mut course, rows, &shape, &records).await?;
+    }
+    for part in &commit.batches {
+        course.present.extend(part.present.iter().map(|id| (&part.partition, id.as_str())));
+    }
+    let Course { links, journal, mut failures, present, .. } = course;
+    show_present(work, links, present).await?;
+    failures.sort_by_key(|(order, _)| *order);
+    work.tally.failures.extend(failures.into_iter().map(|(_, failure)| failure));
+    if work.mode == Mode::Commit {
+        journal.write(work.tx, work.workspace, rows.type_id(), commit.fence.run, commit.at).await?;
+    }
+    work.changes.extend(journal.changes);
+    Ok(())
+}
+
+/// The keys of a batch's records.
+fn keys_of<'k>(batch: &RecordBatch, key: &'k [Box<str>]) -> Vec<Result<String, &'k str>> {
+    let names = batch.names();
+    let place = |field: &str| {
+        let exact = names.iter().position(|name| **name == *field);
+        exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(field)))
+    };
+    let places: Vec<(&str, Option<usize>)> = key.iter().map(|field| (&**field, place(field))).collect();
+    let key_of = |record: &Record| {
+        let mut parts = Vec::with_capacity(places.len());
+        for (field, place) in &places {
+            let cell = batch.cells(record).find(|(name, _)| Some(*name) == *place).map(|(_, json)| json);
+            parts.push(cell.and_then(key_text).ok_or(*field)?);
+        }
+        Ok(join_key(parts.iter().map(AsRef::as_ref)))
+    };
+    batch.records().iter().map(key_of).collect()
+}
+
+/// The records to be written, without those that another one stands for or that have no key.
+fn sort_out<'a>(
+    work: &mut Work<'_>,
+    commit: &'a PageCommit,
+    course: &mut Course<'a>,
+    keys: &'a [Vec<Result<String, &str>>],
+) -> Vec<Entry<'a>> {
+    let batches: Vec<&RecordBatch> = commit.batches.iter().map(|part| &part.batch).collect();
+    let duplicated = Duplicated::find(&batches, commit.target.duplicates, |batch, n, record| match record.operation {
+        Operation::Upsert => keys[batch][n].as_deref().ok(),
+        Operation::Delete => None,
+    });
+    let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.len()).sum());
+    let mut order = 0;
+    for (at, part) in commit.batches.iter().enumerate() {
+        for (n, record) in part.batch.records().iter().enumerate() {
+            order += 1;
+            let mut entry = Entry { order, at, part, record, key: None };
+            if record.operation == Operation::Delete {
+                entries.push(entry);
+                continue;
+            }
+            match &keys[at][n] {
+                Err(field) => {
+                    let warning = RecordFailure::warning("the key field has no value; the record was left out");
+                    course.skipped(work, order, told(warning, record).in_column(*field));
+                    course.there(entry);
+                }
+                Ok(_) if duplicated.contains(at, n) => match commit.target.duplicates {
+                    Duplicates::FirstWins => course.skipped(work, order, twice_in(&commit.target, record)),
+                    Duplicates::LastWins => {
+                        work.tally.counts.skipped += 1;
+                        course.there(entry);
+                    }
+                },
+                Ok(_) if record.id.as_str().contains('\0') => course.failed(work, entry, RecordFailure::error(NUL)),
+                Ok(key) => {
+                    entry.key = Some(key);
+                    entries.push(entry);
+                }
+            }
+        }
+    }
+    entries
+}
+
+/// Records in rounds: each has no two that touch the same entity, or a deletion and another record of one id.
+async fn into_rounds<'a>(tx: &mut Tx, links: Links<'_>, entries: &[Entry<'a>]) -> Db<Vec<Vec<Entry<'a>>>> {
+    let deleted: Vec<&str> = entries.iter().filter(|entry| entry.key.is_none()).map(|entry| entry.record.id.as_str()).collect();
+    let deleted: Vec<&str> = deleted.into_iter().filter(|id| !id.contains('\0')).collect();
+    let known = links.of(tx, &deleted).await?;
+    // The entities a deletion may touch: those its record is linked to, and those this commit links it to before.
+    let mut behind: HashMap<&str, Vec<&str>> = deleted.iter().map(|id| (*id, Vec::new())).collect();
+    for (at, _, key) in &known {
+        behind.entry(deleted[*at]).or_default().push(key);
+    }
+    for entry in entries {
+        if let (Some(key), Some(keys)) = (entry.key, behind.get_mut(entry.record.id.as_str())) {
+            keys.push(key);
+        }
+    }
+    let touches = entries.iter().map(|entry| {
+        let id = entry.record.id.as_str();
+        match entry.key {
+            Some(key) => Touches { keys: vec![key], id: behind.contains_key(id).then_some(id) },
+            None => Touches { keys: behind.get(id).cloned().unwrap_or_default(), id: Some(id) },
+        }
+    });
+    let numbers = rounds(touches);
+    let mut sorted: Vec<Vec<Entry<'a>>> = Vec::new();
+    for (entry, round) in entries.iter().zip(numbers) {
+        if sorted.len() <= round {
+            sorted.resize_with(round + 1, Vec::new);
+        }
+        sorted[round].push(*entry);
+    }
+    Ok(sorted)
+}
+
+async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, shape: &Shape<'a>, entries: &[Entry<'a>]) -> Db<()> {
+    let mut items: Vec<(Entry<'a>, Item<'a>)> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let Some(key) = entry.key {
+            items.push((*entry, shape.item(entry.at, entry.part, entry.record, key)));
+        }
+    }
+    // In the order of keys, so that two writers never wait for each other.
+    items.sort_by(|(_, one), (_, other)| one.key.cmp(other.key));
+    let linkable = |item: &Item<'_>| !item.key.contains('\0');
+    let pairs: Vec<Pair<'_>> = items.iter().filter(|(_, item)| linkable(item)).map(|(_, item)| pair(item)).collect();
+    let found = course.links.find(work.tx, &pairs).await?;
+    for ((_, item), link) in items.iter_mut().filter(|(_, item)| linkable(item)).zip(found) {
+        item.link = link;
+    }
+    if !course.shown_before.is_empty() {
+        let keys: Vec<&str> = items.iter().map(|(_, item)| item.key).filter(|key| !key.contains('\0')).collect();
+        let shown: HashSet<&str> = course
+            .links
+            .to(work.tx, &keys)
+            .await?
+            .into_iter()
+            .filter(|(_, link)| course.shown_before.contains(link))
+            .map(|(at, _)| keys[at])
+            .collect();
+        let (twice, first): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| shown.contains(item.key));
+        for (entry, _) in twice {
+            course.skipped(work, entry.order, twice_in(&work.commit.target, entry.record));
+        }
+        items = first;
+    }
+    let (refused, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| item.refused.is_some());
+    for (entry, item) in refused {
+        if let Some((slot, reason)) = item.refused {
+            course.failed(work, entry, RecordFailure::error(reason).in_column(shape.slots[slot].field));
+        }
+        show(work, entry, item.link);
+    }
+    let (entries, items): (Vec<Entry<'a>>, Vec<Item<'a>>) = items.into_iter().unzip();
+    let done = attempt::write(work, rows, shape, &items).await?;
+    let mut done: Vec<_> = entries.into_iter().zip(&items).zip(done).collect();
+    done.sort_by_key(|((entry, _), _)| entry.order);
+    let mut unlinked: Vec<(Entry<'a>, &Item<'a>)> = Vec::new();
+    let mut owned: Vec<owner::Owned<'_>> = Vec::new();
+    for ((entry, item), done) in done {
+        let verdict = match done {
+            Ok(verdict) => verdict,
+            Err(refusal) => {
+                fail(work, course, entry, refusal);
+                show(work, entry, item.link);
+                continue;
+            }
+        };
+        if !verdict.there && verdict.writes.is_empty() {
+            let warning = RecordFailure::warning("there is no row with this key, and this source is not one that may make it");
+            course.skipped(work, entry.order, told(warning, entry.record));
+            continue;
+        }
+        for slot in &verdict.owns {
+            let slot = &shape.slots[*slot];
+            owned.push(owner::Owned { key: item.key, field: slot.field, priority: slot.rule.priority });
+        }
+        count(work, course, rows, item, verdict);
+        match item.link {
+            Some(_) => show(work, entry, item.link),
+            None => unlinked.push((entry, item)),
+        }
+    }
+    owner::own(work.tx, work.workspace, rows.type_id(), &work.commit.feed, owned).await?;
+    let pairs: Vec<Pair<'_>> = unlinked.iter().map(|(_, item)| pair(item)).collect();
+    let made = course.links.make(work.tx, &pairs).await?;
+    for (entry, item) in unlinked {
+        show(work, entry, made.get(item.key).copied());
+    }
+    Ok(())
+}
+
+fn pair<'i>(item: &'i Item<'_>) -> Pair<'i> {
+    Pair { id: item.record.id.as_str(), key: item.key, partition: &item.part.partition }
+}
+
+/// Counts a link as shown by the scan, if there is one.
+fn show(work: &mut Work<'_>, entry: Entry<'_>, link: Option<i64>) {
+    if let (Some(_), Some(link)) = (work.commit.scan, link) {
+        work.shown.add(&entry.part.partition, link);
+    }
+}
+
+fn fail<'a>(work: &mut Work<'_>, course: &mut Course<'a>, entry: Entry<'a>, refusal: Refusal) {
+    let mut failure = RecordFailure::error(refusal.reason);
+    if let Some(column) = refusal.column {
+        failure = failure.in_column(column);
+    }
+    course.failed(work, entry, failure);
+}
+
+/// Counts what was written, and keeps its lines.
+fn count(work: &mut Work<'_>, course: &mut Course<'_>, rows: &Rows, item: &Item<'_>, verdict: Verdict) {
+    let nobody = (None, None);
+    let counts = &mut work.tally.counts;
+    if verdict.writes.is_empty() {
+        counts.unchanged += 1;
+        return;
+    }
+    if verdict.there {
+        counts.updated += 1;
+        course.journal.add(item.key, "u", verdict.line, nobody);
+    } else {
+        counts.created += 1;
+        match rows {
+            // The host may change its row at any time, so the line keeps what it was made with.
+            Rows::Host(_) => course.journal.add(item.key, "c", verdict.line, nobody),
+            Rows::Stream(_) | Rows::Managed(_) => course.journal.show(verdict.line),
+        }
+    }
+    work.tally.wrote(item.key);
+}
+
+async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, entries: &[Entry<'a>]) -> Db<()> {
+    let ids: Vec<&str> = entries.iter().map(|entry| entry.record.id.as_str()).filter(|id| !id.contains('\0')).collect();
+    if ids.is_empty() {
+        work.tally.counts.unchanged += entries.len() as u64;
+        return Ok(());
+    }
+    let links = course.links.of(work.tx, &ids).await?;
+    let known: HashSet<&str> = links.iter().map(|(at, ..)| ids[*at]).collect();
+    for entry in entries {
+        // What we never had is as the record says: gone.
+        let counts = &mut work.tally.counts;
+        if known.contains(entry.record.id.as_str()) { counts.deleted += 1 } else { counts.unchanged += 1 }
+    }
+    let numbers: Vec<i64> = links.iter().map(|(_, link, _)| *link).collect();
+    course.links.remove(work.tx, &numbers).await?;
+    let mut keys: Vec<(&str, &str)> = links.iter().map(|(at, _, key)| (&**key, ids[*at])).collect();
+    keys.sort_unstable();
+    keys.dedup_by_key(|(key, _)| *key);
+    let texts: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    let fates = orphan::settle(work.tx, course.links, rows, &texts, &mut course.journal).await?;
+    for ((key, id), fate) in keys.into_iter().zip(fates) {
+        match fate {
+            Fate::Stays => {}
+            Fate::Gone { .. } => work.tally.deleted(key),
+            Fate::Kept(reason) => {
+                let order = entries.iter().find(|entry| entry.record.id.as_str() == id).map_or(0, |entry| entry.order);
+                let warning = RecordFailure::warning(format!("gone at the source, but its row stays: {reason}"));
+                course.failures.push((order, warning.of_record(id)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shows whatever records stand behind that are there but could not be taken.
+async fn show_present(work: &mut Work<'_>, links: Links<'_>, mut present: Vec<(&PartitionId, &str)>) -> Db<()> {
+    if work.commit.scan.is_none() {
+        return Ok(());
+    }
+    present.retain(|(_, id)| !id.contains('\0'));
+    let ids: Vec<&str> = present.iter().map(|(_, id)| *id).collect();
+    for (at, link, _) in links.of(work.tx, &ids).await? {
+        work.shown.add(present[at].0, link);
+    }
+    Ok(())
+}
+
+/// The warning about a key that stands twice, naming the place of its first column in the source.
+fn twice_in(target: &Target, record: &Record) -> RecordFailure {
+    let first = match &target.place {
+        Place::Managed { key } => key.first(),
+        Place::Host(table) => table.key.first(),
+        Place::Stream => None,
+    };
+    let place = first.and_then(|field| target.source.refs.get(field));
+    match place {
+        Some(place) => twice(record).in_column(&**place),
+        None => twice(record),
+    }
+}
+
+/// Takes links away, and the entities that nothing else stands behind; answers the keys of those that went.
+pub(crate) async fn unlink(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    feed: &Feed,
+    rows: &Rows,
+    links: &[i64],
+    how: Deletion,
+) -> Db<Vec<Box<str>>> {
+    let known = Links { workspace, feed, type_id: rows.type_id() };
+    let mut journal = Journal::new(how.lineage, false);
+    let gone = known.remove(tx, links).await?;
+    let mut keys: Vec<&str> = gone.iter().map(|(_, key)| &**key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let fates = orphan::settle(tx, known, rows, &keys, &mut journal).await?;
+    let mut went = Vec::new();
+    for (key, fate) in keys.into_iter().zip(fates) {
+        match fate {
+            Fate::Stays => {}
+            Fate::Gone { .. } => went.push(key.into()),
+            Fate::Kept(_) => {
+                tracing::warn!(table = rows.table_name(tx), "a row that is gone at the source stays: the table's constraints keep it");
+            }
+        }
+    }
+    journal.write(tx, workspace, rows.type_id(), how.run, how.at).await?;
+    Ok(went)
+}

@@ -1,0 +1,238 @@
+//! Finding a table of the host by its name, and what may be done with it.
+
+use sqlx::Row as _;
+use sync_core::{Error, WorkspaceId};
+
+use crate::{
+    error::Db,
+    name::quoted,
+    tx::{Tx, raw},
+};
+
+/// A table as the catalogue has it.
+#[derive(Debug)]
+pub(super) struct Relation {
+    pub(super) oid: i64,
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// `r` table, `p` partitioned table, `v` view, `f` foreign table; and others.
+    pub(super) kind: String,
+    /// Whether rows can be inserted and updated.
+    pub(super) writable: bool,
+    pub(super) deletable: bool,
+    /// Whether its rows can be locked: not those of a view that only its triggers make writable.
+    pub(super) lockable: bool,
+    /// Whether checks of it may wait until the transaction is committed.
+    pub(super) deferrable: bool,
+    /// The role that asked.
+    role: String,
+    /// Privileges that the role lacks, as GRANT names them.
+    lacks: Vec<&'static str>,
+    /// Schemas that it may not use: of the table, and of its columns' types.
+    closed: Vec<String>,
+    /// Sequences of the table that it may not use, as they stand in SQL.
+    sequences: Vec<String>,
+}
+
+impl Relation {
+    /// The name as it stands in SQL.
+    pub(super) fn sql(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    /// The statements that would let the role write rows; and delete them, if it shall.
+    fn grants(&self, delete: bool) -> Vec<String> {
+        let role = quoted(&self.role);
+        let lacks: Vec<&str> = self.lacks.iter().copied().filter(|privilege| delete || *privilege != "DELETE").collect();
+        let schemas = self.closed.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role}", quoted(schema)));
+        let table = (!lacks.is_empty()).then(|| format!("GRANT {} ON {} TO {role}", lacks.join(", "), self.sql()));
+        let sequences = self.sequences.iter().map(|sequence| format!("GRANT USAGE ON SEQUENCE {sequence} TO {role}"));
+        schemas.chain(table).chain(sequences).collect()
+    }
+}
+
+/// Looks a table up by schema and name.
+async fn by_name(tx: &mut Tx, schema: &str, name: &str) -> Db<Option<Relation>> {
+    let found = sqlx::query(
+        "SELECT c.oid::bigint, c.relkind::text, pg_relation_is_updatable(c.oid, true), current_user::text, \
+         array_remove(ARRAY[CASE WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'SELECT' END, \
+             CASE WHEN NOT has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END, \
+             CASE WHEN NOT has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END, \
+             CASE WHEN NOT has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END], NULL), \
+         ARRAY(SELECT s.nspname::text FROM pg_namespace s WHERE NOT has_schema_privilege(s.oid, 'USAGE') AND (s.oid = n.oid OR s.oid IN ( \
+             SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) ORDER BY 1), \
+         ARRAY(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+             JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass \
+             AND d.refobjid = c.oid AND d.deptype = 'a' AND NOT has_sequence_privilege(s.oid, 'USAGE') ORDER BY 1), \
+         c.relkind <> 'v' OR pg_relation_is_updatable(c.oid, false) & 4 <> 0, \
+         EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable) \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+    )
+    .bind(schema)
+    .bind(name)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = found else { return Ok(None) };
+    let (can, lacks): (i32, Vec<String>) = (row.try_get(2)?, row.try_get(4)?);
+    Ok(Some(Relation {
+        oid: row.try_get(0)?,
+        schema: schema.into(),
+        name: name.into(),
+        kind: row.try_get(1)?,
+        // The bits are those of the server's own numbers of commands: update 2, insert 3, delete 4.
+        writable: can & 0b01100 == 0b01100,
+        deletable: can & 0b10000 != 0,
+        lockable: row.try_get(7)?,
+        deferrable: row.try_get(8)?,
+        role: row.try_get(3)?,
+        lacks: ["SELECT", "INSERT", "UPDATE", "DELETE"].into_iter().filter(|name| lacks.iter().any(|lack| lack == name)).collect(),
+        closed: row.try_get(5)?,
+        sequences: row.try_get(6)?,
+    }))
+}
+
+/// Where the host's own search path finds a table.
+async fn visible(tx: &mut Tx, workspace: &WorkspaceId, name: &str) -> Db<Option<String>> {
+    tx.as_host().await?;
+    let schema = sqlx::query_scalar(
+        "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = $1 AND pg_table_is_visible(c.oid)",
+    )
+    .bind(name)
+    .fetch_optional(&mut **tx)
+    .await?;
+    tx.as_ours(workspace).await?;
+    Ok(schema)
+}
+
+/// The parts of a name that [`Relation::sql`] made.
+fn parts(sql: &str) -> Option<(String, String)> {
+    let inner = sql.strip_prefix('"')?.strip_suffix('"')?;
+    let plain = |part: &str| part.replace("\"\"", "\"");
+    // A quote inside a part stands twice, so a single one around the dot is the border.
+    let mut from = 0;
+    while let Some(at) = inner[from..].find("\".\"") {
+        let at = from + at;
+        let before = inner[..at].bytes().rev().take_while(|byte| *byte == b'"').count();
+        if before % 2 == 0 {
+            return Some((plain(&inner[..at]), plain(&inner[at + 3..])));
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// Finds a table: where it was when it was registered (`known`), else as `schema.table`, else by the host's search path.
+pub(super) async fn find(tx: &mut Tx, workspace: &WorkspaceId, operation: &'static str, name: &str, known: Option<&str>) -> Db<Relation> {
+    if let Some((schema, table)) = known.and_then(parts)
+        && let Some(found) = by_name(tx, &schema, &table).await?
+    {
+        return Ok(found);
+    }
+    if let Some((schema, table)) = name.split_once('.')
+        && let Some(found) = by_name(tx, schema, table).await?
+    {
+        return Ok(found);
+    }
+    if let Some(schema) = visible(tx, workspace, name).await?
+        && let Some(found) = by_name(tx, &schema, name).await?
+    {
+        return Ok(found);
+    }
+    let alike: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'v', 'f') AND lower(c.relname) = lower(split_part($1, '.', -1)) ORDER BY 1 LIMIT 5",
+    )
+    .bind(name)
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut text = format!("there is no table {name:?} in the database");
+    match alike.is_empty() {
+        true if name.contains('.') => {}
+        true => text.push_str(&format!(" where the connection's search path ({}) looks; name its schema, too", tx.inner.search_path)),
+        false => text.push_str(&format!("; there is: {}", alike.join(", "))),
+    }
+    Err(Error::config(operation, text).into())
+}
+
+/// Refuses what is not a table of the host's that can be written.
+pub(super) fn check(relation: &Relation, operation: &'static str, ours: &str, name: &str, delete: bool) -> Db<()> {
+    let refuse = |text: String| Err(Error::config(operation, text).into());
+    if relation.schema == ours {
+        return refuse(format!("table {name:?} is kept by Syncline, not by the host"));
+    }
+    if relation.schema.starts_with("pg_") || relation.schema == "information_schema" {
+        return refuse(format!("table {name:?} is not the host's, but the server's own ({})", relation.schema));
+    }
+    match &*relation.kind {
+        "r" | "p" if relation.writable => {}
+        "v" | "f" if relation.writable && (relation.deletable || !delete) => {}
+        "v" => {
+            return refuse(format!(
+                "view {name:?} cannot be written; name the table under it, or give the view INSTEAD OF triggers for INSERT, UPDATE and DELETE"
+            ));
+        }
+        "f" => return refuse(format!("foreign table {name:?} cannot be written: its wrapper does not take INSERT and UPDATE")),
+        "m" => return refuse(format!("{name:?} is a materialized view, which cannot be written; name a table")),
+        _ => return refuse(format!("{name:?} is not a table")),
+    }
+    Ok(())
+}
+
+/// Sees to it that the role that rows are written in may do so: grants it what it lacks, as the user that connected.
+pub(super) async fn open_to_us(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    operation: &'static str,
+    relation: Relation,
+    delete: bool,
+) -> Db<Relation> {
+    let lacking = relation.grants(delete);
+    if lacking.is_empty() {
+        return Ok(relation);
+    }
+    let mut after = None;
+    if tx.inner.settings.app_role().is_some() {
+        // Two that grant at once would be in each other's way.
+        raw(tx, "SELECT pg_advisory_xact_lock(hashtextextended('syncline grants', 0))").await?;
+        tx.as_host().await?;
+        tx.savepoint().await?;
+        match raw(tx, lacking.join("; ")).await {
+            Ok(()) => tx.release().await?,
+            Err(error) if crate::error::said(&error).is_some() => {
+                tx.back().await?;
+                tx.release().await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tx.as_ours(workspace).await?;
+        // One who may not grant is only warned, so what came of it is looked at.
+        after = by_name(tx, &relation.schema, &relation.name).await?;
+    }
+    let now = after.unwrap_or(relation);
+    let lacking = now.grants(delete);
+    if lacking.is_empty() {
+        return Ok(now);
+    }
+    let text = format!(
+        "role {:?} may not write table {}, and the user that connects may not grant it; run: {};",
+        now.role,
+        now.sql(),
+        lacking.join("; ")
+    );
+    Err(Error::config(operation, text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_apart_as_they_were_put_together() {
+        for (schema, name) in [("public", "a"), ("a.b", "c"), ("a\"", "\"b"), ("x\".\"y", "z"), ("", "")] {
+            let sql = format!("{}.{}", quoted(schema), quoted(name));
+            assert_eq!(parts(&sql), Some((schema.to_owned(), name.to_owned())), "{sql}");
+        }
+        assert_eq!(parts("plain"), None);
+    }
+}

@@ -70,8 +70,9 @@ impl Source {
                 let table = Table::load(tx, &target.entity).await?.filter(|table| table.keyed == Keyed::Managed);
                 let Some(table) = table else { return Err(refused(no_table(&target.entity))) };
                 let content = Content::of_table(&table, &target.pushes)?;
-                if !content.missing().is_empty() {
-                    return Err(refused(no_columns(tx, workspace, &table, &content.missing()).await?));
+                let missing = unheard_of(tx, workspace, &target.entity, content.missing()).await?;
+                if !missing.is_empty() {
+                    return Err(refused(no_columns(tx, workspace, &table, &missing).await?));
                 }
                 Ok((Self::Managed(Box::new(table)), content))
             }
@@ -207,6 +208,25 @@ fn check_host(host: &Host, content: &Content) -> Db<()> {
 
 fn no_table(entity: &EntityType) -> String {
     format!("there is no table of {entity} yet; pull into it first, or name a table of yours")
+}
+
+/// Fields that no pull of this workspace into the table has named. One that was never given a value has no column, and is null in every
+/// row.
+async fn unheard_of<'n>(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, mut fields: Vec<&'n str>) -> Db<Vec<&'n str>> {
+    if fields.is_empty() {
+        return Ok(fields);
+    }
+    let known: Vec<String> = sqlx::query_scalar(
+        "SELECT f FROM unnest($3::text[]) f WHERE EXISTS (SELECT FROM lineage_sources s WHERE s.workspace_id = $1 AND jsonb_exists(s.refs, f) \
+         AND EXISTS (SELECT FROM sync_runs r WHERE r.workspace_id = $1 AND r.lineage_source = s.id AND r.entity_type = $2))",
+    )
+    .bind(workspace.as_str())
+    .bind(entity.as_str())
+    .bind(&fields)
+    .fetch_all(&mut **tx)
+    .await?;
+    fields.retain(|field| !known.iter().any(|known| known == field));
+    Ok(fields)
 }
 
 /// What a managed table lacks, and which of its fields this workspace has values of: names of others' fields are theirs.

@@ -4,6 +4,7 @@ mod opening;
 mod push_changed;
 mod push_echo;
 mod push_journal;
+mod push_lost;
 mod push_support;
 mod push_tenancy;
 mod suite;

@@ -8,6 +8,7 @@ mod owners;
 mod push_changed;
 mod push_echo;
 mod push_journal;
+mod push_lost;
 mod push_support;
 mod push_tenancy;
 mod refused_rows;

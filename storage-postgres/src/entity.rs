@@ -11,15 +11,16 @@ use sync_core::{
 };
 
 use crate::{
-    commit::{self, Mode},
+    commit::{self, Mode, Written},
     error::Db,
     host::Host,
     name::quoted,
-    row,
-    storage::Scoped,
+    row, run,
+    storage::{Handle, Scoped},
     sweep,
     table::{Keyed, Table},
-    tx::{Door, Repeat, Tx},
+    turn::Turn,
+    tx::{Ask, Door, Repeat, Tx},
 };
 
 /// An entity type that this workspace may look at.
@@ -209,27 +210,51 @@ async fn unknown(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType) -> D
     Ok(Error::new(ErrorKind::NotFound, "entities", text))
 }
 
+async fn commit_in_turn(inner: Arc<Handle>, workspace: WorkspaceId, commit: PageCommit, turn: Turn) -> Result<CommitReport> {
+    let (commit, turn) = (Arc::new(commit), Arc::new(turn));
+    let (whose, fence) = (workspace.clone(), commit.fence);
+    let door = Door::Workspace(workspace.clone());
+    // A commit whose answer was lost has left its number in the run's row, or has not.
+    let ask: Ask<Written> = Arc::new(move |tx, written| {
+        let whose = whose.clone();
+        async move { run::has_committed(tx, &whose, fence, written.number).await }.boxed()
+    });
+    let at = Arc::clone(&turn);
+    let done = inner.run("commit", door.clone(), Repeat::Ask(door, ask), move |tx| {
+        let (workspace, commit, turn) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&at));
+        async move { commit::write(tx, &workspace, &commit, Mode::Commit, Some(&turn)).await }.boxed()
+    });
+    let written = done.await?;
+    if let Some((entity, table)) = &written.table {
+        inner.tables.remember(entity, table);
+    }
+    inner.crash_point("p11");
+    turn.done();
+    Ok(written.preview.report)
+}
+
 #[async_trait]
 impl EntityStore for Scoped {
+    fn commits_at_once(&self) -> usize {
+        2
+    }
+
     async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
-        let (workspace, commit) = (self.workspace.clone(), Arc::new(commit));
-        let done = self.inner.run("commit", Door::Workspace(workspace.clone()), Repeat::UnlessCommitted, move |tx| {
-            let (workspace, commit) = (workspace.clone(), Arc::clone(&commit));
-            async move { commit::write(tx, &workspace, &commit, Mode::Commit).await }.boxed()
-        });
-        let written = done.await?;
-        if let Some((entity, table)) = &written.table {
-            self.inner.tables.remember(entity, table);
+        let turn = self.inner.turns.take(&self.workspace, commit.fence, &commit);
+        // A task of its own, so that its end is told to the commit after it, whoever waits.
+        let task = tokio::spawn(commit_in_turn(Arc::clone(&self.inner), self.workspace.clone(), commit, turn));
+        match task.await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::new(ErrorKind::Internal, "commit", "the runtime is shutting down; nothing is known of this work")),
         }
-        self.inner.crash_point("p11");
-        Ok(written.preview.report)
     }
 
     async fn preview(&self, commit: PageCommit) -> Result<Preview> {
         let (workspace, commit) = (self.workspace.clone(), Arc::new(commit));
         let tried = self.inner.try_out("preview", &self.workspace, move |tx| {
             let (workspace, commit) = (workspace.clone(), Arc::clone(&commit));
-            async move { commit::write(tx, &workspace, &commit, Mode::Preview).await }.boxed()
+            async move { commit::write(tx, &workspace, &commit, Mode::Preview, None).await }.boxed()
         });
         Ok(tried.await?.preview)
     }

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Unknown(Sql),
     /// We refused.
     Ours(Error),
+    /// It was in the way of the commit before it, and is to be begun anew.
+    Again,
 }
 
 pub(crate) type Db<T> = Result<T, Fault>;
@@ -56,10 +58,23 @@ pub(crate) fn code(error: &Sql) -> Option<&str> {
 impl Fault {
     /// Whether the same transaction may go through when it is begun anew: it was rolled back, and nothing in it was at fault.
     pub(crate) fn is_passing(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
+        let error = match self {
+            Self::Sql(error) => error,
+            Self::Again => return true,
+            Self::Unknown(_) | Self::Ours(_) => return false,
+        };
         match code(error) {
             // Serialization failure, deadlock, lock timeout; the server is going down, starting, or was told to end this session.
             Some(code) => matches!(code, "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08"),
+            None => matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_)),
+        }
+    }
+
+    /// Whether the server cannot be reached now, as while it starts anew.
+    pub(crate) fn is_absence(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        match code(error) {
+            Some(code) => matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"),
             None => matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_)),
         }
     }
@@ -71,6 +86,10 @@ pub(crate) fn explain(operation: &'static str, place: &str, fault: Fault) -> Err
         Fault::Ours(error) => return error,
         Fault::Sql(sql) => (sql, false),
         Fault::Unknown(sql) => (sql, true),
+        Fault::Again => {
+            let text = "the commit was in the way of the one before it again and again";
+            return Error::new(ErrorKind::Storage, operation, text).with_retry(Retry::After(None)).at("database", place);
+        }
     };
     let (kind, retry, text) = describe(&sql);
     let (retry, text) = if unknown {

@@ -22,6 +22,7 @@ mod security;
 mod storage;
 mod sweep;
 mod table;
+mod turn;
 mod tx;
 mod value;
 mod view;

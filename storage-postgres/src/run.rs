@@ -126,6 +126,18 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     number.ok_or_else(|| lease_lost(operation, fence.run).into())
 }
 
+/// Whether the transaction with this number in its run was committed. A run that somebody else took over counts no further; what it had
+/// counted stands.
+pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, number: i64) -> Db<bool> {
+    let commits: Option<i64> = sqlx::query_scalar("SELECT commits FROM sync_runs WHERE workspace_id = $1 AND id = $2 AND lease_token = $3")
+        .bind(workspace.as_str())
+        .bind(fence.run.0)
+        .bind(fence.token)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(commits.is_some_and(|commits| commits >= number))
+}
+
 /// Adds events to a run. Writers of one workspace take turns from here until their transactions end, so that a reader who has seen one
 /// number never finds a smaller one later.
 pub(crate) async fn add_events(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, events: &[Box<str>], at: DateTime<Utc>) -> Db<()> {

@@ -22,6 +22,7 @@ use crate::{
     hook::{Committed, Hook, HookResult, Hooks},
     schema,
     table::Tables,
+    turn::Turns,
 };
 
 type CrashPoint = Box<dyn Fn(&'static str) + Send + Sync>;
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     /// The wait before a transaction is begun anew for the first time.
     pub(crate) pause: Duration,
+    /// How long a server that cannot be reached is waited for.
+    pub(crate) patience: Duration,
     /// Whether connections are lent by a transaction pooler, so that nothing of a session lasts longer than a transaction.
     pub(crate) pooler: bool,
 }
@@ -86,6 +89,7 @@ pub(crate) struct Inner {
     /// Tells our runs from those of others.
     pub(crate) owner: String,
     pub(crate) tables: Tables,
+    pub(crate) turns: Turns,
     hooks: RwLock<Hooks>,
     crash_point: Mutex<Option<CrashPoint>>,
 }
@@ -177,7 +181,8 @@ impl PostgresBuilder {
                 row_security: RowSecurity::Roles { app: "syncline_app".into(), fleet: "syncline_fleet".into() },
                 deadline: Duration::from_secs(120),
                 lease: Duration::from_secs(60),
-                pause: Duration::from_millis(50),
+                pause: Duration::from_millis(20),
+                patience: Duration::from_secs(30),
                 pooler: false,
             },
             migrate: true,
@@ -213,6 +218,13 @@ impl PostgresBuilder {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.settings.lease = lease;
+        self
+    }
+
+    /// How long a server that cannot be reached, as while it starts anew, is waited for before a call fails. Default 30 s.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
         self
     }
 
@@ -296,6 +308,7 @@ impl PostgresBuilder {
             place,
             owner,
             tables: Tables::default(),
+            turns: Turns::default(),
             hooks: RwLock::new(hooks),
             crash_point: Mutex::default(),
         });

@@ -3,6 +3,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -20,21 +21,30 @@ use crate::{
 pub(crate) enum Door {
     /// One tenant's.
     Workspace(WorkspaceId),
+    /// One tenant's, over one state of the database, and to look at alone.
+    Reading(WorkspaceId),
     /// All tenants', in the tables that the fleet has policies on.
     Fleet,
 }
 
+/// Asks whether a transaction took effect, from what it answered.
+pub(crate) type Ask<T> = Arc<dyn for<'t> Fn(&'t mut Tx, Arc<T>) -> BoxFuture<'t, Db<bool>> + Send + Sync>;
+
 /// What may be done about a transaction whose end is unknown, since the connection was lost with the answer to its commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Repeat<T> {
     /// Doing it again changes nothing more: it is.
     Always,
     /// It might be done twice: the caller is told.
     UnlessCommitted,
+    /// The database knows: it is asked, and the transaction is begun anew if it did not take effect.
+    Ask(Door, Ask<T>),
 }
 
 /// How often a transaction that was rolled back by no fault of its own is begun anew.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 10;
+
+/// The longest wait between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A transaction. Dropped before its end, it takes its connection with it: the server rolls back, and nobody is handed a connection in
 /// the middle of somebody else's work (reliability: TN4).
@@ -111,11 +121,15 @@ fn settings(settings: &Settings, role: Option<&str>, workspace: Option<&Workspac
     Ok(sql)
 }
 
+fn stalled() -> Sql {
+    Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"))
+}
+
 impl Tx {
     /// Begins a transaction.
     pub(crate) async fn begin(inner: &Arc<Inner>, door: &Door) -> Db<Self> {
         let (role, workspace) = match door {
-            Door::Workspace(workspace) => (inner.settings.app_role(), Some(workspace)),
+            Door::Workspace(workspace) | Door::Reading(workspace) => (inner.settings.app_role(), Some(workspace)),
             Door::Fleet => (inner.settings.fleet_role(), None),
         };
         let settings = settings(&inner.settings, role, workspace)?;
@@ -127,7 +141,8 @@ impl Tx {
                 raw(&mut this, "ROLLBACK").await?;
             }
         }
-        raw(&mut this, format!("BEGIN; {settings}")).await?;
+        let begin = if matches!(door, Door::Reading(_)) { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "BEGIN" };
+        raw(&mut this, format!("{begin}; {settings}")).await?;
         Ok(this)
     }
 
@@ -208,30 +223,14 @@ impl Inner {
     /// Runs `work` in a transaction on a task of its own: it goes on to its end whether anybody waits for it or not. A transaction that
     /// was rolled back by no fault of its own (a deadlock, a lost connection, a server that starts anew) is begun anew, as long as nothing
     /// can be done twice.
-    pub(crate) async fn run<T, F>(self: &Arc<Self>, operation: &'static str, door: Door, repeat: Repeat, work: F) -> Result<T>
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, operation: &'static str, door: Door, repeat: Repeat<T>, work: F) -> Result<T>
     where
-        T: Send + 'static,
+        T: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
     {
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let mut attempt = 0;
-            loop {
-                let fault = match this.attempt(&door, &work).await {
-                    Ok(done) => return Ok(done),
-                    Err(fault) => fault,
-                };
-                attempt += 1;
-                let again = match &fault {
-                    Fault::Unknown(_) => repeat == Repeat::Always,
-                    fault => fault.is_passing(),
-                };
-                if !again || attempt == ATTEMPTS {
-                    return Err(explain(operation, &this.place, fault));
-                }
-                tracing::debug!(operation, attempt, ?fault, "a transaction was rolled back and is begun anew");
-                tokio::time::sleep(this.settings.pause * 2u32.pow(attempt - 1)).await;
-            }
+            this.persist(operation, &door, repeat, work).await.map_err(|fault| explain(operation, &this.place, fault))
         });
         match task.await {
             Ok(done) => done,
@@ -240,23 +239,85 @@ impl Inner {
         }
     }
 
+    async fn persist<T, F>(self: &Arc<Self>, operation: &'static str, door: &Door, repeat: Repeat<T>, work: F) -> Db<T>
+    where
+        T: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
+    {
+        let begun = Instant::now();
+        let (mut attempt, mut asked) = (0, None);
+        loop {
+            // Once the end of an attempt is unknown, nothing is done before it is known.
+            let fault = match (&repeat, asked.take()) {
+                (Repeat::Ask(door, ask), Some(done)) => match self.ask(door, ask, done).await {
+                    Ok((done, true)) => return Ok(done),
+                    Ok((_, false)) => {
+                        attempt = 0;
+                        continue;
+                    }
+                    Err((fault, done)) => {
+                        asked = Some(done);
+                        fault
+                    }
+                },
+                _ => match self.attempt(door, &work).await {
+                    Ok(done) => return Ok(done),
+                    Err((fault, None)) => fault,
+                    Err((fault, Some(done))) => match repeat {
+                        Repeat::Ask(..) => {
+                            asked = Some(done);
+                            continue;
+                        }
+                        Repeat::UnlessCommitted => return Err(fault),
+                        Repeat::Always => match fault {
+                            Fault::Unknown(error) => Fault::Sql(error),
+                            fault => fault,
+                        },
+                    },
+                },
+            };
+            attempt += 1;
+            let spent = if fault.is_absence() { begun.elapsed() > self.settings.patience } else { attempt >= ATTEMPTS };
+            if spent || !fault.is_passing() {
+                return Err(match (asked.is_some(), fault) {
+                    (true, Fault::Sql(error)) => Fault::Unknown(error),
+                    (_, fault) => fault,
+                });
+            }
+            tracing::debug!(operation, attempt, ?fault, "a transaction was rolled back and is begun anew");
+            tokio::time::sleep(LONGEST_PAUSE.min(self.settings.pause * 2u32.saturating_pow(attempt - 1))).await;
+        }
+    }
+
+    /// Asks whether a transaction took effect; hands back what it answered.
+    async fn ask<T: Send + Sync + 'static>(self: &Arc<Self>, door: &Door, ask: &Ask<T>, done: T) -> Result<(T, bool), (Fault, T)> {
+        let done = Arc::new(done);
+        let (ask, about) = (Arc::clone(ask), Arc::clone(&done));
+        let asked = self.attempt(door, &move |tx: &mut Tx| ask(tx, Arc::clone(&about))).await;
+        let Some(done) = Arc::into_inner(done) else { unreachable!("the question is over, and nobody else has it") };
+        match asked {
+            Ok(took) => Ok((done, took)),
+            Err((fault, _)) => Err((fault, done)),
+        }
+    }
+
     /// Runs reads of one workspace over one state of the database.
     pub(crate) async fn read<T, F>(self: &Arc<Self>, operation: &'static str, workspace: &WorkspaceId, work: F) -> Result<T>
     where
-        T: Send + 'static,
+        T: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
     {
-        self.run(operation, Door::Workspace(workspace.clone()), Repeat::Always, work).await
+        self.run(operation, Door::Reading(workspace.clone()), Repeat::Always, work).await
     }
 
-    async fn attempt<T, F>(self: &Arc<Self>, door: &Door, work: &F) -> Db<T>
+    /// One attempt. A fault of its commit comes with what was done before, since that may stand.
+    async fn attempt<'w, T, F>(self: &Arc<Self>, door: &Door, work: &'w F) -> Result<T, (Fault, Option<T>)>
     where
-        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync,
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'w,
     {
         // The server stops statements at the deadline; a peer that stalls is given a little longer. Of a commit that was cut off so
         // nothing is known.
         let limit = self.settings.deadline + self.settings.deadline / 4;
-        let stalled = || Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"));
         let worked = tokio::time::timeout(limit, async {
             let mut tx = Tx::begin(self, door).await?;
             match work(&mut tx).await {
@@ -268,9 +329,12 @@ impl Inner {
                 }
             }
         });
-        let (tx, done) = worked.await.unwrap_or_else(|_| Err(Fault::Sql(stalled())))?;
-        tokio::time::timeout(limit, tx.commit()).await.unwrap_or_else(|_| Err(Fault::Unknown(stalled())))?;
-        Ok(done)
+        let (tx, done) = worked.await.unwrap_or_else(|_| Err(Fault::Sql(stalled()))).map_err(|fault| (fault, None))?;
+        match tokio::time::timeout(limit, tx.commit()).await.unwrap_or_else(|_| Err(Fault::Unknown(stalled()))) {
+            Ok(()) => Ok(done),
+            Err(fault @ Fault::Unknown(_)) => Err((fault, Some(done))),
+            Err(fault) => Err((fault, None)),
+        }
     }
 
     /// Runs `work` and takes back what it wrote.
@@ -288,7 +352,6 @@ impl Inner {
                 tx.rollback().await?;
                 done
             });
-            let stalled = || Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"));
             tried.await.unwrap_or_else(|_| Err(Fault::Sql(stalled()))).map_err(|fault| explain(operation, &this.place, fault))
         });
         match task.await {

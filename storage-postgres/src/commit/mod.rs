@@ -24,6 +24,7 @@ use crate::{
     host::Host,
     run, scans,
     table::{self, Table, connection_no},
+    turn::Turn,
     tx::Tx,
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct Work<'a> {
 pub(crate) struct Written {
     pub(crate) preview: Preview,
     pub(crate) table: Option<(EntityType, Arc<Table>)>,
+    /// The number of the transaction in its run.
+    pub(crate) number: i64,
 }
 
 impl Rows {
@@ -103,8 +106,11 @@ impl Rows {
 }
 
 /// Writes a commit. Nothing of it stands until the transaction is committed.
-pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, mode: Mode) -> Db<Written> {
+pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, mode: Mode, turn: Option<&Turn>) -> Db<Written> {
     let inner = Arc::clone(&tx.inner);
+    if let Some(turn) = turn {
+        turn.begin().await?;
+    }
     if mode == Mode::Commit {
         run::check_fence(tx, workspace, commit.fence, "commit").await?;
         book::point(tx, workspace, commit.fence.run, &commit.target.source).await?;
@@ -114,6 +120,9 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     let connection_no = connection_no(tx, commit.feed.connection.as_str()).await?;
     if let Some(number) = commit.scan {
         scans::begin(tx, workspace, &commit.feed, &partitions(commit), number).await?;
+    }
+    if let Some(turn) = turn {
+        turn.opened();
     }
     let tally = Tally { keys: (!hooks.is_empty()).then(Keys::default), ..Tally::default() };
     let mut work = Work { tx, workspace, commit, mode, connection_no, tally, shown: scans::Shown::default(), changes: Vec::new() };
@@ -134,9 +143,12 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     };
     if mode == Mode::Preview {
         let report = CommitReport { counts: tally.counts, failures: tally.failures };
-        return Ok(Written { preview: Preview { report, changes }, table: None });
+        return Ok(Written { preview: Preview { report, changes }, table: None, number: 0 });
     }
     inner.crash_point("p9");
+    if let Some(turn) = turn {
+        turn.last().await?;
+    }
     if let Some(number) = commit.scan {
         scans::flush(tx, workspace, &commit.feed, number, shown).await?;
     }
@@ -155,10 +167,10 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         hooks.run(tx, &committed).await?;
         tx.as_ours(workspace).await?;
     }
-    book::keep(tx, workspace, commit, &tally).await?;
+    let number = book::keep(tx, workspace, commit, &tally).await?;
     inner.crash_point("p10");
     let report = CommitReport { counts: tally.counts, failures: tally.failures };
-    Ok(Written { preview: Preview { report, changes: Vec::new() }, table })
+    Ok(Written { preview: Preview { report, changes: Vec::new() }, table, number })
 }
 
 /// The partitions a commit names, in order.

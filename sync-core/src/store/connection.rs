@@ -46,7 +46,7 @@ impl ConnectionStatus {
 pub struct Connection {
     /// The tenant.
     pub workspace_id: WorkspaceId,
-    /// Its id, unique in the storage.
+    /// Its id, unique in the workspace.
     pub id: ConnectionId,
     /// The provider's name.
     pub provider: Box<str>,

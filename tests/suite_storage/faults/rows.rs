@@ -247,6 +247,16 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["absent_null_and_empty_stay_apart"],
     },
     Fault {
+        name: "drops NUL characters",
+        harm: Harm::Commit(|page| {
+            rebuild(page, |_, cells| {
+                cells.iter_mut().for_each(|(_, json)| *json = json.replace("\\u0000", ""));
+                true
+            })
+        }),
+        fails: &["a_nul_is_kept_or_refused_alone"],
+    },
+    Fault {
         name: "reads large integers as doubles",
         harm: Harm::Entities(|rows| {
             values(rows, |value| {

@@ -15,7 +15,7 @@ use super::{
 pub(super) const CHECKS: &[Check] = &[
     check!(a_new_connection_is_as_it_was_asked_for, "A connection is stored as it was asked for, active and without errors"),
     check!(connecting_again_heals, "Connecting an account again keeps id and history, replaces settings and clears the errors"),
-    check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and its id in the storage"),
+    check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and by its id in the workspace"),
     check!(a_patch_changes_what_it_names, "A patch changes the fields it names and no others"),
     check!(credentials_are_compared_and_swapped, "Credentials are replaced only over the version that was read"),
     check!(connections_are_listed_oldest_first, "Connections are listed in the order in which they were made"),
@@ -80,11 +80,13 @@ async fn accounts_are_unique(scene: Scene) -> Looked {
     same!(acme.connect(other).await?.id, ConnectionId::from("c2"), "the same account at another provider");
     same!(acme.connect(connection("c3", "another")).await?.id, ConnectionId::from("c3"), "another account");
     same!(globex.connect(connection("c4", "acc")).await?.id, ConnectionId::from("c4"), "the same account in another workspace");
-    for store in [&acme, &globex] {
-        let error = refused(store.connect(connection("c1", "new account")).await, ErrorKind::Conflict, "an id that is in use")?;
+    refused(acme.connect(connection("c1", "new account")).await, ErrorKind::Conflict, "an id that is in use")?;
+    // Elsewhere the id may be free or taken; either way nothing is told of whose it is.
+    if let Err(error) = globex.connect(connection("c1", "new account")).await {
+        same!(error.kind(), ErrorKind::Conflict, "the refusal of an id that another workspace uses");
         holds!(!error.to_string().contains("acme"), "the refusal tells whose the id is: {error}");
     }
-    same!((acme.connections().await?.len(), globex.connections().await?.len()), (3, 1), "connections of the two workspaces");
+    same!(acme.connections().await?.len(), 3, "connections of the workspace");
     Ok(())
 }
 

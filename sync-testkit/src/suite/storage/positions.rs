@@ -42,7 +42,7 @@ fn state(partition: &str, text: &str, scan: u64) -> PartitionState {
 async fn cursors_move_with_their_rows(scene: Scene) -> Looked {
     let run = scene.begin(&feed("c1", "s"), &plain("x_s")).await?;
     same!(states(&run).await?, [], "positions before the first commit");
-    let exact = "1700000000.123456|Zoë \u{0}'\"\\|00012345678901234567890";
+    let exact = "1700000000.123456|Zoë \u{1}'\"\\|00012345678901234567890";
     let page =
         PageCommit { cursors: vec![moved("p1", exact, u64::MAX), moved("p2", "9", 0)], ..run.rows_page(&[up("a", json!({"v": 1}))]) };
     run.store.commit(page).await?;

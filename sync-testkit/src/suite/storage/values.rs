@@ -19,6 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(long_decimals_are_exact, "Decimals longer than a double come back to the last digit, and a change of the last digit is one"),
     check!(ids_are_exact, "Ids of nineteen digits and with leading zeros come back as the text they are"),
     check!(texts_are_exact, "Texts of any script, with quotes, control characters and in any normal form, come back as they are"),
+    check!(a_nul_is_kept_or_refused_alone, "A text with a NUL character comes back as it is, or its record fails and no other does"),
     check!(long_texts_are_kept, "A text of one megabyte comes back whole"),
     check!(many_fields_are_kept, "Rows of 1600 fields are kept whole, and a change of any is one"),
     check!(fields_of_any_name_are_kept, "Fields whose names differ in case or signs, or look like columns of the storage, stay apart"),
@@ -108,17 +109,7 @@ async fn ids_are_exact(scene: Scene) -> Looked {
 }
 
 async fn texts_are_exact(scene: Scene) -> Looked {
-    let texts = [
-        "Zoë 名前 🦀 עברית",
-        "e\u{301}",
-        "\u{e9}",
-        "quote \" back \\ line \n tab \t",
-        "nul \u{0} inside",
-        " spaces ",
-        "ZOË",
-        "zoë",
-        "null",
-    ];
+    let texts = ["Zoë 名前 🦀 עברית", "e\u{301}", "\u{e9}", "quote \" back \\ line \n tab \t", " spaces ", "ZOË", "zoë", "null"];
     let run = pull(&scene).await?;
     let mut expected = CREATED;
     for text in texts {
@@ -127,6 +118,25 @@ async fn texts_are_exact(scene: Scene) -> Looked {
         expected = UPDATED;
         same!(run.row("r").await?["v"], json!(text), "{text:?} comes back");
         same!(put(&run, &json).await?, UNCHANGED, "{text:?} arrives again");
+    }
+    Ok(())
+}
+
+async fn a_nul_is_kept_or_refused_alone(scene: Scene) -> Looked {
+    let run = pull(&scene).await?;
+    for value in [json!("nul \u{0} inside"), json!({"in": ["a list\u{0}"]}), json!({"a name\u{0}": 1})] {
+        let done = run.commit(&[up("before", json!({"w": 1})), up("nul", json!({"v": value})), up("then", json!({"w": 2}))]).await?;
+        let table = run.table().await?;
+        same!((&table["before"]["w"], &table["then"]["w"]), (&json!(1), &json!(2)), "the records beside it");
+        match table.get("nul") {
+            Some(row) => same!(row["v"], value, "the text"),
+            None => {
+                same!(done.counts.failed, 1, "failed records");
+                let named =
+                    done.failures.iter().any(|failure| failure.record.as_deref() == Some("nul") && failure.column.as_deref() == Some("v"));
+                holds!(named, "the failure names neither record nor column: {:?}", done.failures);
+            }
+        }
     }
     Ok(())
 }
@@ -191,7 +201,7 @@ async fn a_column_takes_values_of_any_kind(scene: Scene) -> Looked {
 }
 
 async fn keys_of_any_text_stay_apart(scene: Scene) -> Looked {
-    let keys = ["a", "A", "a ", " a", "ä", "a\u{308}", "a/b", "a\\/b", "a\"", "a'", "0", "00", "名前", "a\u{0}b"];
+    let keys = ["a", "A", "a ", " a", "ä", "a\u{308}", "a/b", "a\\/b", "a\"", "a'", "0", "00", "名前", "a\u{1}b"];
     let own = pull(&scene).await?;
     let through = scene.begin(&mapped("c2"), &people()).await?;
     for key in keys {

@@ -1,0 +1,122 @@
+//! Commits of one run, two at a time: their rows are written side by side, but they take effect in the order they were handed over, each
+//! only if the one before it did. So a cursor never overtakes the rows it covers.
+//!
+//! A later commit holds locks of the database while it waits for the one before. What the one before may need of them is kept apart: it
+//! has passed the making of tables and columns before the later one begins, and their rows have no key in common.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sync_core::{
+    Duplicates, Error, ErrorKind, Place, WorkspaceId,
+    store::{Fence, PageCommit},
+};
+use tokio::sync::watch;
+use twox_hash::XxHash3_64;
+
+use crate::error::{Db, Fault};
+
+/// How far a commit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It may still make tables and columns.
+    Begun,
+    /// It writes rows.
+    Opened,
+    /// It stands.
+    Done,
+    /// It does not, and never will.
+    Failed,
+}
+
+/// The last commit of a run that was handed over.
+#[derive(Debug)]
+struct Last {
+    step: watch::Receiver<Step>,
+    keys: Arc<HashSet<u64>>,
+    alone: bool,
+}
+
+/// The runs whose commits are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<(WorkspaceId, i64, i64), Last>>);
+
+/// One commit's place among those of its run. Dropped before it is [`done`](Self::done), it has failed.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    before: Option<watch::Receiver<Step>>,
+    /// Whether it may not write rows beside the one before.
+    alone: bool,
+    step: watch::Sender<Step>,
+}
+
+impl Turns {
+    /// Takes the next place. The order of these calls is the order of the commits.
+    pub(crate) fn take(&self, workspace: &WorkspaceId, fence: Fence, commit: &PageCommit) -> Turn {
+        let ids = commit.batches.iter().flat_map(|part| part.batch.records().iter().map(|record| &record.id).chain(&part.present));
+        let keys: Arc<HashSet<u64>> = Arc::new(ids.map(|id| XxHash3_64::oneshot(id.as_str().as_bytes())).collect());
+        // What a scan has shown before is not told until it is committed, and mapped rows may meet in one entity.
+        let single = commit.target.place != Place::Stream || commit.target.duplicates == Duplicates::FirstWins;
+        let (step, steps) = watch::channel(Step::Begun);
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|_, last| !matches!(*last.step.borrow(), Step::Done | Step::Failed) && last.step.has_changed().is_ok());
+        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single };
+        let before = runs.insert((workspace.clone(), fence.run.0, fence.token), last);
+        let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
+        Turn { before: before.map(|before| before.step), alone, step }
+    }
+}
+
+impl Turn {
+    /// Waits until this commit may begin. To be called again when it is begun anew.
+    pub(crate) async fn begin(&self) -> Db<()> {
+        self.step.send_replace(Step::Begun);
+        let far_enough = |step: Step| if self.alone { step == Step::Done } else { step != Step::Begun };
+        self.wait(|step| far_enough(step) || step == Step::Failed).await?;
+        Ok(())
+    }
+
+    /// Tells that no table or column is going to be made any more.
+    pub(crate) fn opened(&self) {
+        self.step.send_replace(Step::Opened);
+    }
+
+    /// Waits until everything before stands.
+    pub(crate) async fn last(&self) -> Db<()> {
+        self.wait(|step| step != Step::Opened).await
+    }
+
+    /// Tells that it stands.
+    pub(crate) fn done(&self) {
+        self.step.send_replace(Step::Done);
+    }
+
+    async fn wait(&self, until: impl Fn(Step) -> bool) -> Db<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        // Its end is told even when it is dropped.
+        let step = before.clone().wait_for(|step| until(*step)).await.map_or(Step::Failed, |step| *step);
+        match step {
+            Step::Failed => {
+                let text = "the commit before it failed, and this one would have covered what that one did not write";
+                Err(Error::new(ErrorKind::Storage, "commit", text).into())
+            }
+            // The one before was begun anew while this one held locks that it may need: this one gives them back and begins anew too.
+            Step::Begun => Err(Fault::Again),
+            Step::Opened | Step::Done => Ok(()),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.step.send_if_modified(|step| {
+            let failed = *step != Step::Done;
+            if failed {
+                *step = Step::Failed;
+            }
+            failed
+        });
+    }
+}

@@ -49,6 +49,12 @@ pub trait Database: Send + Sync {
     /// from it are dropped.
     async fn open(&self) -> Result<Arc<dyn Storage>>;
 
+    /// Waits until what handles that were dropped still do in the background is over, for storages that need a moment to give up their
+    /// runs.
+    async fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes the host's table [`HOST_TABLE`]: texts `tenant`, `email` and `name`, integers `age` (a number below 0 is refused) and
     /// `changed`; unique by `tenant` and `email`, which are never null. Only asked for with [`Capability::HostTables`].
     async fn make_host_table(&self) -> Result<()> {

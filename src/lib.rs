@@ -38,8 +38,8 @@ pub use sync_core::{
     store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
 };
 pub use sync_engine::{
-    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, Push, PushRecord, RecordSource, Resolution, SourcePage,
-    SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
+    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pruned, Pull, Push, PushRecord, RecordSource, Resolution, Retention,
+    SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

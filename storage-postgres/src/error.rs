@@ -157,6 +157,10 @@ fn describe(sql: &Sql) -> (ErrorKind, Retry, Cow<'static, str>) {
             (ErrorKind::Config, Retry::Never, text.into())
         }
         code if code.starts_with("08") => later("the connection to the server was lost"),
+        "22021" | "22P05" => never(
+            ErrorKind::Invalid,
+            "a text that was handed over holds a NUL character (\\u0000), which PostgreSQL cannot hold; nothing was written",
+        ),
         code if code.starts_with("23") => named(ErrorKind::Invalid, Retry::Never, "a constraint of the database was violated"),
         code if code.starts_with("22") => named(ErrorKind::Invalid, Retry::Never, "a value is not one the column can hold"),
         code => named(ErrorKind::Storage, Retry::Never, &format!("the database refused (SQLSTATE {code})")),

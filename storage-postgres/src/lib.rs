@@ -14,6 +14,7 @@ mod lease;
 mod lineage;
 mod name;
 mod push;
+mod retention;
 mod row;
 mod run;
 mod scans;

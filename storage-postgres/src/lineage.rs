@@ -13,7 +13,7 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
-    row,
+    retention, row,
     storage::Scoped,
     table::{Keyed, Table},
     tx::Tx,
@@ -105,16 +105,17 @@ async fn origins(tx: &mut Tx, workspace: &WorkspaceId, runs: &[i64]) -> Db<BTree
 
 async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
     let Some(table) = Table::load(tx, entity).await? else { return Ok(Vec::new()) };
+    let pruned_before = retention::lineage_mark(tx).await?;
     let mut lines = lines(tx, workspace, &table, key).await?;
     let mut changes: Vec<LineageChange> = Vec::new();
     if table.keyed != Keyed::Host {
         for (connection, row) in live(tx, workspace, &table, key).await? {
-            history(&lines.remove(&connection).unwrap_or_default(), Some(row), &mut changes);
+            history(&lines.remove(&connection).unwrap_or_default(), Some(row), pruned_before, &mut changes);
         }
     }
     // Rows that are gone, and those of the host, have their lines alone.
     for lines in lines.into_values() {
-        history(&lines, None, &mut changes);
+        history(&lines, None, pruned_before, &mut changes);
     }
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.

@@ -13,7 +13,7 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
-    failure,
+    failure, lease,
     storage::Scoped,
     tx::{Door, Repeat, Tx},
 };
@@ -406,6 +406,7 @@ async fn events(tx: &mut Tx, workspace: &WorkspaceId, after: i64, limit: u32) ->
 #[async_trait]
 impl RunStore for Scoped {
     async fn begin_run(&self, new: NewRun) -> Result<Begin> {
+        lease::given_back(&self.inner).await;
         let (workspace, new) = (self.workspace.clone(), Arc::new(new));
         let token = (uuid::Uuid::now_v7().as_u128() as u64 >> 1).cast_signed();
         let door = Door::Workspace(self.workspace.clone());

@@ -11,6 +11,7 @@ use crate::{
     security,
     storage::Settings,
     tx::raw,
+    view,
 };
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -97,6 +98,10 @@ pub(crate) fn script(settings: &Settings, present: i64) -> String {
     }
     sql.push_str("\n-- roles and row security\n");
     sql.push_str(&epilogue(settings));
+    if present == 0 {
+        sql.push_str("\n-- the history of values, made anew with every table\n");
+        sql.push_str(&view::empty(settings));
+    }
     sql.push_str("COMMIT;\n");
     sql
 }
@@ -174,6 +179,7 @@ async fn locked(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
         raw(connection, step(*number, name, sql)).await?;
     }
     raw(connection, epilogue(settings)).await?;
+    view::make(connection, settings).await?;
     Ok(newest())
 }
 

@@ -115,21 +115,25 @@ impl Inner {
 }
 
 /// What a storage and its stores hold on to. With the last of them the leases of its runs are given back.
-pub(crate) struct Handle(Arc<Inner>);
+pub(crate) struct Handle {
+    inner: Arc<Inner>,
+    renewal: tokio::task::AbortHandle,
+}
 
 impl Deref for Handle {
     type Target = Arc<Inner>;
 
     fn deref(&self) -> &Arc<Inner> {
-        &self.0
+        &self.inner
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.renewal.abort();
         // Without a runtime there is nobody to do it; the leases run out by themselves.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(crate::lease::give_back(Arc::clone(&self.0)));
+            crate::lease::give_back(&runtime, Arc::clone(&self.inner));
         }
     }
 }
@@ -309,8 +313,8 @@ impl PostgresBuilder {
             hooks: RwLock::new(hooks),
             crash_point: Mutex::default(),
         });
-        crate::lease::keep_alive(&inner);
-        Ok(PostgresStorage(Arc::new(Handle(inner))))
+        let renewal = crate::lease::keep_alive(&inner);
+        Ok(PostgresStorage(Arc::new(Handle { inner, renewal })))
     }
 
     /// Connects and says what [`migrate`](Self::migrate) would do; changes nothing.

@@ -12,6 +12,7 @@ mod lineage;
 mod name;
 mod owner;
 mod push;
+mod retention;
 mod row;
 mod run;
 mod schema;

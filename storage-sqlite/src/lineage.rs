@@ -12,7 +12,7 @@ use sync_core::{
 use crate::{
     entity::origins,
     error::{Db, damaged},
-    row,
+    retention, row,
     storage::Scoped,
     table::{Keyed, Table},
     time,
@@ -80,6 +80,7 @@ fn origin(tx: &Transaction<'_>, run: i64) -> Db<Origin> {
 
 fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
     let Some(table) = Table::load(tx, entity)? else { return Ok(Vec::new()) };
+    let pruned_before = retention::lineage_mark(tx)?;
     let mut lines = lines(tx, workspace, &table, key)?;
     let origins: Vec<(i64, String)> = match table.keyed {
         Keyed::Stream | Keyed::Managed => origins(tx, &table, workspace)?,
@@ -88,11 +89,11 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     let mut changes = Vec::new();
     for (number, connection) in origins {
         let live = live(tx, workspace, &table, number, key)?;
-        history(&lines.remove(&connection).unwrap_or_default(), live, &mut changes);
+        history(&lines.remove(&connection).unwrap_or_default(), live, pruned_before, &mut changes);
     }
     // Rows that are gone, and those of the host, have their lines alone.
     for lines in lines.into_values() {
-        history(&lines, None, &mut changes);
+        history(&lines, None, pruned_before, &mut changes);
     }
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.

@@ -107,10 +107,12 @@ pub(crate) fn add_counts(tx: &Transaction<'_>, workspace: &WorkspaceId, run: Run
 }
 
 /// Adds events to a run, which has to be there.
-pub(crate) fn add_events(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, events: &[Box<str>]) -> Db<()> {
-    let mut insert = tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body) VALUES (?1, ?2, ?3)")?;
+pub(crate) fn add_events(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, events: &[Box<str>], at: DateTime<Utc>) -> Db<()> {
+    let at = time::text(at);
+    let mut insert =
+        tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body, created_at) VALUES (?1, ?2, ?3, ?4)")?;
     for body in events {
-        insert.execute((workspace.as_str(), run.0, &**body))?;
+        insert.execute((workspace.as_str(), run.0, &**body, &at))?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_core::{
     Error, ErrorKind, Result, WorkspaceId,
-    store::{FleetStore, Storage, WorkspaceStore},
+    store::{FleetStore, Log, Storage, WorkspaceStore},
 };
 use tokio::sync::oneshot;
 
@@ -309,6 +310,12 @@ impl fmt::Debug for Fleet {
 impl FleetStore for Fleet {
     async fn reap(&self) -> Result<u64> {
         self.0.write("reap", |writer| writer.write(Durability::Full, |tx, _, shared| crate::run::reap(tx, shared))).await
+    }
+
+    async fn prune(&self, log: Log, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        // After a power cut the last ones may be there again, and go the next time.
+        let job = move |tx: &Transaction<'_>| crate::retention::prune(tx, log, before, limit);
+        self.0.write("prune", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
     }
 }
 

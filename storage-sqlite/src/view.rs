@@ -1,7 +1,8 @@
 //! The view `syncline_field_lineage`: one row for each change of a field, for people and their tools.
 //!
 //! Updates and deletions come from the lines. The creation of a managed row has none; its values are what the first later line
-//! says was there before, else what the row holds. Since the view names every managed table, it is made anew when there is another.
+//! says was there before, else what the row holds; of rows that are older than the lines that are kept nothing is said. Since the
+//! view names every managed table, it is made anew when there is another.
 
 use std::fmt::Write as _;
 
@@ -92,7 +93,8 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
                     AND f.seq > o.since AND f.seq < l.seq AND fj.key = j.key)
         ),
         changed AS (
-            SELECT seq, ty, ws, e, run, at, f, NULL AS old, new FROM created WHERE new <> 'null'
+            SELECT seq, ty, ws, e, run, at, f, NULL AS old, new FROM created
+            WHERE new <> 'null' AND at >= coalesce((SELECT pruned_before FROM syncline_retention_marks WHERE log = 'lineage'), '')
             UNION ALL
             SELECT l.seq, l.type_id, l.workspace_id, l.entity_id, l.run_id, l.changed_at, j.key,
                 CASE l.op WHEN 'c' THEN NULL ELSE j.value -> 0 END, CASE l.op WHEN 'd' THEN NULL ELSE j.value -> 1 END

@@ -1,8 +1,10 @@
-//! A storage that counts the calls to it, fails one, or loses a record on the way.
+//! A storage that counts the calls to it, fails one, loses a record on the way, or takes several commits at once and answers them when
+//! the test says.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -15,6 +17,7 @@ use syncline::core::{
         RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
     },
 };
+use syncline::testkit::VirtualClock;
 use tokio::sync::Semaphore;
 
 /// What goes wrong.
@@ -30,6 +33,25 @@ pub(crate) enum Harm {
     Unbalanced,
 }
 
+/// How several commits at once are taken.
+#[derive(Clone)]
+pub(crate) struct Pace {
+    pub(crate) at_once: usize,
+    /// The clock that answers are waited for by.
+    pub(crate) clock: VirtualClock,
+    /// How long the n-th commit, counted from 0, waits with its answer.
+    pub(crate) answers_after: Arc<dyn Fn(usize) -> Duration + Send + Sync>,
+    /// This commit is refused, and all after it.
+    pub(crate) refuses_from: usize,
+}
+
+/// What happened to a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Begun(usize),
+    Answered(usize),
+}
+
 /// A storage with something wrong. Clones are the same storage.
 #[derive(Clone)]
 pub(crate) struct Faulty {
@@ -37,9 +59,11 @@ pub(crate) struct Faulty {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     harm: Option<Harm>,
+    pace: Option<Pace>,
+    steps: Vec<Step>,
     calls: Vec<&'static str>,
     /// Answers of the journal wait for a permit of this.
     hold: Option<Arc<Semaphore>>,
@@ -72,6 +96,16 @@ impl Faulty {
     /// How many answers of the journal came to waiting.
     pub(crate) fn held(&self) -> usize {
         self.state().held
+    }
+
+    /// From now on commits are taken like this.
+    pub(crate) fn pace(&self, pace: Pace) {
+        self.state().pace = Some(pace);
+    }
+
+    /// What happened to paced commits so far.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        self.state().steps.clone()
     }
 
     /// The calls so far, in their order.
@@ -186,6 +220,10 @@ impl RunStore for Scope {
 #[async_trait]
 impl EntityStore for Scope {
     async fn commit(&self, mut commit: PageCommit) -> Result<CommitReport> {
+        let pace = self.faulty.state().pace.clone();
+        if let Some(pace) = pace {
+            return self.paced(&pace, commit).await;
+        }
         let harm = self.faulty.call("commit")?;
         if harm == Some(Harm::LoseRecord) {
             for part in &mut commit.batches {
@@ -202,6 +240,10 @@ impl EntityStore for Scope {
             _ => {}
         }
         Ok(report)
+    }
+
+    fn commits_at_once(&self) -> usize {
+        self.faulty.state().pace.as_ref().map_or(1, |pace| pace.at_once)
     }
 
     async fn preview(&self, commit: PageCommit) -> Result<Preview> {
@@ -286,6 +328,24 @@ impl ActivityStore for Scope {
 
     async fn activities(&self, limit: u32) -> Result<Vec<Activity>> {
         self.inner.activities(limit).await
+    }
+}
+
+impl Scope {
+    async fn paced(&self, pace: &Pace, commit: PageCommit) -> Result<CommitReport> {
+        let n = {
+            let mut state = self.faulty.state();
+            let n = state.steps.iter().filter(|step| matches!(step, Step::Begun(_))).count();
+            state.steps.push(Step::Begun(n));
+            n
+        };
+        let answer = match n < pace.refuses_from {
+            true => self.inner.commit(commit).await,
+            false => Err(Error::new(ErrorKind::Storage, "commit", format!("commit {n} is refused (so the test says)"))),
+        };
+        pace.clock.sleep((pace.answers_after)(n)).await;
+        self.faulty.state().steps.push(Step::Answered(n));
+        answer
     }
 }
 

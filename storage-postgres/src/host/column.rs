@@ -38,6 +38,8 @@ pub(crate) struct HostColumn {
     /// The same with length or precision, as the column stores it.
     pub(crate) exact: Box<str>,
     pub(crate) class: Class,
+    /// The schema of a type that brings its own equality, which our search path does not find.
+    equality: Option<Box<str>>,
     /// The longest text, in letters.
     pub(crate) longest: Option<usize>,
     /// The domain, as refusals name it.
@@ -109,7 +111,8 @@ impl HostColumn {
     /// indexes serve.
     pub(crate) fn is_key(&self, alias: &str, text: &str) -> String {
         let cast = if self.class == Class::Text { &self.cast } else { &self.exact };
-        format!("{alias}{} = {}", self.sql, self.converted(text, cast))
+        let equals = self.equality.as_ref().map_or_else(|| "=".into(), |schema| format!("OPERATOR({}.=)", quoted(schema)));
+        format!("{alias}{} {equals} {}", self.sql, self.converted(text, cast))
     }
 }
 
@@ -119,7 +122,9 @@ pub(super) async fn read(tx: &mut Tx, table: i64) -> Db<Vec<HostColumn>> {
         "SELECT a.attname::text, format_type(b.typ, -1), format_type(b.typ, b.typmod), b.typmod, t.typname::text, t.typtype::text, \
          t.typcategory::text, coalesce(e.typname::text, ''), CASE WHEN a.atttypid <> b.typ THEN format_type(a.atttypid, -1) END, \
          a.attgenerated <> '' OR a.attidentity = 'a' OR (c.relkind = 'v' AND NOT pg_column_is_updatable(c.oid, a.attnum, true)), \
-         a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL OR c.relkind IN ('v', 'f') \
+         a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL OR c.relkind IN ('v', 'f'), \
+         CASE WHEN t.typtype = 'b' AND t.typcategory <> 'A' THEN (SELECT s.nspname::text FROM pg_namespace s WHERE s.oid = t.typnamespace \
+             AND s.nspname <> 'pg_catalog') END \
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          JOIN pg_type own ON own.oid = a.atttypid \
          CROSS JOIN LATERAL (WITH RECURSIVE under(typ, typmod, depth) AS (SELECT a.atttypid, a.atttypmod, 0 \
@@ -143,6 +148,7 @@ pub(super) async fn read(tx: &mut Tx, table: i64) -> Db<Vec<HostColumn>> {
             cast: row.try_get::<String, _>(1)?.into(),
             exact: row.try_get::<String, _>(2)?.into(),
             class,
+            equality: row.try_get::<Option<String>, _>(11)?.map(Into::into),
             longest: usize::try_from(typmod - 4).ok().filter(|_| matches!(&*typname, "varchar" | "bpchar")),
             domain: row.try_get::<Option<String>, _>(8)?.map(Into::into),
             generated: row.try_get(9)?,

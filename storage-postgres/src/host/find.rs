@@ -62,9 +62,9 @@ async fn by_name(tx: &mut Tx, schema: &str, name: &str) -> Db<Option<Relation>> 
          ARRAY(SELECT s.nspname::text FROM pg_namespace s WHERE NOT has_schema_privilege(s.oid, 'USAGE') AND (s.oid = n.oid OR s.oid IN ( \
              SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) ORDER BY 1), \
-         ARRAY(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+         ARRAY(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid \
              JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass \
-             AND d.refobjid = c.oid AND d.deptype = 'a' AND NOT has_sequence_privilege(s.oid, 'USAGE') ORDER BY 1), \
+             AND d.refobjid = c.oid AND d.deptype = 'a' AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END ORDER BY 1), \
          c.relkind <> 'v' OR pg_relation_is_updatable(c.oid, false) & 4 <> 0, \
          EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable) \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",

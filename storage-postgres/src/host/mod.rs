@@ -295,6 +295,18 @@ impl Host {
         own.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
     }
 
+    /// What writing the table begins with: its triggers and defaults look for what they name where the host does, and checks speak at once.
+    pub(crate) fn enter(&self, tx: &Tx) -> Db<String> {
+        let checks = if self.deferrable { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
+        Ok(format!("SELECT set_config('search_path', {}, true){checks}", literal(&tx.inner.search_path)?))
+    }
+
+    /// What writing it ends with.
+    pub(crate) fn leave(tx: &Tx) -> Db<String> {
+        let ours = format!("{}, pg_temp", quoted(&tx.inner.settings.schema));
+        Ok(format!("SELECT set_config('search_path', {}, true)", literal(&ours)?))
+    }
+
     /// The columns two rows cannot have alike, as ON CONFLICT names them.
     pub(crate) fn conflict(&self) -> Option<String> {
         self.unique.as_ref().map(|columns| columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", "))

@@ -24,7 +24,8 @@ use crate::{
 impl PushStore for Scoped {
     async fn changed_rows(&self, query: ChangedQuery) -> Result<ChangedRows> {
         let (workspace, query) = (self.workspace.clone(), Arc::new(query));
-        let found = self.inner.read("changed_rows", &self.workspace, move |tx| {
+        // A table of the host may have to be registered first.
+        let found = self.inner.run("changed_rows", Door::Workspace(self.workspace.clone()), Repeat::Always, move |tx| {
             let (workspace, query) = (workspace.clone(), Arc::clone(&query));
             async move { changed::rows(tx, &workspace, &query).await }.boxed()
         });

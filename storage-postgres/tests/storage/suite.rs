@@ -28,7 +28,7 @@ impl StorageFixture for Postgres {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen]
+        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
@@ -52,36 +52,35 @@ impl Fresh {
         let done = query.fetch_all(&mut connection).await;
         done.map_err(|e| Error::new(ErrorKind::Storage, "host", "the host's own statement failed").because(e))
     }
-
-    /// Storages that were dropped give their leases back in the background, and close their connections after that.
-    async fn settle(&self) -> Result<usize> {
-        let (gone, count) = {
-            let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            let gone: Vec<usize> = opened.iter().enumerate().filter(|(_, weak)| weak.strong_count() == 0).map(|(at, _)| at).collect();
-            (gone, opened.len())
-        };
-        for at in gone {
-            for _ in 0..100 {
-                let sql = format!("SELECT 1 FROM pg_stat_activity WHERE application_name = 'suite {at}' AND datname = current_database()");
-                if self.host(sql, Vec::new()).await?.is_empty() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-        Ok(count)
-    }
 }
 
 #[async_trait]
 impl Database for Fresh {
     async fn open(&self) -> Result<Arc<dyn Storage>> {
-        let number = self.settle().await?;
+        let number = self.opened.lock().unwrap_or_else(PoisonError::into_inner).len();
         let url = self.database.url();
         let url = format!("{url}{}application_name=suite%20{number}", if url.contains('?') { '&' } else { '?' });
         let storage = Arc::new(PostgresStorage::builder(url).max_connections(4).open().await?);
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&storage));
         Ok(storage)
+    }
+
+    /// Storages that were dropped give their leases back in the background, and close their connections after that.
+    async fn settle(&self) -> Result<()> {
+        let gone: Vec<usize> = {
+            let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.iter().enumerate().filter(|(_, weak)| weak.strong_count() == 0).map(|(at, _)| at).collect()
+        };
+        for at in gone {
+            let sql = format!("SELECT 1 FROM pg_stat_activity WHERE application_name = 'suite {at}' AND datname = current_database()");
+            for _ in 0..400 {
+                if self.host(sql.clone(), Vec::new()).await?.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
     }
 
     async fn make_host_table(&self) -> Result<()> {

@@ -69,5 +69,5 @@ pub(super) fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, commit: &PageC
     run::add_counts(tx, workspace, commit.fence.run, &tally.counts)?;
     let failures: Vec<_> = commit.failures.iter().chain(&tally.failures).collect();
     failure::add(tx, workspace, commit.fence.run, failures.into_iter())?;
-    run::add_events(tx, workspace, commit.fence.run, &commit.events)
+    run::add_events(tx, workspace, commit.fence.run, &commit.events, commit.at)
 }

@@ -44,7 +44,7 @@ pub(super) fn write(tx: &Transaction<'_>, workspace: &WorkspaceId, commit: &Push
     }
     run::add_counts(tx, workspace, commit.fence.run, &commit.counts)?;
     failure::add(tx, workspace, commit.fence.run, commit.failures.iter())?;
-    run::add_events(tx, workspace, commit.fence.run, &commit.events)
+    run::add_events(tx, workspace, commit.fence.run, &commit.events, commit.at)
 }
 
 fn remember(tx: &Transaction<'_>, workspace: &WorkspaceId, feed_no: i64, memory: &PushMemory) -> Db<()> {

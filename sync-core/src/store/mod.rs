@@ -43,8 +43,8 @@ pub trait FleetStore: Debug + Send + Sync {
     /// Ends every run whose owner is gone, with status `failed`, so that its stream is free again. Answers how many.
     async fn reap(&self) -> Result<u64>;
 
-    /// Deletes entries of a log that are older than `before`, the oldest first, at most `limit` in one transaction; answers how many.
-    /// Runs that are under way keep theirs. To be repeated until it answers less than `limit`.
+    /// Deletes entries of a log that are older than `before`, at most `limit`, in one transaction; answers how many. Runs that are under
+    /// way keep theirs. To be repeated until it answers less than `limit`.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that keep everything.
@@ -62,9 +62,11 @@ pub enum Log {
     Events,
     /// The activity log.
     Activity,
-    /// Runs that ended, with their record failures. Runs that rows or lineage still name stay.
+    /// Runs that ended, with their record failures. Rows and lines of lineage name the run that wrote them, so one that changed rows stays
+    /// until all lineage from before its end was pruned; one that changed none goes by itself.
     Runs,
-    /// Lines of lineage. Of what was pruned nothing is said any more; the newest value of a field keeps its origin as long as its line.
+    /// Lines of lineage. From the first call on nothing is said of how rows came to be that are older than `before`: the lines that
+    /// changed them may be gone. What is told of later changes stays true.
     Lineage,
 }
 

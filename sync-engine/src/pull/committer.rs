@@ -1,6 +1,6 @@
 //! Groups what the lanes bring, over pages and partitions, and commits it with its cursors.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     Group,
     lane::{Arrival, Fetched},
+    underway::Underway,
 };
 use crate::{SyncEvent, syncline::Engine};
 
@@ -54,30 +55,50 @@ struct Pending {
     since: Option<DateTime<Utc>>,
 }
 
+/// What a commit did, and how long it took.
+#[derive(Debug)]
+struct Written {
+    counts: Counts,
+    rows: u64,
+    took: Duration,
+}
+
 impl Committer<'_> {
     /// Commits until all lanes are closed, or one of them fails in a way that stops the run. What arrived before is committed even then.
+    /// While commits are under way the next group is gathered, up to its size. After a commit that failed no other is begun, and those
+    /// that had begun are waited for.
     pub(crate) async fn run(&self, mut arrivals: mpsc::Receiver<Arrival>) -> Result<Lanes> {
         let mut lanes = Lanes::default();
+        let mut underway = Underway::new(self.store.commits_at_once());
+        let ended = self.take(&mut arrivals, &mut lanes, &mut underway).await;
+        drop(arrivals);
+        if ended.is_err() {
+            underway.end().await;
+        }
+        ended.map(|()| lanes)
+    }
+
+    async fn take<'a>(
+        &'a self,
+        arrivals: &mut mpsc::Receiver<Arrival>,
+        lanes: &mut Lanes,
+        underway: &mut Underway<'a, Written>,
+    ) -> Result<()> {
         let mut pending: BTreeMap<Option<u64>, Pending> = BTreeMap::new();
         let mut scans = self.scans.clone();
         let mut fatal = None;
         loop {
             let oldest = pending.values().filter_map(|group| group.since).min();
-            let arrival = match oldest {
-                None => arrivals.recv().await,
-                Some(since) => {
-                    let age = (self.engine.shared.clock.now() - since).to_std().unwrap_or_default();
-                    let due = self.engine.shared.clock.sleep(self.group.age.saturating_sub(age)).fuse();
-                    tokio::select! {
-                        biased;
-                        arrival = arrivals.recv() => arrival,
-                        () = due => {
-                            for (scan, group) in std::mem::take(&mut pending) {
-                                self.commit(scan, group, &mut lanes).await?;
-                            }
-                            continue;
-                        }
-                    }
+            let arrival = tokio::select! {
+                biased;
+                Some(written) = underway.next() => {
+                    self.written(written?, lanes);
+                    continue;
+                }
+                arrival = arrivals.recv() => arrival,
+                () = self.due(oldest), if oldest.is_some() && !underway.full() => {
+                    self.hand_over_all(&mut pending, lanes, underway).await?;
+                    continue;
                 }
             };
             match arrival {
@@ -86,15 +107,13 @@ impl Committer<'_> {
                     let scan = page.scan;
                     if std::mem::replace(&mut scans[page.lane], scan) != scan {
                         // The lane began anew: what it brought before is written before.
-                        for (scan, group) in std::mem::take(&mut pending) {
-                            self.commit(scan, group, &mut lanes).await?;
-                        }
+                        self.hand_over_all(&mut pending, lanes, underway).await?;
                     }
                     let group = pending.entry(scan).or_default();
                     self.add(group, *page);
                     if group.rows >= self.group.rows || group.bytes >= self.group.bytes {
                         let group = std::mem::take(group);
-                        self.commit(scan, group, &mut lanes).await?;
+                        self.hand_over(scan, group, lanes, underway).await?;
                     }
                 }
                 Some(Arrival::Done { lane, complete }) => {
@@ -119,11 +138,20 @@ impl Committer<'_> {
                 }
             }
         }
-        drop(arrivals);
-        for (scan, group) in pending {
-            self.commit(scan, group, &mut lanes).await?;
+        // Nobody is to fetch what nobody will take.
+        arrivals.close();
+        self.hand_over_all(&mut pending, lanes, underway).await?;
+        while let Some(written) = underway.next().await {
+            self.written(written?, lanes);
         }
-        fatal.map_or(Ok(lanes), Err)
+        fatal.map_or(Ok(()), Err)
+    }
+
+    /// Waits until a group that was begun at `since` is old enough.
+    async fn due(&self, since: Option<DateTime<Utc>>) {
+        let clock = &self.engine.shared.clock;
+        let age = since.and_then(|since| (clock.now() - since).to_std().ok()).unwrap_or_default();
+        clock.sleep(self.group.age.saturating_sub(age)).await;
     }
 
     fn add(&self, group: &mut Pending, page: Fetched) {
@@ -147,14 +175,45 @@ impl Committer<'_> {
         }
     }
 
-    async fn commit(&self, scan: Option<u64>, group: Pending, lanes: &mut Lanes) -> Result<()> {
-        let Some(_) = group.since else { return Ok(()) };
+    async fn hand_over_all<'a>(
+        &'a self,
+        pending: &mut BTreeMap<Option<u64>, Pending>,
+        lanes: &mut Lanes,
+        underway: &mut Underway<'a, Written>,
+    ) -> Result<()> {
+        for (scan, group) in std::mem::take(pending) {
+            self.hand_over(scan, group, lanes, underway).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the storage takes another commit, and gives it this one.
+    async fn hand_over<'a>(
+        &'a self,
+        scan: Option<u64>,
+        group: Pending,
+        lanes: &mut Lanes,
+        underway: &mut Underway<'a, Written>,
+    ) -> Result<()> {
+        if group.since.is_none() {
+            return Ok(());
+        }
+        while underway.full()
+            && let Some(written) = underway.next().await
+        {
+            self.written(written?, lanes);
+        }
+        underway.push(self.commit(scan, group, lanes.done).boxed());
+        Ok(())
+    }
+
+    async fn commit(&self, scan: Option<u64>, group: Pending, done: u64) -> Result<Written> {
         let handed: u64 = group.rows as u64 + group.before.read;
-        let total = self.partitions.len() as u64;
         let event = serde_json::json!({
-            "type": "sync-progress", "run": self.fence.run, "records": handed, "partitions_done": lanes.done, "partitions": total,
+            "type": "sync-progress", "run": self.fence.run, "records": handed, "partitions_done": done, "partitions": self.partitions.len(),
         });
-        let started = self.engine.shared.clock.now();
+        let clock = &self.engine.shared.clock;
+        let started = clock.now();
         let report = self
             .store
             .commit(PageCommit {
@@ -174,18 +233,21 @@ impl Committer<'_> {
             let text = format!("the storage was handed {handed} records and accounts for {:?}", report.counts);
             return Err(Error::new(ErrorKind::Internal, "commit", text));
         }
-        lanes.counts.add(&report.counts);
-        let took = (self.engine.shared.clock.now() - started).to_std().unwrap_or_default();
-        metrics::histogram!("syncline_commit_seconds").record(took.as_secs_f64());
-        tracing::debug!(run = %self.fence.run, rows = handed, took_ms = took.as_millis() as u64, "committed");
+        Ok(Written { counts: report.counts, rows: handed, took: (clock.now() - started).to_std().unwrap_or_default() })
+    }
+
+    /// Takes the answer of the oldest commit.
+    fn written(&self, written: Written, lanes: &mut Lanes) {
+        lanes.counts.add(&written.counts);
+        metrics::histogram!("syncline_commit_seconds").record(written.took.as_secs_f64());
+        tracing::debug!(run = %self.fence.run, rows = written.rows, took_ms = written.took.as_millis() as u64, "committed");
         self.engine.emit(SyncEvent::SyncProgress {
             run: self.fence.run,
             counts: lanes.counts,
             partitions_done: lanes.done,
-            partitions: total,
+            partitions: self.partitions.len() as u64,
         });
         self.engine.crash_points.at("p12");
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod committer;
 mod lane;
 mod plan;
 mod run;
+mod underway;
 
 use std::{sync::Arc, time::Duration};
 

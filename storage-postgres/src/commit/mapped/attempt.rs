@@ -5,16 +5,28 @@ use std::ops::Range;
 use sqlx::{AssertSqlSafe, Error as Sql};
 
 use super::{
-    super::{Rows, Work},
+    super::{
+        Rows, Work,
+        remember::{Asked, Remembering},
+    },
     decide::{Context, Verdict, decide},
     owner,
     shape::{Item, Shape, Write},
 };
 use crate::{
     error::{Db, Fault, code, row_fault},
-    name::{literal, quoted},
+    host::Host,
     tx::raw,
 };
+
+/// Where items are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Destination<'i, 'a> {
+    pub(super) rows: &'a Rows,
+    pub(super) shape: &'i Shape<'a>,
+    /// What pushes shall know of the rows; `None` for feeds that cannot be pushed.
+    pub(super) remembering: Option<&'i Remembering>,
+}
 
 /// Rows that are written by one statement.
 const AT_ONCE: usize = 2000;
@@ -33,7 +45,7 @@ pub(super) struct Refusal {
 pub(super) type Done = Result<Verdict, Refusal>;
 
 /// Writes items, no two of which have one key and which are in the order of their keys.
-pub(super) async fn write<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items: &[Item<'a>]) -> Db<Vec<Done>> {
+pub(super) async fn write<'a>(work: &mut Work<'_>, into: Destination<'_, 'a>, items: &[Item<'a>]) -> Db<Vec<Done>> {
     let mut done: Vec<Option<Done>> = (0..items.len()).map(|_| None).collect();
     let mut open: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
@@ -44,7 +56,7 @@ pub(super) async fn write<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a
     }
     open.reverse();
     while let Some(range) = open.pop() {
-        match attempt(work, rows, shape, &items[range.clone()]).await? {
+        match attempt(work, into, &items[range.clone()]).await? {
             Ok(verdicts) => {
                 for (place, verdict) in range.zip(verdicts) {
                     done[place] = Some(Ok(verdict));
@@ -62,22 +74,12 @@ pub(super) async fn write<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a
 }
 
 /// Writes all of the items, or none.
-async fn attempt<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items: &[Item<'a>]) -> Db<Result<Vec<Verdict>, Refusal>> {
-    let (enter, leave) = match rows {
-        Rows::Host(host) => {
-            // What the host's triggers and defaults name they look for where the host does.
-            let path = |path: &str| Ok::<_, Fault>(format!("; SELECT set_config('search_path', {}, true)", literal(path)?));
-            let checks = if host.deferrable { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
-            let ours = format!("{}, pg_temp", quoted(&work.tx.inner.settings.schema));
-            (format!("{}{checks}", path(&work.tx.inner.search_path.clone())?), path(&ours)?)
-        }
-        Rows::Managed(_) | Rows::Stream(_) => (String::new(), String::new()),
-    };
+async fn attempt<'a>(work: &mut Work<'_>, into: Destination<'_, 'a>, items: &[Item<'a>]) -> Db<Result<Vec<Verdict>, Refusal>> {
     for race in 0..=RACES {
-        raw(work.tx, format!("SAVEPOINT syncline{enter}")).await?;
-        let error = match once(work, rows, shape, items, race < RACES).await {
+        work.tx.savepoint().await?;
+        let error = match once(work, into, items, race < RACES).await {
             Ok(Some(verdicts)) => {
-                raw(work.tx, format!("RELEASE SAVEPOINT syncline{leave}")).await?;
+                work.tx.release().await?;
                 return Ok(Ok(verdicts));
             }
             Ok(None) => None,
@@ -88,7 +90,7 @@ async fn attempt<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items:
         if let Some(error) = error {
             let (reason, named) = row_fault(&error).unwrap_or_default();
             let column = match items {
-                [item] => blame(work, rows, shape, item, &error).await?.or(named.map(Into::into)),
+                [item] => blame(work, into.rows, into.shape, item, &error).await?.or(named.map(Into::into)),
                 _ => None,
             };
             return Ok(Err(Refusal { reason, column }));
@@ -100,8 +102,7 @@ async fn attempt<'a>(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'a>, items:
 /// Reads, locks, decides and writes. `None` when somebody else inserted one of the new rows meanwhile.
 async fn once<'a>(
     work: &mut Work<'_>,
-    rows: &Rows,
-    shape: &Shape<'a>,
+    Destination { rows, shape, remembering }: Destination<'_, 'a>,
     items: &[Item<'a>],
     yield_to_others: bool,
 ) -> Db<Option<Vec<Verdict>>> {
@@ -118,8 +119,15 @@ async fn once<'a>(
         unowned: matches!(rows, Rows::Managed(_)).then_some(0),
         previews: work.mode == super::super::Mode::Preview,
     };
-    let verdicts: Vec<Verdict> =
+    let mut verdicts: Vec<Verdict> =
         items.iter().zip(seen).enumerate().map(|(at, (item, seen))| decide(shape, item, at, seen, context)).collect();
+    if let Some(remembering) = remembering {
+        let there: Vec<usize> = (0..items.len()).filter(|at| verdicts[*at].there).collect();
+        let asked: Vec<Asked<'_>> = there.iter().map(|at| items[*at].asked()).collect();
+        for (at, look) in there.into_iter().zip(remembering.before(work, &asked).await?) {
+            verdicts[at].before = look;
+        }
+    }
     let (mut new, mut changed, mut extra) = (Vec::new(), Vec::new(), false);
     for (item, verdict) in items.iter().zip(&verdicts) {
         if verdict.writes.is_empty() {
@@ -133,6 +141,14 @@ async fn once<'a>(
             new.push(write);
         }
     }
+    let host = match rows {
+        Rows::Host(host) if !new.is_empty() || !changed.is_empty() => Some(host),
+        _ => None,
+    };
+    if let Some(host) = host {
+        let sql = host.enter(work.tx)?;
+        raw(work.tx, sql).await?;
+    }
     if !new.is_empty() {
         let inserted = shape.insert(work, &new, yield_to_others).await?;
         // A trigger of the host may leave rows out, too; the last time round that is taken for its wish.
@@ -142,6 +158,10 @@ async fn once<'a>(
     }
     if !changed.is_empty() {
         shape.update(work, &changed, extra).await?;
+    }
+    if host.is_some() {
+        let sql = Host::leave(work.tx)?;
+        raw(work.tx, sql).await?;
     }
     Ok(Some(verdicts))
 }

@@ -3,6 +3,7 @@
 use sync_core::mapping::{Decision, Stored, decide as decide_field};
 
 use super::{
+    super::remember::Look,
     journal::Line,
     owner::Owners,
     shape::{Item, Seen, Shape},
@@ -34,13 +35,15 @@ pub(super) struct Verdict {
     pub(super) kept: Vec<usize>,
     /// The changes.
     pub(super) line: Line,
+    /// The row before it was written, as far as pushes have to know.
+    pub(super) before: Option<Look>,
 }
 
 /// Decides every field of an item; `at` is its place among those whose owners were read.
 pub(super) fn decide(shape: &Shape<'_>, item: &Item<'_>, at: usize, seen: Option<Seen>, context: Context<'_>) -> Verdict {
     let there = seen.is_some();
     let (extra, old) = seen.map_or((false, None), |seen| (seen.extra, seen.old));
-    let mut verdict = Verdict { there, extra, writes: Vec::new(), owns: Vec::new(), kept: Vec::new(), line: Line::default() };
+    let mut verdict = Verdict { there, extra, writes: Vec::new(), owns: Vec::new(), kept: Vec::new(), line: Line::default(), before: None };
     for &(place, json) in &item.cells {
         let slot = &shape.slots[place];
         let owner = context.owners.and_then(|owners| owners.get(&(at, slot.field.into())).copied());

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::AssertSqlSafe;
 use sync_core::{PartitionId, WorkspaceId, store::Feed};
 
-use crate::{error::Db, name::quoted, tx::Tx};
+use crate::{error::Db, tx::Tx};
 
 /// A feed's links to one entity type.
 #[derive(Clone, Copy, Debug)]
@@ -146,15 +145,17 @@ impl Links<'_> {
         Ok(gone.into_iter().map(|(link, key)| (link, key.into())).collect())
     }
 
-    /// Which of these entities a record of any feed stands behind. The search path may be the host's.
+    /// Which of these entities a record of any feed stands behind.
     pub(super) async fn linked(&self, tx: &mut Tx, keys: &[&str]) -> Db<Vec<bool>> {
-        let sql = format!(
-            "SELECT k.n FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL (SELECT 1 FROM {}.record_links r \
+        let found: Vec<i64> = sqlx::query_scalar(
+            "SELECT k.n FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL (SELECT 1 FROM record_links r \
              WHERE r.workspace_id = $1 AND r.type_id = $2 AND r.entity_id = k.key LIMIT 1) l",
-            quoted(&tx.inner.settings.schema)
-        );
-        let found: Vec<i64> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.workspace.as_str()).bind(self.type_id).bind(keys).fetch_all(&mut **tx).await?;
+        )
+        .bind(self.workspace.as_str())
+        .bind(self.type_id)
+        .bind(keys)
+        .fetch_all(&mut **tx)
+        .await?;
         let mut linked = vec![false; keys.len()];
         for n in found {
             linked[n as usize - 1] = true;

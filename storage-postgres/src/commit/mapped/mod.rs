@@ -21,7 +21,7 @@ use sync_core::{
 };
 
 use self::{
-    attempt::Refusal,
+    attempt::{Destination, Refusal},
     decide::Verdict,
     journal::Journal,
     link::{Links, Pair},
@@ -29,7 +29,11 @@ use self::{
     orphan::Fate,
     shape::{Item, Shape},
 };
-use super::{Mode, Rows, Work, delete::Deletion};
+use super::{
+    Mode, Rows, Work,
+    delete::Deletion,
+    remember::{Done, Remembering},
+};
 use crate::{
     error::{Db, internal},
     scans,
@@ -105,11 +109,13 @@ pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
         present: Vec::new(),
         shown_before,
     };
+    let remembering = Remembering::open(work, rows).await?;
     let entries = sort_out(work, commit, &mut course, &keys);
     for round in into_rounds(work.tx, course.links, &entries).await? {
         let (deletions, records): (Vec<Entry<'_>>, Vec<Entry<'_>>) = round.into_iter().partition(|entry| entry.key.is_none());
         delete(work, &mut course, rows, &deletions).await?;
-        upsert(work, &mut course, rows, &shape, &records).await?;
+        let into = Destination { rows, shape: &shape, remembering: remembering.as_ref() };
+        upsert(work, &mut course, into, &records).await?;
     }
     for part in &commit.batches {
         course.present.extend(part.present.iter().map(|id| (&part.partition, id.as_str())));
@@ -223,7 +229,8 @@ async fn into_rounds<'a>(tx: &mut Tx, links: Links<'_>, entries: &[Entry<'a>]) -
     Ok(sorted)
 }
 
-async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, shape: &Shape<'a>, entries: &[Entry<'a>]) -> Db<()> {
+async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destination<'_, 'a>, entries: &[Entry<'a>]) -> Db<()> {
+    let Destination { rows, shape, remembering } = into;
     let mut items: Vec<(Entry<'a>, Item<'a>)> = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Some(key) = entry.key {
@@ -262,13 +269,14 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, s
         show(work, entry, item.link);
     }
     let (entries, items): (Vec<Entry<'a>>, Vec<Item<'a>>) = items.into_iter().unzip();
-    let done = attempt::write(work, rows, shape, &items).await?;
+    let done = attempt::write(work, into, &items).await?;
     let mut done: Vec<_> = entries.into_iter().zip(&items).zip(done).collect();
     done.sort_by_key(|((entry, _), _)| entry.order);
     let mut unlinked: Vec<(Entry<'a>, &Item<'a>)> = Vec::new();
     let mut owned: Vec<owner::Owned<'_>> = Vec::new();
+    let mut known: Vec<Done<'_>> = Vec::new();
     for ((entry, item), done) in done {
-        let verdict = match done {
+        let mut verdict = match done {
             Ok(verdict) => verdict,
             Err(refusal) => {
                 fail(work, course, entry, refusal);
@@ -285,6 +293,11 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, s
             let slot = &shape.slots[*slot];
             owned.push(owner::Owned { key: item.key, field: slot.field, priority: slot.rule.priority });
         }
+        if let Some(remembering) = remembering {
+            let kept = verdict.kept.iter().any(|slot| remembering.sends(shape.slots[*slot].field));
+            let before = verdict.before.take();
+            known.push(Done { of: item.asked(), there: verdict.there, written: !verdict.writes.is_empty(), kept, before });
+        }
         count(work, course, rows, item, verdict);
         match item.link {
             Some(_) => show(work, entry, item.link),
@@ -296,6 +309,9 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, s
     let made = course.links.make(work.tx, &pairs).await?;
     for (entry, item) in unlinked {
         show(work, entry, made.get(item.key).copied());
+    }
+    if let Some(remembering) = remembering {
+        remembering.keep(work, known).await?;
     }
     Ok(())
 }
@@ -364,7 +380,7 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
     for ((key, id), fate) in keys.into_iter().zip(fates) {
         match fate {
             Fate::Stays => {}
-            Fate::Gone { .. } => work.tally.deleted(key),
+            Fate::Gone => work.tally.deleted(key),
             Fate::Kept(reason) => {
                 let order = entries.iter().find(|entry| entry.record.id.as_str() == id).map_or(0, |entry| entry.order);
                 let warning = RecordFailure::warning(format!("gone at the source, but its row stays: {reason}"));
@@ -422,7 +438,7 @@ pub(crate) async fn unlink(
     for (key, fate) in keys.into_iter().zip(fates) {
         match fate {
             Fate::Stays => {}
-            Fate::Gone { .. } => went.push(key.into()),
+            Fate::Gone => went.push(key.into()),
             Fate::Kept(_) => {
                 tracing::warn!(table = rows.table_name(tx), "a row that is gone at the source stays: the table's constraints keep it");
             }

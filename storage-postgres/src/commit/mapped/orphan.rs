@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Db, Fault, row_fault},
     host::Host,
-    name::{literal, quoted},
+    push,
     table::Table,
     tx::{Tx, raw},
 };
@@ -26,8 +26,8 @@ use crate::{
 pub(super) enum Fate {
     /// Another record stands behind it, it is the host's to keep, or it was gone already.
     Stays,
-    /// It went. `own` is its key as the table had it: a record's `007` is 7 in a column of numbers.
-    Gone { own: Box<str> },
+    /// It went.
+    Gone,
     /// The table did not let it go, for this reason.
     Kept(String),
 }
@@ -36,6 +36,7 @@ pub(super) enum Fate {
 struct Doomed {
     /// Its place among the keys.
     at: usize,
+    /// Its key as the table has it: a record's `007` is 7 in a column of numbers.
     own: Box<str>,
     line: Line,
     created: super::journal::Created,
@@ -73,11 +74,14 @@ async fn note(tx: &mut Tx, links: Links<'_>, keys: &[&str], doomed: Vec<Doomed>,
     if !gone.is_empty() {
         owner::forget(tx, links.workspace, links.type_id, &gone).await?;
     }
+    let mut owns: Vec<Box<str>> = Vec::with_capacity(doomed.len());
     for Doomed { at, own, line, created } in doomed {
         journal.add(keys[at], "d", line, created);
-        fates[at] = Fate::Gone { own };
+        fates[at] = Fate::Gone;
+        owns.push(own);
     }
-    Ok(())
+    // What pushes of the feed know of a row goes with it.
+    push::link::forget(tx, links.workspace, links.feed, owns.iter().map(|own| &**own).collect()).await
 }
 
 /// Those of the rows that no record stands behind. To be asked when they are locked: of two sources whose last records go at once, the
@@ -121,18 +125,15 @@ async fn lock_managed(tx: &mut Tx, links: Links<'_>, table: &Table, keys: &[&str
 
 /// Deletes rows of the host; those that others refer to stay, each by itself.
 async fn hosts(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], journal: &mut Journal, fates: &mut [Fate]) -> Db<()> {
-    let checks = if host.deferrable { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
-    let theirs = literal(&tx.inner.search_path)?;
-    let ours = literal(&format!("{}, pg_temp", quoted(&tx.inner.settings.schema)))?;
-    let mut open: Vec<Range<usize>> = vec![0..keys.len()];
+    let mut open: Vec<Range<usize>> = Vec::from([0..keys.len()]);
     while let Some(range) = open.pop() {
         if range.is_empty() {
             continue;
         }
-        raw(tx, format!("SAVEPOINT syncline; SELECT set_config('search_path', {theirs}, true){checks}")).await?;
+        tx.savepoint().await?;
         match host_batch(tx, links, host, keys, range.clone(), journal.previews).await {
             Ok(doomed) => {
-                raw(tx, format!("RELEASE SAVEPOINT syncline; SELECT set_config('search_path', {ours}, true)")).await?;
+                tx.release().await?;
                 note(tx, links, keys, doomed, journal, fates).await?;
             }
             Err(Fault::Sql(error)) => {
@@ -218,6 +219,9 @@ async fn host_batch(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], r
             doomed.iter().filter_map(|doomed| places.binary_search(&doomed.at).ok()).map(|place| part[place].as_str()).collect();
         statement = statement.bind(gone);
     }
+    let (enter, leave) = (host.enter(tx)?, Host::leave(tx)?);
+    raw(tx, enter).await?;
     statement.execute(&mut **tx).await?;
+    raw(tx, leave).await?;
     Ok(doomed)
 }

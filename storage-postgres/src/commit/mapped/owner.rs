@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::AssertSqlSafe;
 use sync_core::{Target, WorkspaceId, store::Feed};
 
-use crate::{error::Db, name::quoted, tx::Tx};
+use crate::{error::Db, tx::Tx};
 
 /// The priorities of those who set fields: by the place of the entity's key, and the field.
 pub(super) type Owners = HashMap<(usize, Box<str>), i32>;
@@ -18,29 +17,29 @@ pub(super) struct Owned<'a> {
     pub(super) priority: i32,
 }
 
-/// Our schema by its name: the search path may be the host's just now.
-fn schema(tx: &Tx) -> String {
-    quoted(&tx.inner.settings.schema)
-}
-
 /// Whether priorities of sources are kept for this entity type.
 pub(super) async fn are_kept(tx: &mut Tx, workspace: &WorkspaceId, type_id: i64, target: &Target) -> Db<bool> {
     if target.rules.values().any(|rule| rule.priority != 0) {
         return Ok(true);
     }
-    let sql = format!("SELECT EXISTS (SELECT 1 FROM {}.field_owners WHERE workspace_id = $1 AND type_id = $2)", schema(tx));
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(type_id).fetch_one(&mut **tx).await?)
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM field_owners WHERE workspace_id = $1 AND type_id = $2)")
+        .bind(workspace.as_str())
+        .bind(type_id)
+        .fetch_one(&mut **tx)
+        .await?)
 }
 
 /// The owners of the fields of entities. To be asked when their rows are locked.
 pub(super) async fn of(tx: &mut Tx, workspace: &WorkspaceId, type_id: i64, keys: &[&str]) -> Db<Owners> {
-    let sql = format!(
-        "SELECT k.n, o.field, o.priority FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL (SELECT o.field, o.priority \
-         FROM {}.field_owners o WHERE o.workspace_id = $1 AND o.type_id = $2 AND o.entity_id = k.key OFFSET 0) o",
-        schema(tx)
-    );
-    let found: Vec<(i64, String, i32)> =
-        sqlx::query_as(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(type_id).bind(keys).fetch_all(&mut **tx).await?;
+    let found: Vec<(i64, String, i32)> = sqlx::query_as(
+        "SELECT k.n, o.field, o.priority FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL \
+         (SELECT o.field, o.priority FROM field_owners o WHERE o.workspace_id = $1 AND o.type_id = $2 AND o.entity_id = k.key OFFSET 0) o",
+    )
+    .bind(workspace.as_str())
+    .bind(type_id)
+    .bind(keys)
+    .fetch_all(&mut **tx)
+    .await?;
     Ok(found.into_iter().map(|(n, field, priority)| ((n as usize - 1, field.into()), priority)).collect())
 }
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, postgres::PgArguments, query::Query};
 use sync_core::{FieldRule, Record, RecordBatch, Target, store::PartitionBatch};
 
 use super::{
-    super::Rows,
+    super::{Rows, remember::Asked},
     cell::{self, Cell, quote},
 };
 use crate::{
@@ -498,7 +498,12 @@ impl<'a> Shape<'a> {
     }
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
+    /// The record and its key, for what pushes shall know.
+    pub(super) fn asked(&self) -> Asked<'a> {
+        Asked { batch: &self.part.batch, record: self.record, key: self.key }
+    }
+
     /// Whether a row of it needs `extra`.
     pub(super) fn has_extra(&self) -> bool {
         self.extra.is_some()

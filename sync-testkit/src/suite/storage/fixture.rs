@@ -14,6 +14,8 @@ pub enum Capability {
     Owners,
     /// What was written is there when the last handle was closed and another one opened.
     Reopen,
+    /// Logs are pruned.
+    Retention,
 }
 
 impl fmt::Display for Capability {
@@ -22,6 +24,7 @@ impl fmt::Display for Capability {
             Self::HostTables => "tables of the host",
             Self::Owners => "several owners at once",
             Self::Reopen => "reopening",
+            Self::Retention => "pruning of logs",
         })
     }
 }
@@ -48,6 +51,12 @@ pub trait Database: Send + Sync {
     /// Opens a handle to it; with [`Capability::Owners`] also beside others. Its runs have no owner any more when it and every store made
     /// from it are dropped.
     async fn open(&self) -> Result<Arc<dyn Storage>>;
+
+    /// Waits until what handles that were dropped still do in the background is over, for storages that need a moment to give up their
+    /// runs.
+    async fn settle(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes the host's table [`HOST_TABLE`]: texts `tenant`, `email` and `name`, integers `age` (a number below 0 is refused) and
     /// `changed`; unique by `tenant` and `email`, which are never null. Only asked for with [`Capability::HostTables`].

@@ -41,6 +41,7 @@ async fn a_run_without_owner_is_taken_over(scene: Scene) -> Looked {
         let second = scene.database.open().await?;
         begin(second.workspace(&"acme".into()), &feed("c1", "s"), &plain("x_s")).await?.fence
     };
+    scene.database.settle().await?;
     let next = scene.begin(&feed("c1", "s"), &plain("x_s")).await?;
     let ended = there(next.store.run(lost.run).await?, "the run that was lost")?;
     same!((ended.status, ended.outcome), (RunStatus::Failed, Some(Outcome::Failed)), "how it ended");
@@ -60,6 +61,7 @@ async fn the_reaper_ends_runs_without_owner_alone(scene: Scene) -> Looked {
         begin(third.workspace(&"acme".into()), &feed("c2", "s"), &plain("x_s")).await?;
         begin(third.workspace(&"globex".into()), &feed("c3", "s"), &plain("x_s")).await?;
     }
+    scene.database.settle().await?;
     same!(scene.storage.fleet().reap().await?, 2, "runs the reaper ended");
     same!(scene.storage.fleet().reap().await?, 0, "runs it ended when it came again");
     same!(alive.end().await?.status, RunStatus::Completed, "a run of the owner that reaps");
@@ -79,6 +81,7 @@ async fn what_was_committed_outlives_its_owner(scene: Scene) -> Looked {
         (run.table().await?, run.fence)
     };
     drop(storage);
+    database.settle().await?;
     let acme = database.open().await?.workspace(&"acme".into());
     same!(acme.connections().await?.len(), 1, "connections");
     let ended = there(acme.run(fence.run).await?, "the run")?;

@@ -57,6 +57,7 @@ async fn an_intent_outlives_its_run(scene: Scene) -> Looked {
         intent(&run, "b")
     };
     drop(storage);
+    database.settle().await?;
     let acme = database.open().await?.workspace(&"acme".into());
     let feed = feed("c1", "s");
     let found = acme.intents(sync_core::store::IntentFilter::default()).await?;

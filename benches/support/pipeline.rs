@@ -1,19 +1,23 @@
-//! The library on the same work: a provider of the Mailchimp shape, the engine and one SQLite file.
+//! The library on the same work: a provider of the Mailchimp shape, the engine, and one SQLite file or one database of PostgreSQL.
 
 use std::{path::Path, time::Duration};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use storage_postgres::PostgresStorage;
 use syncline::{
     Credentials, Keyring, Pull, SqliteStorage, Syncline,
     core::{
         Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Next, Operation, Partitions, PullPage,
-        PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
+        PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait, store::Storage,
     },
     http::{Api, Auth, Request, offset_after, offset_next},
 };
 
-use super::measure::{Sample, Stopwatch};
+use super::{
+    measure::{Sample, Stopwatch},
+    server::ServerStopwatch,
+};
 
 const PAGE: u64 = 1_000;
 
@@ -105,32 +109,56 @@ pub(crate) struct Options {
     pub(crate) full: bool,
 }
 
-/// The mode `ours`: reads the members from `api` into `database`, from the process's start to the end of the run.
+/// The mode `ours`: reads the members from `api` into `database`, from the first request to the end of the run.
 pub(crate) fn run(api: &str, database: &Path, options: Options) -> Sample {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts");
-    runtime.block_on(async {
-        let syncline = Syncline::builder()
-            .storage(SqliteStorage::open(database).await.expect("the database opens"))
-            .keyring(Keyring::parse(&Keyring::generate("bench")).expect("a new key is well formed"))
-            .provider(Members::new(api).expect("the address is well formed"))
-            .build()
-            .await
-            .expect("storage, keyring and provider are there");
-        let workspace = syncline.workspace("bench");
-        // Connecting again heals the same account, with a key of this process.
-        let connection = workspace.connect("members", Credentials::api_key("none")).await.expect("nothing is asked of it");
-        let mut pull = Pull::stream("members").safety_lag(Duration::ZERO);
-        if options.full {
-            pull = pull.full();
-        }
-        if !options.lineage {
-            pull = pull.without_lineage();
-        }
-        let watch = Stopwatch::start();
-        let result = connection.sync_from_external(pull).await.expect("the run starts");
-        assert!(result.success(), "{:?}", result.errors);
-        let mut sample = watch.stop(result.counts.read, || 0);
-        sample.rows = workspace.count("members_members").await.expect("the table can be counted");
-        sample
+    runtime().block_on(async {
+        let storage = SqliteStorage::open(database).await.expect("the database opens");
+        let watch = async || Stopwatch::start();
+        pull(api, storage, options, watch, async |watch, records| watch.stop(records, || 0)).await
     })
+}
+
+/// The mode `ours-postgres`: the same into the database at `url`, with row security as it is by default.
+pub(crate) fn run_on_postgres(api: &str, url: &str, options: Options) -> Sample {
+    runtime().block_on(async {
+        let storage = PostgresStorage::connect(url).await.expect("the database opens");
+        let watch = async || ServerStopwatch::start(url).await;
+        pull(api, storage, options, watch, ServerStopwatch::stop).await
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts")
+}
+
+async fn pull<W>(
+    api: &str,
+    storage: impl Storage,
+    options: Options,
+    start: impl AsyncFnOnce() -> W,
+    stop: impl AsyncFnOnce(W, u64) -> Sample,
+) -> Sample {
+    let syncline = Syncline::builder()
+        .storage(storage)
+        .keyring(Keyring::parse(&Keyring::generate("bench")).expect("a new key is well formed"))
+        .provider(Members::new(api).expect("the address is well formed"))
+        .build()
+        .await
+        .expect("storage, keyring and provider are there");
+    let workspace = syncline.workspace("bench");
+    // Connecting again heals the same account, with a key of this process.
+    let connection = workspace.connect("members", Credentials::api_key("none")).await.expect("nothing is asked of it");
+    let mut pull = Pull::stream("members").safety_lag(Duration::ZERO);
+    if options.full {
+        pull = pull.full();
+    }
+    if !options.lineage {
+        pull = pull.without_lineage();
+    }
+    let watch = start().await;
+    let result = connection.sync_from_external(pull).await.expect("the run starts");
+    assert!(result.success(), "{:?}", result.errors);
+    let mut sample = stop(watch, result.counts.read).await;
+    sample.rows = workspace.count("members_members").await.expect("the table can be counted");
+    sample
 }

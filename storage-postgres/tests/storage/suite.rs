@@ -32,7 +32,7 @@ impl StorageFixture for Postgres {
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
-        Ok(Box::new(Fresh { database: TestDatabase::create().await, opened: Mutex::default() }))
+        Ok(Box::new(Fresh { database: crate::support::migrated().await, opened: Mutex::default() }))
     }
 }
 

@@ -11,6 +11,8 @@ mod push_changed;
 mod push_echo;
 mod push_journal;
 mod push_lost;
+mod push_model;
+mod push_plans;
 mod push_support;
 mod push_tenancy;
 mod refused_rows;

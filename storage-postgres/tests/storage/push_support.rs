@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, Direction, Duplicates, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
+    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
     Target,
     store::{
         Begin, ChangedQuery, ChangedRows, CommitReport, Entity, EntityQuery, Feed, Fence, Intent, IntentFilter, IntentState, NewRun,
@@ -22,13 +22,13 @@ use tokio::sync::Mutex;
 pub(crate) struct Site {
     pub(crate) storage: PostgresStorage,
     host: Mutex<PgConnection>,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl Site {
     pub(crate) async fn new() -> Self {
         let (database, storage) = crate::support::fresh().await;
-        Self { storage, host: Mutex::new(database.connection().await), _database: database }
+        Self { storage, host: Mutex::new(database.connection().await), database }
     }
 
     /// Runs statements as the host.
@@ -104,6 +104,10 @@ pub(crate) fn host(table: HostTable) -> Target {
 
 pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, FieldRule>> {
     Arc::new(rules.iter().map(|(field, rule)| (Box::from(*field), *rule)).collect())
+}
+
+pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
+    fields.to_vec().into()
 }
 
 /// One record: its id and its fields, or `None` for a deletion.

@@ -2,6 +2,8 @@
 
 mod cancel;
 mod catalogue;
+mod contract_columns;
+mod doctor;
 mod host;
 mod host_types;
 mod mapped;

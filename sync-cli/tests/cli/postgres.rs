@@ -111,7 +111,8 @@ async fn the_doctor_tells_what_is_wrong_with_a_server_and_what_to_do() {
     raw_sql("ALTER TABLE syncline.sync_runs NO FORCE ROW LEVEL SECURITY").execute(&mut connection).await.expect("changed");
     let told = server.run(&["doctor"]);
     assert_eq!(told.code, 1, "{}", told.out);
-    let parts = ["row security does not hold for its owner", "ALTER TABLE \"syncline\".\"sync_runs\" FORCE ROW LEVEL SECURITY", "to do:", "error"];
+    let parts =
+        ["row security does not hold for its owner", "ALTER TABLE \"syncline\".\"sync_runs\" FORCE ROW LEVEL SECURITY", "to do:", "error"];
     for part in parts {
         assert!(told.out.contains(part), "{part} is missing in {}", told.out);
     }

@@ -10,8 +10,11 @@ use sync_core::{Error, ErrorKind};
 
 use crate::error::{Db, file_name};
 
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "tables", include_str!("../migrations/0001_tables.sql")), (2, "push", include_str!("../migrations/0002_push.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("../migrations/0001_tables.sql")),
+    (2, "push", include_str!("../migrations/0002_push.sql")),
+    (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
+];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name
 /// does not begin with `syncline_`; [`open`](crate::SqliteStorage::open) runs those that are missing.

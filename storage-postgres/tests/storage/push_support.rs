@@ -22,13 +22,13 @@ use tokio::sync::Mutex;
 pub(crate) struct Site {
     pub(crate) storage: PostgresStorage,
     host: Mutex<PgConnection>,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl Site {
     pub(crate) async fn new() -> Self {
         let (database, storage) = crate::support::fresh().await;
-        Self { storage, host: Mutex::new(database.connection().await), _database: database }
+        Self { storage, host: Mutex::new(database.connection().await), database }
     }
 
     /// Runs statements as the host.

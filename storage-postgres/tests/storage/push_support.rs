@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, Direction, Duplicates, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
+    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
     Target,
     store::{
         Begin, ChangedQuery, ChangedRows, CommitReport, Entity, EntityQuery, Feed, Fence, Intent, IntentFilter, IntentState, NewRun,
@@ -102,8 +102,16 @@ pub(crate) fn host(table: HostTable) -> Target {
     Target { entity: table.entity_type(), place: Place::Host(Arc::new(table)), ..target("") }
 }
 
+pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
+    fields.into()
+}
+
 pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, FieldRule>> {
     Arc::new(rules.iter().map(|(field, rule)| (Box::from(*field), *rule)).collect())
+}
+
+pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
+    fields.to_vec().into()
 }
 
 /// One record: its id and its fields, or `None` for a deletion.

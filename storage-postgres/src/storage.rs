@@ -322,7 +322,7 @@ impl PostgresBuilder {
     /// # Errors
     /// Those of [`open`](Self::open), but for a schema that is missing or not up to date.
     pub async fn pending(&self) -> Result<schema::Pending> {
-        let source = Source::of(&self.from, "syncline migrate").map_err(|fault| explain("pending", "PostgreSQL", fault))?;
+        let source = Source::of(&self.from, "syncline migrate").map_err(|fault| explain("open", "PostgreSQL", fault))?;
         let place = place(&source.options());
         let looked = async {
             let mut connection = source.open(self.acquire_timeout).await?;
@@ -330,7 +330,7 @@ impl PostgresBuilder {
             let present = schema::version(&mut connection, &self.settings).await?;
             Ok(schema::Pending::from(present, &self.settings))
         };
-        looked.await.map_err(|fault: Fault| explain("pending", &place, fault))
+        looked.await.map_err(|fault: Fault| explain("open", &place, fault))
     }
 
     /// Connects and only brings our tables up to date; answers the version they had and the one they have.

@@ -3,6 +3,8 @@
 mod cancel;
 mod catalogue;
 mod connections;
+mod contract_columns;
+mod doctor;
 mod host;
 mod host_types;
 mod leases;

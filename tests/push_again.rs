@@ -8,8 +8,9 @@ use serde_json::json;
 use support::{
     World,
     pushable::{Fate, Pushable},
+    services::{connect_sheets, movies, sheets},
 };
-use syncline::{Connection, Credentials, Push, PushMode, PushRecord, core::PushLimits};
+use syncline::{Connection, Credentials, Push, PushMode, PushRecord, Resolution, core::PushLimits, core::store::IntentState};
 
 async fn connect(world: &World, service: &Pushable) -> Connection {
     let syncline = world.open(service.clone()).await;
@@ -109,4 +110,36 @@ async fn writes_of_two_modes_never_share_a_call() {
     let mut calls = std::mem::take(&mut service.state().calls);
     calls.sort();
     assert_eq!(calls, [["p1", "p3"], ["p2", "p4"]]);
+}
+
+#[tokio::test]
+async fn what_was_written_elsewhere_waits_for_a_person_and_is_never_sent_by_itself() {
+    let (world, service) = (World::new(), service());
+    let crm = connect(&world, &service).await;
+    service.fates(|_, _| Fate::Astray);
+    let astray = crm.sync_to_external(push(&["p1"])).await.expect("it runs");
+    assert_eq!(astray.counts.unsettled, 1, "{astray:?}");
+    service.fates(|_, _| Fate::Well);
+    let changed = || Push::records("people", [PushRecord::new("p1", &json!({ "name": "p1", "v": 2 })).id("p1")]);
+    for later in [push(&["p1"]), push(&["p1"]).all(), changed(), push(&["p2"]), Push::failed("people")] {
+        world.clock.advance(Duration::from_secs(7_200));
+        crm.sync_to_external(later).await.expect("it runs");
+    }
+    assert_eq!(service.state().received["p1"], 1, "once and never again");
+    let open = crm.unconfirmed(Default::default()).await.expect("a list");
+    assert_eq!((open.len(), open[0].state), (1, IntentState::Conflict));
+    assert!(open[0].reason.as_deref().is_some_and(|reason| reason.contains("beside the others")), "{open:?}");
+    crm.resolve(&open[0], Resolution::SendAgain).await.expect("it is written");
+    crm.sync_to_external(push(&["p1"])).await.expect("it runs");
+    assert_eq!((service.state().received["p1"], service.truth()[0].as_str()), (2, "p1=1"));
+}
+
+#[tokio::test]
+async fn a_spreadsheet_connected_twice_is_one_connection_of_its_workspace() {
+    let world = World::new();
+    let simulation = movies(&world, &[vec!["Title"], vec!["Alien"]]);
+    let syncline = world.open(sheets(&simulation)).await;
+    let (first, second) = (connect_sheets(&syncline).await, connect_sheets(&syncline).await);
+    assert_eq!(first.id(), second.id(), "or two writers could move each other's rows");
+    assert_eq!(world.ask("SELECT count(*) FROM syncline_connections"), "1");
 }

@@ -17,6 +17,7 @@ fn full(key: &str) -> Intent {
         key: key.into(),
         marker: Marker::from("m2"),
         operation: Operation::Delete,
+        mode: PushMode::Update,
         fields: "{}".into(),
         hash: 1 << 63,
         id: Some("rec".into()),

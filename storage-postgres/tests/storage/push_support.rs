@@ -368,6 +368,7 @@ pub(crate) fn intent(key: &str, state: IntentState) -> Intent {
         key: key.into(),
         marker: Marker::from(format!("marker of {key}")),
         operation: Operation::Upsert,
+        mode: PushMode::Upsert,
         fields: r#"{"name":"A"}"#.into(),
         hash: u64::MAX - 7,
         id: None,

@@ -72,7 +72,7 @@ pub enum IntentState {
     Pending,
     /// It was refused, or did not get through; see its error and when it is tried again.
     Failed,
-    /// More than one record at the service looks like it; somebody has to decide.
+    /// More than one record at the service looks like it, or it was written elsewhere than it should be; somebody has to decide.
     Conflict,
 }
 

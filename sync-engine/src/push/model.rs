@@ -358,6 +358,10 @@ fn outcomes_decide_when_a_write_is_tried_again() {
     }
     let asked = Error::new(ErrorKind::RateLimited, "write", "no").with_retry(sync_core::Retry::After(Some(Duration::from_secs(900))));
     assert_eq!(seconds(answered(sent(1), PushOutcome::Failed(asked), START)), Some(900), "never sooner than asked");
+    // What was written elsewhere than it should be is for a person, and no look is asked for.
+    let astray = Error::new(ErrorKind::Conflict, "write", "beside it").with_delivery(sync_core::Delivery::Unknown);
+    let Settled::Open(astray) = answered(sent(1), PushOutcome::Failed(astray), START).settled else { panic!("it stays") };
+    assert_eq!((astray.state, astray.next_at), (IntentState::Conflict, None));
     let done = answered(sent(1), PushOutcome::Accepted { id: "r1".into(), version: Some("v".into()), effect: Effect::Created }, START);
     assert!(matches!(done.settled, Settled::Accepted { link: PushLink { hash: Some(7), .. }, .. }));
 }

@@ -65,7 +65,8 @@ async fn calls(task: u64, storage: PostgresStorage, acknowledged: Acknowledged) 
                 }
             }
             _ => {
-                let history = run.store.lineage(&"members".into(), &key, None);
+                let members = "members".into();
+                let history = run.store.lineage(&members, &key, None);
                 match tokio::time::timeout(patience, history).await {
                     Ok(history) => {
                         let history = history.expect("history is read");

@@ -2,10 +2,13 @@
 
 mod cancel;
 mod catalogue;
+mod connections;
 mod contract_columns;
 mod doctor;
 mod host;
 mod host_types;
+mod leases;
+mod lineage;
 mod mapped;
 mod opening;
 mod owners;
@@ -17,6 +20,10 @@ mod push_model;
 mod push_plans;
 mod push_support;
 mod push_tenancy;
+mod reads;
 mod refused_rows;
+mod retention;
+mod runs;
 mod suite;
 mod support;
+mod view;

@@ -102,6 +102,10 @@ pub(crate) fn host(table: HostTable) -> Target {
     Target { entity: table.entity_type(), place: Place::Host(Arc::new(table)), ..target("") }
 }
 
+pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
+    fields.into()
+}
+
 pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, FieldRule>> {
     Arc::new(rules.iter().map(|(field, rule)| (Box::from(*field), *rule)).collect())
 }

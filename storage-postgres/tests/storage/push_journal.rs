@@ -2,7 +2,7 @@
 
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, ErrorKind, Marker, Operation, RecordFailure, RunError, RunId,
+    Counts, ErrorKind, Marker, Operation, PushMode, RecordFailure, RunError, RunId,
     store::{Feed, Fence, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, RunStatus, Settled, Shape},
 };
 
@@ -30,6 +30,7 @@ fn full(key: &str) -> Intent {
         handle: Some("job 7".into()),
         error: Some(RunError { kind: ErrorKind::Invalid, message: "no".into(), hint: "do".into(), partition: None }),
         run: RunId(77),
+        mode: PushMode::Mirror,
     }
 }
 

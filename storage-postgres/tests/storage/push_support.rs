@@ -7,8 +7,8 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
-    Target,
+    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, PushMode, RecordBatch,
+    RunId, Source, Target,
     store::{
         Begin, ChangedQuery, ChangedRows, CommitReport, Entity, EntityQuery, Feed, Fence, Intent, IntentFilter, IntentState, NewRun,
         PageCommit, PartitionBatch, Preview, PushCommit, PushLink, RunEnd, RunStatus, Settled, Storage as _, Sweep, SweepReport,
@@ -385,5 +385,6 @@ pub(crate) fn intent(key: &str, state: IntentState) -> Intent {
         handle: None,
         error: None,
         run: RunId(1),
+        mode: PushMode::Upsert,
     }
 }

@@ -31,7 +31,6 @@ fn full(key: &str) -> Intent {
         handle: Some("job 7".into()),
         error: Some(RunError { kind: ErrorKind::Invalid, message: "no".into(), hint: "do".into(), partition: None }),
         run: RunId(77),
-        mode: PushMode::Mirror,
     }
 }
 

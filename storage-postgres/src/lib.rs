@@ -12,6 +12,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod numbers;
 mod push;
 mod retention;
 mod row;

@@ -126,15 +126,17 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     number.ok_or_else(|| lease_lost(operation, fence.run).into())
 }
 
-/// Whether the transaction with this number in its run was committed. A run that somebody else took over counts no further; what it had
+/// Whether the transaction with this number in its run was committed. One that is about to be is waited for: its server process may not
+/// know yet that we are gone, and holds the run's row until it ends. A run that somebody else took over counts no further; what it had
 /// counted stands.
 pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, number: i64) -> Db<bool> {
-    let commits: Option<i64> = sqlx::query_scalar("SELECT commits FROM sync_runs WHERE workspace_id = $1 AND id = $2 AND lease_token = $3")
-        .bind(workspace.as_str())
-        .bind(fence.run.0)
-        .bind(fence.token)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let commits: Option<i64> =
+        sqlx::query_scalar("SELECT commits FROM sync_runs WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 FOR UPDATE")
+            .bind(workspace.as_str())
+            .bind(fence.run.0)
+            .bind(fence.token)
+            .fetch_optional(&mut **tx)
+            .await?;
     Ok(commits.is_some_and(|commits| commits >= number))
 }
 

@@ -12,7 +12,7 @@ use sync_core::{
 
 use crate::{
     commit::{self, Mode, Written},
-    error::Db,
+    error::{Db, explain},
     host::Host,
     name::quoted,
     row, run,
@@ -224,12 +224,26 @@ async fn commit_in_turn(inner: Arc<Handle>, workspace: WorkspaceId, commit: Page
         }
         .boxed()
     });
-    let at = Arc::clone(&turn);
-    let done = inner.run("commit", door.clone(), Repeat::Ask(door, ask), move |tx| {
-        let (workspace, commit, turn) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&at));
-        async move { commit::write(tx, &workspace, &commit, Mode::Commit, Some(&turn)).await }.boxed()
-    });
-    let written = done.await?;
+    let written = loop {
+        // Whoever waits for the one before holds no connection that that one may need.
+        turn.begin().await.map_err(|fault| explain("commit", &inner.place, fault))?;
+        let (workspace, commit, at) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&turn));
+        let done = inner.run("commit", door.clone(), Repeat::Ask(door.clone(), Arc::clone(&ask)), move |tx| {
+            let (workspace, commit, turn) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&at));
+            async move {
+                let done = commit::write(tx, &workspace, &commit, Mode::Commit, Some(&turn)).await;
+                if done.is_err() {
+                    turn.again();
+                }
+                done
+            }
+            .boxed()
+        });
+        let done = done.await;
+        if done.is_ok() || !turn.gave_way() {
+            break done?;
+        }
+    };
     if let Some((entity, table)) = &written.table {
         inner.tables.remember(entity, table);
     }

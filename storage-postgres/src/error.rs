@@ -60,8 +60,7 @@ impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
         let error = match self {
             Self::Sql(error) => error,
-            Self::Again => return true,
-            Self::Unknown(_) | Self::Ours(_) => return false,
+            Self::Again | Self::Unknown(_) | Self::Ours(_) => return false,
         };
         match code(error) {
             // Serialization failure, deadlock, lock timeout; the server is going down, starting, or was told to end this session.

@@ -13,6 +13,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod numbers;
 mod push;
 mod retention;
 mod row;

@@ -2,12 +2,16 @@
 //!
 //! A row is not written to be marked as seen: a list of numbers that lie close together takes about a byte for each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::Row as _;
 use sync_core::{PartitionId, WorkspaceId, store::Feed};
 
-use crate::{error::Db, tx::Tx};
+use crate::{
+    error::{Db, Fault, damaged},
+    numbers::{Numbers, encode},
+    tx::Tx,
+};
 
 /// The rows one commit shows, by partition.
 #[derive(Debug, Default)]
@@ -16,58 +20,24 @@ pub(crate) struct Shown(HashMap<PartitionId, Vec<i64>>);
 impl Shown {
     /// Counts a row as shown.
     pub(crate) fn add(&mut self, partition: &PartitionId, row: i64) {
+        self.add_all(partition, [row]);
+    }
+
+    /// Counts rows as shown.
+    pub(crate) fn add_all(&mut self, partition: &PartitionId, numbers: impl IntoIterator<Item = i64>) {
         match self.0.get_mut(partition) {
-            Some(rows) => rows.push(row),
+            Some(rows) => rows.extend(numbers),
             None => {
-                self.0.insert(partition.clone(), vec![row]);
+                self.0.insert(partition.clone(), numbers.into_iter().collect());
             }
         }
     }
-}
 
-/// Numbers in order as pairs of a gap and the length of a run, each in seven bits a byte: a hundred neighbours take three bytes.
-fn pack(mut numbers: Vec<i64>) -> Vec<u8> {
-    fn put(mut value: u64, out: &mut Vec<u8>) {
-        while value >= 0x80 {
-            out.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
+    /// Adds what another one holds.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (partition, numbers) in other.0 {
+            self.add_all(&partition, numbers);
         }
-        out.push(value as u8);
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    let mut out = Vec::new();
-    let mut next = 0i64;
-    let mut at = 0;
-    while at < numbers.len() {
-        let first = numbers[at];
-        let mut length = 1;
-        while at + length < numbers.len() && numbers[at + length] == first + length as i64 {
-            length += 1;
-        }
-        put(first.wrapping_sub(next).cast_unsigned(), &mut out);
-        put(length as u64 - 1, &mut out);
-        next = first + length as i64;
-        at += length;
-    }
-    out
-}
-
-/// Hands each number of a packed list to `each`.
-fn unpack(bytes: &[u8], mut each: impl FnMut(i64)) {
-    let mut values = bytes.iter().scan((0u64, 0u32), |(value, shift), byte| {
-        *value |= u64::from(byte & 0x7f) << *shift;
-        *shift += 7;
-        Some((byte & 0x80 == 0).then(|| (std::mem::take(value), *shift = 0).0))
-    });
-    let mut next = 0i64;
-    let mut take = || values.by_ref().flatten().next();
-    while let (Some(gap), Some(more)) = (take(), take()) {
-        let first = next.wrapping_add(gap.cast_signed());
-        for number in 0..=more.cast_signed() {
-            each(first + number);
-        }
-        next = first + more.cast_signed() + 1;
     }
 }
 
@@ -114,7 +84,7 @@ pub(crate) async fn flush(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, num
         return Ok(());
     }
     let (partitions, lists): (Vec<String>, Vec<Vec<u8>>) =
-        shown.0.into_iter().map(|(partition, numbers)| (partition.as_str().to_owned(), pack(numbers))).unzip();
+        shown.0.into_iter().map(|(partition, numbers)| (partition.as_str().to_owned(), encode(numbers))).unzip();
     sqlx::query(
         "INSERT INTO scan_seen (workspace_id, connection_id, stream, mapping, scan, partition_id, numbers) \
          SELECT $1, $2, $3, $4, $5, s.* FROM unnest($6::text[], $7::bytea[]) s",
@@ -132,7 +102,7 @@ pub(crate) async fn flush(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, num
 }
 
 /// Everything a scan has shown in its commits so far, over all its partitions.
-pub(crate) async fn shown(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, number: u64) -> Db<HashSet<i64>> {
+pub(crate) async fn shown(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, number: u64) -> Db<Numbers> {
     let lists: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT numbers FROM scan_seen WHERE workspace_id = $1 AND connection_id = $2 AND stream = $3 AND mapping = $4 AND scan = $5",
     )
@@ -143,13 +113,16 @@ pub(crate) async fn shown(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, num
     .bind(number.cast_signed())
     .fetch_all(&mut **tx)
     .await?;
-    let mut shown = HashSet::new();
+    let mut shown = Numbers::default();
     for list in lists {
-        unpack(&list, |number| {
-            shown.insert(number);
-        });
+        shown.decode(&list).ok_or_else(damaged_list)?;
     }
+    shown.close();
     Ok(shown)
+}
+
+fn damaged_list() -> Fault {
+    damaged("sweep", "list of rows that a scan has shown")
 }
 
 /// What a scan proves about one partition.
@@ -157,8 +130,8 @@ pub(crate) async fn shown(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, num
 pub(crate) enum Proof {
     /// Its sweep went through before.
     Swept,
-    /// The rows it showed, a bit each in chunks of 64; a scan that never committed anything showed none.
-    Shown(HashMap<i64, u64>),
+    /// The rows it showed; a scan that never committed anything showed none.
+    Shown(Numbers),
 }
 
 impl Proof {
@@ -175,22 +148,25 @@ impl Proof {
         .bind(number.cast_signed())
         .fetch_all(&mut **tx)
         .await?;
-        let mut shown = HashMap::new();
+        let mut shown = Numbers::default();
         for row in &rows {
             if row.try_get(0)? {
                 return Ok(Self::Swept);
             }
             if let Some(list) = row.try_get::<Option<Vec<u8>>, _>(1)? {
-                unpack(&list, |number| *shown.entry(number >> 6).or_insert(0) |= 1 << (number & 63));
+                shown.decode(&list).ok_or_else(damaged_list)?;
             }
         }
+        shown.close();
         Ok(Self::Shown(shown))
     }
 
     /// Whether a row was shown. After a sweep there is nothing left to conclude, so everything was.
     pub(crate) fn shows(&self, row: i64) -> bool {
-        let Self::Shown(shown) = self else { return true };
-        shown.get(&(row >> 6)).is_some_and(|bits| bits & (1 << (row & 63)) != 0)
+        match self {
+            Self::Swept => true,
+            Self::Shown(shown) => shown.contains(row),
+        }
     }
 }
 
@@ -212,30 +188,4 @@ pub(crate) async fn close(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, par
             .await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn neighbours_take_next_to_nothing() {
-        assert!(pack((1000..3000).collect()).len() <= 5);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
-
-        #[test]
-        fn a_packed_list_comes_back_in_order_and_once(numbers in prop::collection::vec(0i64..5000, 0..300), far in 0i64..i64::MAX / 2) {
-            let mut numbers: Vec<i64> = numbers.into_iter().map(|number| number + far).collect();
-            let mut back = Vec::new();
-            unpack(&pack(numbers.clone()), |number| back.push(number));
-            numbers.sort_unstable();
-            numbers.dedup();
-            prop_assert_eq!(back, numbers);
-        }
-    }
 }

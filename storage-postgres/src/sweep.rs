@@ -15,14 +15,14 @@ use crate::{
         delete::{self, Deletion},
         mapped,
     },
-    error::Db,
+    error::{Db, internal},
     hook::Committed,
     host::Host,
     run,
     scans::{self, Proof},
     storage::Inner,
     table::connection_no,
-    tx::{Door, Repeat, Tx},
+    tx::{Ask, Door, Repeat, Tx},
 };
 
 /// Rows that go in one transaction, so that other writers get their turn.
@@ -61,7 +61,13 @@ pub(crate) async fn sweep(inner: &Arc<Inner>, workspace: &WorkspaceId, sweep: Sw
     }
     for missing in found.missing {
         let (this, whose, missing) = (Arc::clone(&sweep), workspace.clone(), Arc::new(missing));
-        let gone = inner.run("sweep", door.clone(), Repeat::UnlessCommitted, move |tx| {
+        let asks = workspace.clone();
+        // Rows would go only once all the same, but would be counted and told to hooks again.
+        let ask: Ask<run::Mark> = Arc::new(move |tx, mark| {
+            let whose = asks.clone();
+            async move { run::has_committed(tx, &whose, &mark).await }.boxed()
+        });
+        let gone = inner.run("sweep", door.clone(), Repeat::Ask(door.clone(), ask), move |tx| {
             let (this, whose, missing) = (Arc::clone(&this), whose.clone(), Arc::clone(&missing));
             async move { delete_rows(tx, &whose, &this, &missing).await }.boxed()
         });
@@ -149,9 +155,10 @@ async fn find(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Found> 
     Ok(found)
 }
 
-async fn delete_rows(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep, missing: &Missing) -> Db<()> {
+/// Answers the number of the transaction in its run.
+async fn delete_rows(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep, missing: &Missing) -> Db<run::Mark> {
     run::check_fence(tx, workspace, sweep.fence, "sweep").await?;
-    let Some(rows) = open(tx, workspace, sweep).await? else { return Ok(()) };
+    let Some(rows) = open(tx, workspace, sweep).await? else { return Err(internal("sweep", "a table with missing rows is gone")) };
     let how = Deletion { run: sweep.fence.run, at: sweep.at, lineage: sweep.target.lineage };
     let (count, gone) = match (missing, &rows) {
         (Missing::Keys(keys), Rows::Stream(table)) => {
@@ -181,6 +188,5 @@ async fn delete_rows(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep, missin
         hooks.run(tx, &committed).await?;
         tx.as_ours(workspace).await?;
     }
-    run::hold(tx, workspace, sweep.fence, &counts, "sweep").await?;
-    Ok(())
+    run::hold(tx, workspace, sweep.fence, &counts, "sweep").await
 }

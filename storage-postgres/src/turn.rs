@@ -6,7 +6,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sync_core::{
@@ -50,6 +53,7 @@ pub(crate) struct Turn {
     /// Whether it may not write rows beside the one before.
     alone: bool,
     step: watch::Sender<Step>,
+    gave_way: AtomicBool,
 }
 
 impl Turns {
@@ -65,17 +69,35 @@ impl Turns {
         let last = Last { step: steps, keys: Arc::clone(&keys), alone: single };
         let before = runs.insert((workspace.clone(), fence.run.0, fence.token), last);
         let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
-        Turn { before: before.map(|before| before.step), alone, step }
+        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false) }
     }
 }
 
 impl Turn {
-    /// Waits until this commit may begin. To be called again when it is begun anew.
+    /// Waits until this commit may begin. To be called again when it [gave way](Self::gave_way).
     pub(crate) async fn begin(&self) -> Db<()> {
-        self.step.send_replace(Step::Begun);
+        self.gave_way.store(false, Ordering::Relaxed);
         let far_enough = |step: Step| if self.alone { step == Step::Done } else { step != Step::Begun };
         self.wait(|step| far_enough(step) || step == Step::Failed).await?;
         Ok(())
+    }
+
+    /// Whether it may begin still: the one before may have been begun anew since.
+    pub(crate) fn check(&self) -> Db<()> {
+        match &self.before {
+            Some(before) => self.judge(*before.borrow()),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells that the transaction was rolled back, before it is begun anew: whoever is beside it gives way.
+    pub(crate) fn again(&self) {
+        self.step.send_replace(Step::Begun);
+    }
+
+    /// Whether it was rolled back for the one before, to be begun after it.
+    pub(crate) fn gave_way(&self) -> bool {
+        self.gave_way.load(Ordering::Relaxed)
     }
 
     /// Tells that no table or column is going to be made any more.
@@ -97,13 +119,20 @@ impl Turn {
         let Some(before) = &self.before else { return Ok(()) };
         // Its end is told even when it is dropped.
         let step = before.clone().wait_for(|step| until(*step)).await.map_or(Step::Failed, |step| *step);
-        match step {
+        self.judge(step)
+    }
+
+    fn judge(&self, before: Step) -> Db<()> {
+        match before {
             Step::Failed => {
                 let text = "the commit before it failed, and this one would have covered what that one did not write";
                 Err(Error::new(ErrorKind::Storage, "commit", text).into())
             }
             // The one before was begun anew while this one held locks that it may need: this one gives them back and begins anew too.
-            Step::Begun => Err(Fault::Again),
+            Step::Begun => {
+                self.gave_way.store(true, Ordering::Relaxed);
+                Err(Fault::Again)
+            }
             Step::Opened | Step::Done => Ok(()),
         }
     }

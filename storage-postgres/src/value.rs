@@ -25,8 +25,14 @@ pub(crate) const NUL: &str = "the text holds a NUL character (\\u0000), which Po
 const SURROGATE: &str = "the text is not Unicode: half of a surrogate pair stands alone";
 const HUGE: &str = "the number is beyond what PostgreSQL can hold (131,072 digits before the point, 16,383 after it)";
 
+/// Appends bytes.
+pub(crate) fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend((bytes.len() as i32).to_be_bytes());
+    out.extend(bytes);
+}
+
 /// Appends a length and what `write` writes.
-fn sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Misfit>) -> Result<(), Misfit> {
+fn written(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Misfit>) -> Result<(), Misfit> {
     let at = out.len();
     out.extend([0; 4]);
     if let Err(misfit) = write(out) {
@@ -45,8 +51,7 @@ pub(crate) fn null(out: &mut Vec<u8>) {
 
 /// Appends text.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
-    out.extend((text.len() as i32).to_be_bytes());
-    out.extend(text.as_bytes());
+    sized(out, text.as_bytes());
 }
 
 /// Appends a 64-bit number.
@@ -81,13 +86,13 @@ pub(crate) fn encode(out: &mut Vec<u8>, json: &str, form: Form) -> Result<(), Mi
         return Ok(());
     }
     match (form, first) {
-        (Form::Text, b'"') => sized(out, |out| unescape(json, out)),
+        (Form::Text, b'"') => written(out, |out| unescape(json, out)),
         (Form::Integer, b'-' | b'0'..=b'9') => {
             let value = json.parse().map_err(|_| Misfit::Kind)?;
             bigint(out, value);
             Ok(())
         }
-        (Form::Number, b'-' | b'0'..=b'9') => sized(out, |out| numeric(json, out)),
+        (Form::Number, b'-' | b'0'..=b'9') => written(out, |out| numeric(json, out)),
         (Form::Boolean, b't' | b'f') => {
             out.extend(1i32.to_be_bytes());
             out.push(u8::from(first == b't'));
@@ -101,7 +106,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, json: &str, form: Form) -> Result<(), Mi
 /// Appends JSON text as jsonb.
 pub(crate) fn jsonb(out: &mut Vec<u8>, json: &str) -> Result<(), Misfit> {
     check_json(json)?;
-    sized(out, |out| {
+    written(out, |out| {
         out.push(1);
         out.extend(json.as_bytes());
         Ok(())

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{RunId, WorkspaceId, store::Change};
 
-use super::{preview, statements};
+use super::{lines, preview};
 use crate::{error::Db, table::Table, tx::Tx};
 
 /// How rows are taken away.
@@ -14,6 +14,18 @@ pub(crate) struct Deletion {
     pub(crate) at: DateTime<Utc>,
     /// Whether lines are written.
     pub(crate) lineage: bool,
+}
+
+/// A join with the table itself might read a whole workspace for each key; rows that were found by key are met again by their place.
+pub(crate) fn delete(table: &Table, old: &str, lines: &str) -> String {
+    format!(
+        "WITH d AS (DELETE FROM {0} m USING (SELECT r.place FROM (SELECT k FROM unnest($3::text[]) k ORDER BY k) k CROSS JOIN LATERAL \
+         (SELECT m.ctid AS place FROM {0} m WHERE m.workspace_id = $1 AND m.connection_no = $2 AND m.entity_id = k.k FOR UPDATE) r) k \
+         WHERE m.ctid = k.place \
+         RETURNING m.entity_id, {old} AS changes, m.created_run, m.created_at){lines} \
+         SELECT entity_id, CASE WHEN $7 THEN '{{' || changes || '}}' END FROM d",
+        table.sql,
+    )
 }
 
 /// Deletes rows of one connection by their keys (0: rows fed through mappings); answers the keys of those that were there. Changes are
@@ -37,14 +49,8 @@ pub(crate) async fn managed(
     } else {
         ", l AS (SELECT $4::bigint, $5::bigint, $6::timestamptz)"
     };
-    let sql = format!(
-        "WITH d AS (DELETE FROM {0} m USING (SELECT k FROM unnest($3::text[]) k ORDER BY k) k \
-         WHERE m.workspace_id = $1 AND m.connection_no = $2 AND m.entity_id = k.k \
-         RETURNING m.entity_id, {1} AS changes, m.created_run, m.created_at){lines} \
-         SELECT entity_id, CASE WHEN $7 THEN '{{' || changes || '}}' END FROM d",
-        table.sql,
-        if how.lineage || looked { statements::gone(table) } else { "''".into() },
-    );
+    let old = if how.lineage || looked { lines::gone(table)? } else { "''".into() };
+    let sql = delete(table, &old, lines);
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(workspace.as_str())
         .bind(connection_no)

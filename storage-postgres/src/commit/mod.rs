@@ -2,11 +2,10 @@
 
 pub(crate) mod book;
 pub(crate) mod delete;
+mod lines;
 pub(crate) mod mapped;
 mod preview;
 mod remember;
-mod staging;
-mod statements;
 mod stream;
 mod tally;
 
@@ -109,11 +108,10 @@ impl Rows {
 pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, mode: Mode, turn: Option<&Turn>) -> Db<Written> {
     let inner = Arc::clone(&tx.inner);
     if let Some(turn) = turn {
-        turn.begin().await?;
+        turn.check()?;
     }
     if mode == Mode::Commit {
         run::check_fence(tx, workspace, commit.fence, "commit").await?;
-        book::point(tx, workspace, commit.fence.run, &commit.target.source).await?;
     }
     let hooks = inner.hooks();
     let rows = Rows::open(tx, workspace, commit).await?;

@@ -9,27 +9,10 @@ use crate::error::{Db, damaged};
 
 type Line<'a> = BTreeMap<String, (&'a RawValue, &'a RawValue)>;
 
-fn parse(line: &str) -> Db<Line<'_>> {
-    serde_json::from_str(line).map_err(|_| damaged("preview", "line of lineage"))
-}
-
-/// The changes of an update.
-pub(crate) fn updated(entity: &str, line: &str, changes: &mut Vec<Change>) -> Db<()> {
-    for (field, (old, new)) in parse(line)? {
-        changes.push(Change {
-            entity: entity.into(),
-            field: field.into(),
-            old: Some(old.get().into()),
-            new: Some(new.get().into()),
-            rule: "source_of_truth".into(),
-        });
-    }
-    Ok(())
-}
-
 /// The changes of a deletion.
 pub(crate) fn deleted(entity: &str, line: &str, changes: &mut Vec<Change>) -> Db<()> {
-    for (field, (old, _)) in parse(line)? {
+    let line: Line<'_> = serde_json::from_str(line).map_err(|_| damaged("preview", "line of lineage"))?;
+    for (field, (old, _)) in line {
         changes.push(Change { entity: entity.into(), field: field.into(), old: Some(old.get().into()), new: None, rule: "deleted".into() });
     }
     Ok(())

@@ -29,16 +29,4 @@ impl Tally {
             keys.deleted.push(key.into());
         }
     }
-
-    /// A record that cannot be taken.
-    pub(crate) fn failed(&mut self, failure: RecordFailure) {
-        self.counts.failed += 1;
-        self.failures.push(failure);
-    }
-
-    /// A record that is left out on purpose, with the reason.
-    pub(crate) fn skipped(&mut self, warning: RecordFailure) {
-        self.counts.skipped += 1;
-        self.failures.push(warning);
-    }
 }

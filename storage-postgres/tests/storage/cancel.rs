@@ -47,8 +47,8 @@ async fn calls(task: u64, storage: PostgresStorage, acknowledged: Acknowledged) 
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (task + 1));
     let mut cancelled = 0;
     for n in 1..=CALLS / TASKS {
-        // Sooner than most calls end, later than some.
-        let patience = Duration::from_micros(dice.roll(2500));
+        // From before a call begins to long after it ends, whatever the machine.
+        let patience = Duration::from_micros(1 << dice.roll(18));
         let key = format!("{task}-{}", dice.roll(20));
         let answered = match dice.roll(6) {
             0..3 => tokio::time::timeout(patience, write(&run, workspace, &key, n, &acknowledged)).await.is_ok(),

@@ -36,6 +36,7 @@ use super::{
 };
 use crate::{
     error::{Db, internal},
+    numbers::Numbers,
     scans,
     tx::Tx,
     value::NUL,
@@ -63,7 +64,7 @@ struct Course<'a> {
     /// Records that are there but could not be taken: whatever they stand behind is not gone.
     present: Vec<(&'a PartitionId, &'a str)>,
     /// Links that earlier commits of this scan have shown, where the first of two records with one key counts.
-    shown_before: HashSet<i64>,
+    shown_before: Numbers,
 }
 
 impl<'a> Course<'a> {
@@ -100,7 +101,7 @@ pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
         Some(number) if commit.target.duplicates == Duplicates::FirstWins => {
             scans::shown(work.tx, work.workspace, &commit.feed, number).await?
         }
-        _ => HashSet::new(),
+        _ => Numbers::default(),
     };
     let mut course = Course {
         links: Links { workspace: work.workspace, feed: &commit.feed, type_id: rows.type_id() },
@@ -252,7 +253,7 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
             .to(work.tx, &keys)
             .await?
             .into_iter()
-            .filter(|(_, link)| course.shown_before.contains(link))
+            .filter(|(_, link)| course.shown_before.contains(*link))
             .map(|(at, _)| keys[at])
             .collect();
         let (twice, first): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| shown.contains(item.key));

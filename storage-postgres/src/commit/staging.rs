@@ -217,7 +217,7 @@ pub(super) async fn write(work: &mut Work<'_>, staged: Staged<'_>) -> Db<()> {
     }
     make_stage(work.tx, &staged.shape()).await?;
     // Halves of what is refused, down to the record that is at fault.
-    let mut open = vec![0..staged.records.len()];
+    let mut open: Vec<_> = std::iter::once(0..staged.records.len()).collect();
     while let Some(which) = open.pop() {
         work.tx.savepoint().await?;
         match bring(work, &staged, which.clone()).await {

@@ -125,7 +125,7 @@ async fn lock_managed(tx: &mut Tx, links: Links<'_>, table: &Table, keys: &[&str
 
 /// Deletes rows of the host; those that others refer to stay, each by itself.
 async fn hosts(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], journal: &mut Journal, fates: &mut [Fate]) -> Db<()> {
-    let mut open: Vec<Range<usize>> = Vec::from([0..keys.len()]);
+    let mut open: Vec<Range<usize>> = std::iter::once(0..keys.len()).collect();
     while let Some(range) = open.pop() {
         if range.is_empty() {
             continue;

@@ -42,7 +42,7 @@ const OWN: &str = "SET app.workspace_id = 'acme'; SET ROLE syncline_app; SET sea
 
 fn question(entity: &str, key: &str) -> String {
     format!(
-        "SELECT * FROM field_lineage WHERE workspace_id = 'acme' AND entity_type = '{entity}' AND entity_id = '{key}' AND field_name = 'n' ORDER BY id"
+        "SELECT previous_value::text, new_value::text, source_ref, changed_by FROM field_lineage WHERE workspace_id = 'acme' AND entity_type = '{entity}' AND entity_id = '{key}' AND field_name = 'n' ORDER BY id"
     )
 }
 

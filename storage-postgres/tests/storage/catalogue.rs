@@ -148,9 +148,11 @@ async fn without_a_workspace_nothing_is_seen_and_nothing_can_be_written() {
     }
     let refused =
         sqlx::query("INSERT INTO connection_numbers (workspace_id, connection_id) VALUES ('acme', 'c9')").execute(&mut connection).await;
-    let code =
-        refused.expect_err("a row of a workspace that was not set").into_database_error().and_then(|error| error.code().map(Into::into));
-    assert_eq!(code, Some(std::borrow::Cow::<str>::from("42501")));
+    let code = refused
+        .expect_err("a row of a workspace that was not set")
+        .into_database_error()
+        .and_then(|error| error.code().map(|code| code.into_owned()));
+    assert_eq!(code.as_deref(), Some("42501"));
 }
 
 #[tokio::test]

@@ -110,10 +110,6 @@ pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, Field
     Arc::new(rules.iter().map(|(field, rule)| (Box::from(*field), *rule)).collect())
 }
 
-pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
-    fields.to_vec().into()
-}
-
 /// One record: its id and its fields, or `None` for a deletion.
 pub(crate) type Row<'a> = (&'a str, Option<Value>);
 

@@ -9,6 +9,8 @@ pub use sync_http as http;
 
 /// Storages.
 pub mod storage {
+    #[cfg(feature = "postgres")]
+    pub use storage_postgres as postgres;
     #[cfg(feature = "sqlite")]
     pub use storage_sqlite as sqlite;
 }
@@ -25,6 +27,8 @@ pub mod providers {
 pub use provider_sheets::Sheets;
 #[cfg(feature = "slack")]
 pub use provider_slack::Slack;
+#[cfg(feature = "postgres")]
+pub use storage_postgres::PostgresStorage;
 #[cfg(feature = "sqlite")]
 pub use storage_sqlite::SqliteStorage;
 pub use sync_core as core;
@@ -34,8 +38,8 @@ pub use sync_core::{
     store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
 };
 pub use sync_engine::{
-    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pull, Push, PushRecord, RecordSource, Resolution, SourcePage,
-    SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
+    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pruned, Pull, Push, PushRecord, RecordSource, Resolution, Retention,
+    SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

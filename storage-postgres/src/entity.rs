@@ -212,12 +212,17 @@ async fn unknown(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType) -> D
 
 async fn commit_in_turn(inner: Arc<Handle>, workspace: WorkspaceId, commit: PageCommit, turn: Turn) -> Result<CommitReport> {
     let (commit, turn) = (Arc::new(commit), Arc::new(turn));
-    let (whose, fence) = (workspace.clone(), commit.fence);
+    let whose = workspace.clone();
     let door = Door::Workspace(workspace.clone());
-    // A commit whose answer was lost has left its number in the run's row, or has not.
     let ask: Ask<Written> = Arc::new(move |tx, written| {
         let whose = whose.clone();
-        async move { run::has_committed(tx, &whose, fence, written.number).await }.boxed()
+        async move {
+            match &written.mark {
+                Some(mark) => run::has_committed(tx, &whose, mark).await,
+                None => Ok(false),
+            }
+        }
+        .boxed()
     });
     let at = Arc::clone(&turn);
     let done = inner.run("commit", door.clone(), Repeat::Ask(door, ask), move |tx| {

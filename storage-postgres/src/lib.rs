@@ -3,6 +3,7 @@
 mod activity;
 mod commit;
 mod connection;
+mod doctor;
 mod entity;
 mod error;
 mod failure;
@@ -19,6 +20,7 @@ mod run;
 mod scans;
 mod schema;
 mod security;
+mod source;
 mod storage;
 mod sweep;
 mod table;
@@ -31,7 +33,8 @@ mod view;
 pub use sqlx;
 
 pub use self::{
+    doctor::{Finding, Level, Report, TableFacts},
     hook::{Committed, HookResult},
-    schema::migrations,
+    schema::{Pending, migrations},
     storage::{PostgresBuilder, PostgresStorage, RowSecurity},
 };

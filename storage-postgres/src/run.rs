@@ -12,7 +12,7 @@ use sync_core::{
 };
 
 use crate::{
-    error::{Db, damaged},
+    error::{Db, code, damaged},
     failure, lease,
     storage::Scoped,
     tx::{Door, Repeat, Tx},
@@ -98,15 +98,16 @@ pub(crate) async fn check_fence(tx: &mut Tx, workspace: &WorkspaceId, fence: Fen
 }
 
 /// Adds to the counts of a run if it is still its owner's, and holds it so until the transaction ends; the lease begins anew. Belongs at
-/// the end of a transaction, since others of the same run wait for it from here on. Answers the number of this transaction in its run.
-pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, counts: &Counts, operation: &'static str) -> Db<i64> {
+/// the end of a transaction, since others of the same run wait for it from here on. Answers what this transaction is known by.
+pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, counts: &Counts, operation: &'static str) -> Db<Mark> {
     let lease = tx.inner.settings.lease.as_secs_f64();
-    let number: Option<i64> = sqlx::query_scalar(
+    let held = sqlx::query(
         "UPDATE sync_runs SET rows_processed = rows_processed + $4, rows_created = rows_created + $5, rows_updated = rows_updated + $6, \
          rows_unchanged = rows_unchanged + $7, rows_skipped = rows_skipped + $8, rows_failed = rows_failed + $9, \
          rows_deleted = rows_deleted + $10, rows_swept = rows_swept + $11, rows_unsettled = rows_unsettled + $12, \
          commits = commits + 1, lease_until = clock() + make_interval(secs => $13) \
-         WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running' AND lease_until > clock() RETURNING commits",
+         WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running' AND lease_until > clock() \
+         RETURNING pg_current_xact_id()::text, commits",
     )
     .bind(workspace.as_str())
     .bind(fence.run.0)
@@ -123,19 +124,48 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     .bind(lease)
     .fetch_optional(&mut **tx)
     .await?;
-    number.ok_or_else(|| lease_lost(operation, fence.run).into())
+    let held = held.ok_or_else(|| lease_lost(operation, fence.run))?;
+    Ok(Mark { fence, transaction: held.try_get::<String, _>(0)?.into(), number: held.try_get(1)? })
 }
 
-/// Whether the transaction with this number in its run was committed. A run that somebody else took over counts no further; what it had
-/// counted stands.
-pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, number: i64) -> Db<bool> {
+/// What a transaction of a run is known by when the answer to its commit was lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    fence: Fence,
+    /// The server's own number of it.
+    transaction: Box<str>,
+    /// Its number in the run.
+    number: i64,
+}
+
+/// Whether a transaction was committed. One that the server may still be committing is asked for again.
+///
+/// The run's count alone would not tell: of several transactions of one run another may have taken the number of one that was rolled
+/// back. Nor would the transaction's number: a server that took over from one that failed may have given it to another.
+pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, mark: &Mark) -> Db<bool> {
+    let status: Result<Option<String>, _> =
+        sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)").bind(&*mark.transaction).fetch_one(&mut **tx).await;
+    let status = match status {
+        // The server has never heard of it.
+        Err(error) if code(&error) == Some("22023") => return Ok(false),
+        status => status?,
+    };
+    match status.as_deref() {
+        Some("aborted") => return Ok(false),
+        Some("in progress") => {
+            let pending = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the transaction is still being committed");
+            return Err(sqlx::Error::Io(pending).into());
+        }
+        // Committed, or so long ago that only its traces tell.
+        _ => {}
+    }
     let commits: Option<i64> = sqlx::query_scalar("SELECT commits FROM sync_runs WHERE workspace_id = $1 AND id = $2 AND lease_token = $3")
         .bind(workspace.as_str())
-        .bind(fence.run.0)
-        .bind(fence.token)
+        .bind(mark.fence.run.0)
+        .bind(mark.fence.token)
         .fetch_optional(&mut **tx)
         .await?;
-    Ok(commits.is_some_and(|commits| commits >= number))
+    Ok(commits.is_some_and(|commits| commits >= mark.number))
 }
 
 /// Adds events to a run. Writers of one workspace take turns from here until their transactions end, so that a reader who has seen one

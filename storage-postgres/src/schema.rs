@@ -30,6 +30,28 @@ pub fn migrations() -> &'static [(i64, &'static str, &'static str)] {
     MIGRATIONS
 }
 
+/// What stands between a schema and the newest version of our tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The version the schema is at; 0 when there is none.
+    pub present: i64,
+    /// The version this library needs.
+    pub newest: i64,
+    /// The names of the migrations that are missing, in their order.
+    pub missing: Vec<&'static str>,
+    /// The SQL that brings the schema up to date; empty when it is.
+    pub script: String,
+}
+
+impl Pending {
+    pub(crate) fn from(present: i64, settings: &Settings) -> Self {
+        let missing: Vec<_> = MIGRATIONS.iter().filter(|(number, ..)| *number > present).map(|(_, name, _)| *name).collect();
+        let script = if missing.is_empty() { String::new() } else { script(settings, present) };
+        Self { present, newest: newest(), missing, script }
+    }
+}
+
 pub(crate) fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(number, ..)| *number)
 }

@@ -21,6 +21,7 @@ use crate::{
     error::{Db, Fault, explain},
     hook::{Committed, Hook, HookResult, Hooks},
     schema,
+    source::Source,
     table::Tables,
     turn::Turns,
 };
@@ -150,18 +151,18 @@ impl fmt::Debug for PostgresStorage {
 }
 
 /// Where connections come from.
-enum From {
+pub(crate) enum From {
     Url(String),
     Pool(PgPool),
 }
 
 /// Settings of a [`PostgresStorage`].
 pub struct PostgresBuilder {
-    from: From,
-    settings: Settings,
+    pub(crate) from: From,
+    pub(crate) settings: Settings,
     migrate: bool,
-    max_connections: u32,
-    acquire_timeout: Duration,
+    pub(crate) max_connections: u32,
+    pub(crate) acquire_timeout: Duration,
     hooks: Hooks,
 }
 
@@ -316,6 +317,22 @@ impl PostgresBuilder {
         Ok(PostgresStorage(Arc::new(Handle { inner, renewal })))
     }
 
+    /// Connects and says what [`migrate`](Self::migrate) would do; changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), but for a schema that is missing or not up to date.
+    pub async fn pending(&self) -> Result<schema::Pending> {
+        let source = Source::of(&self.from, "syncline migrate").map_err(|fault| explain("open", "PostgreSQL", fault))?;
+        let place = place(&source.options());
+        let looked = async {
+            let mut connection = source.open(self.acquire_timeout).await?;
+            schema::check_server(&mut connection).await?;
+            let present = schema::version(&mut connection, &self.settings).await?;
+            Ok(schema::Pending::from(present, &self.settings))
+        };
+        looked.await.map_err(|fault: Fault| explain("open", &place, fault))
+    }
+
     /// Connects and only brings our tables up to date; answers the version they had and the one they have.
     ///
     /// # Errors
@@ -342,7 +359,7 @@ impl PostgresBuilder {
 }
 
 /// Host and database, for texts; never the password.
-fn place(options: &PgConnectOptions) -> String {
+pub(crate) fn place(options: &PgConnectOptions) -> String {
     format!("{}/{}", options.get_host(), options.get_database().unwrap_or_else(|| options.get_username()))
 }
 

@@ -7,6 +7,7 @@ mod crash;
 mod event;
 mod pull;
 mod push;
+mod retention;
 mod run;
 mod services;
 mod syncline;
@@ -20,6 +21,7 @@ pub use self::{
     event::{Events, SyncEvent},
     pull::Pull,
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
+    retention::{Pruned, Retention},
     syncline::Syncline,
     vault::{Credentials, Keyring},
     workspace::Workspace,

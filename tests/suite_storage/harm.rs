@@ -35,6 +35,7 @@ pub(crate) enum Harm {
     IntentFilter(fn(&mut IntentFilter)),
     Journal(fn(&mut PushCommit)),
     Activities(fn(&mut Vec<Activity>)),
+    Prune(fn(&mut Log, &mut chrono::DateTime<chrono::Utc>, &mut u32)),
     /// Another error than the one it is.
     Refusal(fn(Error) -> Error),
     /// This method goes to another workspace.
@@ -49,6 +50,8 @@ pub(crate) enum Harm {
     HandlesShareNothing,
     OwnersNeverEnd,
     NeverReaps,
+    /// Forgets cursors with every pruning.
+    PrunesPositions,
     ResetsNothing,
     RefusesNothing,
     CursorsWithoutRows,

@@ -21,7 +21,7 @@ impl StorageFixture for Sqlite {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen]
+        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {

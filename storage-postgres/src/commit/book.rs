@@ -62,9 +62,9 @@ pub(crate) async fn point(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, sour
     Ok(())
 }
 
-/// Writes cursors, failures and events, and last of all the run's row: with it the fence holds until the transaction ends. Answers the
-/// number of this transaction in its run.
-pub(super) async fn keep(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, tally: &Tally) -> Db<i64> {
+/// Writes cursors, failures and events, and last of all the run's row: with it the fence holds until the transaction ends. Answers what
+/// this transaction is known by.
+pub(super) async fn keep(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, tally: &Tally) -> Db<run::Mark> {
     cursors(tx, workspace, commit).await?;
     let failures: Vec<_> = commit.failures.iter().chain(&tally.failures).collect();
     failure::add(tx, workspace, commit.fence.run, failures.into_iter()).await?;

@@ -67,8 +67,8 @@ pub(crate) struct Work<'a> {
 pub(crate) struct Written {
     pub(crate) preview: Preview,
     pub(crate) table: Option<(EntityType, Arc<Table>)>,
-    /// The number of the transaction in its run.
-    pub(crate) number: i64,
+    /// What the transaction is known by; a preview's by nothing.
+    pub(crate) mark: Option<run::Mark>,
 }
 
 impl Rows {
@@ -143,7 +143,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     };
     if mode == Mode::Preview {
         let report = CommitReport { counts: tally.counts, failures: tally.failures };
-        return Ok(Written { preview: Preview { report, changes }, table: None, number: 0 });
+        return Ok(Written { preview: Preview { report, changes }, table: None, mark: None });
     }
     inner.crash_point("p9");
     if let Some(turn) = turn {
@@ -167,10 +167,10 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         hooks.run(tx, &committed).await?;
         tx.as_ours(workspace).await?;
     }
-    let number = book::keep(tx, workspace, commit, &tally).await?;
+    let mark = book::keep(tx, workspace, commit, &tally).await?;
     inner.crash_point("p10");
     let report = CommitReport { counts: tally.counts, failures: tally.failures };
-    Ok(Written { preview: Preview { report, changes: Vec::new() }, table, number })
+    Ok(Written { preview: Preview { report, changes: Vec::new() }, table, mark: Some(mark) })
 }
 
 /// The partitions a commit names, in order.

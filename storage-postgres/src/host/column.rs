@@ -40,7 +40,7 @@ pub(crate) struct HostColumn {
     pub(crate) class: Class,
     /// The schema of a type that brings its own equality, which our search path does not find.
     equality: Option<Box<str>>,
-    /// The longest text, in letters.
+    /// The longest text, in letters or bits.
     pub(crate) longest: Option<usize>,
     /// The domain, as refusals name it.
     pub(crate) domain: Option<Box<str>>,
@@ -121,7 +121,7 @@ pub(super) async fn read(tx: &mut Tx, table: i64) -> Db<Vec<HostColumn>> {
     let found = sqlx::query(
         "SELECT a.attname::text, format_type(b.typ, -1), format_type(b.typ, b.typmod), b.typmod, t.typname::text, t.typtype::text, \
          t.typcategory::text, coalesce(e.typname::text, ''), CASE WHEN a.atttypid <> b.typ THEN format_type(a.atttypid, -1) END, \
-         a.attgenerated <> '' OR a.attidentity = 'a' OR (c.relkind = 'v' AND NOT pg_column_is_updatable(c.oid, a.attnum, true)), \
+         a.attgenerated <> '' OR a.attidentity = 'a' OR (c.relkind = 'v' AND pg_relation_is_updatable(c.oid, false) & 4 <> 0 AND NOT pg_column_is_updatable(c.oid, a.attnum, false)), \
          a.atthasdef OR a.attidentity <> '' OR own.typdefault IS NOT NULL OR c.relkind IN ('v', 'f'), \
          CASE WHEN t.typtype = 'b' AND t.typcategory <> 'A' THEN (SELECT s.nspname::text FROM pg_namespace s WHERE s.oid = t.typnamespace \
              AND s.nspname <> 'pg_catalog') END \
@@ -149,7 +149,11 @@ pub(super) async fn read(tx: &mut Tx, table: i64) -> Db<Vec<HostColumn>> {
             exact: row.try_get::<String, _>(2)?.into(),
             class,
             equality: row.try_get::<Option<String>, _>(11)?.map(Into::into),
-            longest: usize::try_from(typmod - 4).ok().filter(|_| matches!(&*typname, "varchar" | "bpchar")),
+            longest: match &*typname {
+                "varchar" | "bpchar" => usize::try_from(typmod - 4).ok(),
+                "bit" | "varbit" => usize::try_from(typmod).ok().filter(|longest| *longest > 0),
+                _ => None,
+            },
             domain: row.try_get::<Option<String>, _>(8)?.map(Into::into),
             generated: row.try_get(9)?,
             defaulted: row.try_get(10)?,

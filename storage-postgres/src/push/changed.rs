@@ -31,6 +31,20 @@ enum Source {
     Host(Box<Host>),
 }
 
+/// A column of the key.
+struct KeyPart<'s> {
+    /// As it stands in SQL.
+    column: String,
+    host: Option<&'s HostColumn>,
+}
+
+impl KeyPart<'_> {
+    /// The SQL of a part of a key, a text, as it is compared with the column.
+    fn value(&self, text: &str) -> String {
+        self.host.map_or_else(|| text.to_owned(), |column| column.value(text))
+    }
+}
+
 fn refused(text: String) -> Fault {
     Error::config(OPERATION, text).into()
 }
@@ -49,7 +63,7 @@ fn is_no_value(error: &sqlx::Error) -> bool {
 }
 
 impl Source {
-    async fn open(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery) -> Db<(Self, Content)> {
+    async fn open(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery) -> Db<Option<(Self, Content)>> {
         let target = &query.target;
         if target.pushes.is_empty() {
             return Err(refused(format!("nothing of {} is to be sent: the mapping has no field that can be", target.entity)));
@@ -59,21 +73,24 @@ impl Source {
                 Err(refused(format!("{} is the copy of a stream and is not sent; map rows of a table of yours", target.entity)))
             }
             Place::Host(spec) => {
-                // A table of the host is read by those alone who have registered it: one without a workspace column belongs to one workspace.
-                let host = Host::register(tx, workspace, spec, &[]).await?;
+                if !Host::is_registered(tx, workspace, spec).await? {
+                    return Ok(None);
+                }
+                let Some(host) = Host::registered(tx, workspace, &spec.entity_type(), 0).await? else { return Ok(None) };
                 let content = Content::of_host(&host, &target.pushes)?;
                 check_host(&host, &content)?;
-                Ok((Self::Host(Box::new(host)), content))
+                Ok(Some((Self::Host(Box::new(host)), content)))
             }
             Place::Managed { .. } => {
                 // What is remembered may lack columns that another process has added since.
                 let table = Table::load(tx, &target.entity).await?.filter(|table| table.keyed == Keyed::Managed);
                 let Some(table) = table else { return Err(refused(no_table(&target.entity))) };
                 let content = Content::of_table(&table, &target.pushes)?;
-                if !content.missing().is_empty() {
-                    return Err(refused(no_columns(tx, workspace, &table, &content.missing()).await?));
+                let missing = unheard_of(tx, workspace, &target.entity, content.missing()).await?;
+                if !missing.is_empty() {
+                    return Err(refused(no_columns(tx, workspace, &table, &missing).await?));
                 }
-                Ok((Self::Managed(Box::new(table)), content))
+                Ok(Some((Self::Managed(Box::new(table)), content)))
             }
         }
     }
@@ -100,13 +117,11 @@ impl Source {
         }
     }
 
-    /// What rows are ordered by: columns, and the SQL of a part of a key (a text) as it is compared with each.
-    fn key(&self) -> Vec<(String, Box<dyn Fn(&str) -> String + '_>)> {
+    /// What rows are ordered by.
+    fn key(&self) -> Vec<KeyPart<'_>> {
         match self {
-            Self::Managed(_) => vec![("t.entity_id".into(), Box::new(str::to_owned))],
-            Self::Host(host) => {
-                host.key().map(|column| (format!("t.{}", column.sql), Box::new(|text: &str| column.value(text)) as Box<_>)).collect()
-            }
+            Self::Managed(_) => vec![KeyPart { column: "t.entity_id".into(), host: None }],
+            Self::Host(host) => host.key().map(|column| KeyPart { column: format!("t.{}", column.sql), host: Some(column) }).collect(),
         }
     }
 
@@ -209,6 +224,25 @@ fn no_table(entity: &EntityType) -> String {
     format!("there is no table of {entity} yet; pull into it first, or name a table of yours")
 }
 
+/// Fields that no pull of this workspace into the table has named. One that was never given a value has no column, and is null in every
+/// row.
+async fn unheard_of<'n>(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, mut fields: Vec<&'n str>) -> Db<Vec<&'n str>> {
+    if fields.is_empty() {
+        return Ok(fields);
+    }
+    let known: Vec<String> = sqlx::query_scalar(
+        "SELECT f FROM unnest($3::text[]) f WHERE EXISTS (SELECT FROM lineage_sources s WHERE s.workspace_id = $1 AND jsonb_exists(s.refs, f) \
+         AND EXISTS (SELECT FROM sync_runs r WHERE r.workspace_id = $1 AND r.lineage_source = s.id AND r.entity_type = $2))",
+    )
+    .bind(workspace.as_str())
+    .bind(entity.as_str())
+    .bind(&fields)
+    .fetch_all(&mut **tx)
+    .await?;
+    fields.retain(|field| !known.iter().any(|known| known == field));
+    Ok(fields)
+}
+
 /// What a managed table lacks, and which of its fields this workspace has values of: names of others' fields are theirs.
 async fn no_columns(tx: &mut Tx, workspace: &WorkspaceId, table: &Table, missing: &[&str]) -> Db<String> {
     debug_assert!(table.columns.len() < MOST_COLUMNS);
@@ -257,9 +291,9 @@ impl Comparison<'_> {
     }
 }
 
-/// The rows a query asks for.
-pub(super) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery) -> Db<ChangedRows> {
-    let (source, content) = Source::open(tx, workspace, query).await?;
+/// The rows a query asks for. `None` when the workspace has not registered the host's table.
+pub(super) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery) -> Db<Option<ChangedRows>> {
+    let Some((source, content)) = Source::open(tx, workspace, query).await? else { return Ok(None) };
     let found = ChangedRows { batch: content.empty(), ..ChangedRows::default() };
     let mut comparison = Comparison { source: &source, content, all: query.all, found };
     let limit = if query.limit == 0 { LIMIT } else { query.limit };
@@ -269,7 +303,7 @@ pub(super) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQu
     }
     let found = comparison.found;
     debug_assert!(found.batch.len() == found.links.len() && found.batch.len() == found.hashes.len());
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// The statement that reads a page of the table, in the order of its key. Its parameters are the workspace and the feed, then the parts of
@@ -277,12 +311,12 @@ pub(super) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQu
 fn page(source: &Source, content: &Content, parts: usize, since: Option<&str>) -> String {
     let key = source.key();
     let each = |with: &dyn Fn(usize, &str) -> String| {
-        key.iter().enumerate().map(|(at, (column, _))| with(at, column)).collect::<Vec<_>>().join(", ")
+        key.iter().enumerate().map(|(at, part)| with(at, &part.column)).collect::<Vec<_>>().join(", ")
     };
     let mut terms = source.whose();
     terms.extend(source.keyed());
     if parts > 0 {
-        let marks: Vec<String> = key.iter().enumerate().map(|(at, (_, value))| value(&format!("${}::text", PARTS + at))).collect();
+        let marks: Vec<String> = key.iter().enumerate().map(|(at, part)| part.value(&format!("${}::text", PARTS + at))).collect();
         terms.push(format!("({}) > ({})", each(&|_, column| column.to_owned()), marks.join(", ")));
     }
     terms.extend(since.map(str::to_owned));

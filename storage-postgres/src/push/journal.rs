@@ -65,7 +65,7 @@ fn parted<'c, T>(words: HashMap<&'c str, Option<&'c T>>) -> (Vec<&'c str>, Vec<(
 }
 
 /// Writes a step of a push. Nothing of it stands until the transaction is committed.
-pub(super) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PushCommit) -> Db<()> {
+pub(super) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PushCommit) -> Db<run::Mark> {
     run::check_fence(tx, workspace, commit.fence, "journal").await?;
     let feed_no = link::number(tx, workspace, &commit.feed).await?;
     let words = Words::of(commit);
@@ -80,8 +80,7 @@ pub(super) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PushCom
     }
     failure::add(tx, workspace, commit.fence.run, commit.failures.iter()).await?;
     run::add_events(tx, workspace, commit.fence.run, &commit.events, commit.at).await?;
-    run::hold(tx, workspace, commit.fence, &commit.counts, "journal").await?;
-    Ok(())
+    run::hold(tx, workspace, commit.fence, &commit.counts, "journal").await
 }
 
 async fn remember(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, memory: &PushMemory) -> Db<()> {

@@ -11,25 +11,36 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sync_core::{
-    RecordId, Result,
-    store::{ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore},
+    Error, ErrorKind, Place, RecordId, Result,
+    store::{ChangedQuery, ChangedRows, EntityStore as _, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore},
 };
 
 use crate::{
+    run::{self, Mark},
     storage::Scoped,
-    tx::{Door, Repeat},
+    tx::{Ask, Door, Repeat},
 };
 
 #[async_trait]
 impl PushStore for Scoped {
     async fn changed_rows(&self, query: ChangedQuery) -> Result<ChangedRows> {
-        let (workspace, query) = (self.workspace.clone(), Arc::new(query));
-        // A table of the host may have to be registered first.
-        let found = self.inner.run("changed_rows", Door::Workspace(self.workspace.clone()), Repeat::Always, move |tx| {
-            let (workspace, query) = (workspace.clone(), Arc::clone(&query));
-            async move { changed::rows(tx, &workspace, &query).await }.boxed()
-        });
-        found.await
+        let query = Arc::new(query);
+        let read = async || {
+            let (workspace, query) = (self.workspace.clone(), Arc::clone(&query));
+            let found = self.inner.read("changed_rows", &self.workspace, move |tx| {
+                let (workspace, query) = (workspace.clone(), Arc::clone(&query));
+                async move { changed::rows(tx, &workspace, &query).await }.boxed()
+            });
+            found.await
+        };
+        if let Some(found) = read().await? {
+            return Ok(found);
+        }
+        // A table of the host is read by those alone who have registered it: one without a workspace column belongs to one workspace.
+        if let Place::Host(table) = &query.target.place {
+            self.register_table(Arc::clone(table), &[]).await?;
+        }
+        read().await?.ok_or_else(|| Error::new(ErrorKind::Internal, "changed_rows", "a table that was just registered is not"))
     }
 
     async fn push_links(&self, feed: &Feed, keys: &[Box<str>]) -> Result<Vec<Option<PushLink>>> {
@@ -71,12 +82,17 @@ impl PushStore for Scoped {
     async fn journal(&self, commit: PushCommit) -> Result<()> {
         let (workspace, commit) = (self.workspace.clone(), Arc::new(commit));
         let door = Door::Workspace(self.workspace.clone());
-        let done = self.inner.run("journal", door, Repeat::UnlessCommitted, move |tx| {
+        let whose = self.workspace.clone();
+        let ask: Ask<Mark> = Arc::new(move |tx, mark| {
+            let whose = whose.clone();
+            async move { run::has_committed(tx, &whose, &mark).await }.boxed()
+        });
+        let done = self.inner.run("journal", door.clone(), Repeat::Ask(door, ask), move |tx| {
             let (workspace, commit) = (workspace.clone(), Arc::clone(&commit));
             async move {
-                journal::write(tx, &workspace, &commit).await?;
+                let mark = journal::write(tx, &workspace, &commit).await?;
                 tx.inner.crash_point("w11");
-                Ok(())
+                Ok(mark)
             }
             .boxed()
         });

@@ -1,7 +1,7 @@
 //! Which rows of a table a push has to send.
 
 use serde_json::json;
-use sync_core::{ErrorKind, HostTable, store::ChangedQuery};
+use sync_core::{ErrorKind, HostTable, Source, Target, store::ChangedQuery};
 
 use crate::push_support::*;
 
@@ -192,7 +192,7 @@ async fn what_is_not_there_is_named_with_what_is() {
     let site = Site::new().await;
     site.execute(PARTNERS).await;
     let feed = mapped_feed("c1", "s", "m");
-    let try_out = async |target: sync_core::Target, since: Option<&str>| {
+    let try_out = async |target: Target, since: Option<&str>| {
         let push = Push {
             target: target.into(),
             ..push(&site.storage, "acme", &mapped_feed("c1", since.unwrap_or("s"), "m"), &host(partners())).await
@@ -219,6 +219,27 @@ async fn what_is_not_there_is_named_with_what_is() {
     }
     let text = try_out(sends(managed("people", &["email"]), &["email", "nmae"]), None).await;
     assert!(text.contains(r#""nmae""#) && text.contains("email, mine") && !text.contains("theirs"), "{text}");
+}
+
+#[tokio::test]
+async fn a_field_that_a_pull_names_without_a_value_is_null_and_no_mistake() {
+    let site = Site::new().await;
+    let feed = mapped_feed("c1", "s", "m");
+    let source = Source { refs: [("phone".into(), "s → Phone".into())].into(), ..Source::default() };
+    let people = Target { source: source.into(), ..managed("people", &["email"]) };
+    let run = begin(&site.storage, "acme", &feed, &people).await;
+    run.commit(&[up("r", json!({"email": "a@x", "phone": null}))]).await;
+    run.end().await;
+    let push = push(&site.storage, "acme", &feed, &sends(people.clone(), &["email", "phone"])).await;
+    assert_eq!(lines(&push.changed().await), [r#"a@x email="a@x" phone=null"#]);
+    let query = ChangedQuery { target: sends(people, &["email", "fax"]).into(), ..push.query() };
+    assert!(refused(&push, query).await.contains("has no field \"fax\""));
+    // What another workspace's pull names is nothing to this one.
+    let other = begin(&site.storage, "other", &feed, &managed("people", &["email"])).await;
+    other.commit(&[up("r", json!({"email": "a@x"}))]).await;
+    let query = ChangedQuery { target: push.query().target, feed: feed.clone(), ..push.query() };
+    let error = other.store.changed_rows(query).await.expect_err("refused");
+    assert!(error.to_string().contains("has no field \"phone\""), "{error}");
 }
 
 #[tokio::test]

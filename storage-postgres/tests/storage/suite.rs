@@ -16,10 +16,7 @@ use sync_testkit::{
 
 /// Makes databases.
 #[derive(Debug)]
-pub(crate) struct Postgres {
-    /// Whether connections are taken through a pooler, at this address.
-    pub(crate) pooler: Option<String>,
-}
+pub(crate) struct Postgres;
 
 #[async_trait]
 impl StorageFixture for Postgres {
@@ -28,7 +25,7 @@ impl StorageFixture for Postgres {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen]
+        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
@@ -119,7 +116,7 @@ impl Database for Fresh {
 }
 
 async fn group(wanted: impl Fn(&Check) -> bool) {
-    let report = storage::run_where(&Postgres { pooler: None }, wanted).await;
+    let report = storage::run_where(&Postgres, wanted).await;
     report.assert_passed();
     assert!(report.skipped().is_empty(), "{report}");
 }

@@ -4,6 +4,7 @@ mod connections;
 mod host;
 mod mapped;
 mod push;
+mod retention;
 mod rows;
 mod tenancy;
 
@@ -28,4 +29,9 @@ pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
 /// Faults of storages with tables of the host, seen by the checks that need those.
 pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
     host::FAULTS.iter()
+}
+
+/// Faults of storages that prune, seen by the checks that need that.
+pub(crate) fn retention_faults() -> impl Iterator<Item = &'static Fault> {
+    retention::FAULTS.iter()
 }

@@ -59,6 +59,7 @@ struct Notes {
     latest: Option<Fence>,
     fences: BTreeMap<RunId, Fence>,
     swept: BTreeSet<(String, u64)>,
+    feeds: Vec<Feed>,
     links: BTreeMap<String, PushLink>,
     /// Handles that stay open.
     open: Vec<Arc<dyn Storage>>,
@@ -129,20 +130,40 @@ impl Storage for PlantedStorage {
     }
 
     fn fleet(&self) -> Arc<dyn FleetStore> {
-        Arc::new(PlantedFleet { inner: self.inner.fleet(), harm: self.harm })
+        Arc::new(PlantedFleet {
+            inner: self.inner.fleet(),
+            acme: self.inner.workspace(&"acme".into()),
+            harm: self.harm,
+            notes: Arc::clone(&self.notes),
+        })
     }
 }
 
 #[derive(Debug)]
 struct PlantedFleet {
     inner: Arc<dyn FleetStore>,
+    acme: Arc<dyn WorkspaceStore>,
     harm: Harm,
+    notes: Arc<Mutex<Notes>>,
 }
 
 #[async_trait]
 impl FleetStore for PlantedFleet {
     async fn reap(&self) -> Result<u64> {
         if let Harm::NeverReaps = self.harm { Ok(0) } else { self.inner.reap().await }
+    }
+
+    async fn prune(&self, mut log: Log, mut before: chrono::DateTime<chrono::Utc>, mut limit: u32) -> Result<u64> {
+        if let Harm::Prune(harm) = self.harm {
+            harm(&mut log, &mut before, &mut limit);
+        }
+        if let Harm::PrunesPositions = self.harm {
+            let feeds = note(&self.notes).feeds.clone();
+            for feed in feeds {
+                self.acme.reset_cursors(&feed).await?;
+            }
+        }
+        self.inner.prune(log, before, limit).await
     }
 }
 
@@ -187,6 +208,7 @@ impl Store {
     /// What a commit is turned into before it is written.
     async fn page(&self, mut page: PageCommit) -> Result<PageCommit> {
         harm!(self, Commit, &mut page);
+        note(&self.notes).feeds.push(page.feed.clone());
         page.fence = self.fence("commit", page.fence);
         match self.harm {
             Harm::ScansEndWithRuns => page.scan = page.scan.map(|scan| scan * 1000 + page.fence.run.0.cast_unsigned()),

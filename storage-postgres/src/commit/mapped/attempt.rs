@@ -172,10 +172,13 @@ async fn blame(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'_>, item: &Item<
     if let Some(column) = host.blamed(error) {
         return Ok(Some(shape.slot_of(column).map_or_else(|| column.name.clone(), |slot| slot.field.into())));
     }
-    if code(error) == Some("22001") {
+    if let Some(refused @ ("22001" | "22026")) = code(error) {
         let long = item.cells.iter().find(|(slot, _)| {
             let longest = shape.host_column(*slot).and_then(|column| column.longest);
-            longest.zip(shape.text_of(item, *slot)).is_some_and(|(longest, text)| text.trim_end_matches(' ').chars().count() > longest)
+            longest.zip(shape.text_of(item, *slot)).is_some_and(|(longest, text)| {
+                let length = text.trim_end_matches(' ').chars().count();
+                length > longest || (refused == "22026" && length != longest)
+            })
         });
         return Ok(long.map(|(slot, _)| shape.slots[*slot].field.into()));
     }

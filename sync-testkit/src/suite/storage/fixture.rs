@@ -14,6 +14,8 @@ pub enum Capability {
     Owners,
     /// What was written is there when the last handle was closed and another one opened.
     Reopen,
+    /// Logs are pruned.
+    Retention,
 }
 
 impl fmt::Display for Capability {
@@ -22,6 +24,7 @@ impl fmt::Display for Capability {
             Self::HostTables => "tables of the host",
             Self::Owners => "several owners at once",
             Self::Reopen => "reopening",
+            Self::Retention => "pruning of logs",
         })
     }
 }

@@ -57,6 +57,7 @@ mod owners;
 mod positions;
 mod preview;
 mod pushed;
+mod retention;
 mod runs;
 mod scene;
 mod sweeps;
@@ -72,7 +73,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 18] = [
+    let all: [&'static [Check]; 19] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -91,6 +92,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         intents::CHECKS,
         pushed::CHECKS,
         changed::CHECKS,
+        retention::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -4,21 +4,18 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{
-    TestClock, World, clean,
-    dump::Dump,
+    On, TestClock, World, clean,
+    place::Place,
     services::{Chat, ts},
     start,
 };
 use syncline::{
-    Credentials, Keyring, Pull, Sheets, Slack, SqliteStorage, Syncline,
+    Credentials, Keyring, Pull, Sheets, Slack, Syncline,
     providers::{
         sheets::simulator::{SheetsSim, SimCell},
         slack::communication,
@@ -32,7 +29,7 @@ use syncline::{
 /// What a child shall do.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Order {
-    database: PathBuf,
+    database: Place,
     keys: String,
     service: Service,
     url: String,
@@ -48,7 +45,7 @@ enum Service {
 
 impl Order {
     async fn open(&self) -> Syncline {
-        let storage = SqliteStorage::open(&self.database).await.expect("the database opens");
+        let storage = self.database.open().await;
         let mut builder = Syncline::builder().keyring(Keyring::parse(&self.keys).expect("keys"));
         // Nothing is waited for: the engine's own quotas are not what is tested here.
         let clock = VirtualClock::new(start() + Duration::from_secs(86_400));
@@ -111,55 +108,41 @@ fn child() {
     runtime.block_on(order.work());
 }
 
-/// A database that no process has open, as one file. Closing goes on for a moment after the last handle is gone.
-fn copy(from: &Path, to: &Path) {
-    let log = PathBuf::from(format!("{}-wal", from.display()));
-    let closed = || std::fs::metadata(&log).map_or(true, |log| log.len() == 0);
-    for _ in 0..500 {
-        if closed() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(closed(), "the database was closed");
-    std::fs::copy(from, to).expect("copied");
-}
-
-/// Kills a child at each point of `points`, each time from `template`, and compares.
-async fn kill_everywhere(order: &Order, template: &Path, points: &[(&str, usize)]) {
-    let folder = tempfile::tempdir().expect("a folder");
+/// Kills a child at each point of `points`, each time in a copy of `template`, and compares.
+async fn kill_everywhere(order: &Order, template: &World, points: &[(&str, usize)]) {
     let crash = Crash::child("child");
-    let on = |name: &str| {
-        let order = Order { database: folder.path().join(format!("{name}.db")), ..order.clone() };
-        copy(template, &order.database);
-        (serde_json::to_string(&order).expect("JSON"), order.database)
+    let on = async |order: &Order| {
+        let world = template.copy().await;
+        let order = Order { database: world.place(), ..order.clone() };
+        (serde_json::to_string(&order).expect("JSON"), world)
     };
-    let (calm, database) = on("calm");
+    let (calm, world) = on(order).await;
     crash.finish(&calm).await;
-    let expected = Dump::of(&database);
+    let expected = world.dump();
     for (point, hit) in points {
-        let (order_here, database) = on(point);
+        let (order_here, world) = on(order).await;
         crash.kill_at(&order_here, point, *hit).await;
+        world.place().outlive();
         crash.finish(&order_here).await;
-        Dump::of(&database).assert_same(&expected, &format!("{:?} killed at {point}", order.service));
+        world.dump().assert_same(&expected, &format!("{:?} killed at {point}", order.service));
     }
 }
 
 /// Kills a child while the service has its `nth` call of `operation`, before and after it acts, and compares.
-async fn kill_under_way(order: &Order, template: &Path, faults: &Faults, operation: &str, nth: usize) {
-    let folder = tempfile::tempdir().expect("a folder");
+async fn kill_under_way(order: &Order, template: &World, faults: &Faults, operation: &str, nth: usize) {
     let crash = Crash::child("child");
     let mut ends = Vec::new();
     for fault in [None, Some(Fault::HeldRequest), Some(Fault::HeldAnswer)] {
-        let order = Order { database: folder.path().join(format!("{}.db", ends.len())), ..order.clone() };
-        copy(template, &order.database);
+        let world = template.copy().await;
+        let order = Order { database: world.place(), ..order.clone() };
         let text = serde_json::to_string(&order).expect("JSON");
         if let Some(fault) = fault {
             crash.kill_while_held(&text, faults, operation, nth, fault).await;
             faults.release();
+            world.place().outlive();
         }
         crash.finish(&text).await;
-        ends.push(Dump::of(&order.database));
+        ends.push(world.dump());
     }
     for (end, what) in ends[1..].iter().zip(["before the service acted", "before it answered"]) {
         end.assert_same(&ends[0], &format!("{:?} killed {what}", order.service));
@@ -170,9 +153,8 @@ async fn kill_under_way(order: &Order, template: &Path, faults: &Faults, operati
 const WRITING: &[(&str, usize)] = &[("p2", 1), ("p6", 3), ("p7", 2), ("p8", 2), ("p9", 2), ("p10", 2), ("p11", 2), ("p12", 2), ("p15", 1)];
 const SWEEPING: &[(&str, usize)] = &[("p13", 1), ("p14", 1)];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened() {
-    let world = World::new();
+async fn kill_pulls_of_a_sheet(on: On) {
+    let world = World::on(on).await;
     let sim = SheetsSim::new("1AbC", "Film list");
     let mut rows = vec![vec!["Title".to_owned(), "Year".to_owned(), "Director".to_owned()]];
     rows.extend((0..100).map(|n| vec![format!("Film {n:03}"), format!("{}", 1920 + n), format!("director {n}")]));
@@ -180,13 +162,13 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
     sim.set_reads_per_minute(u32::MAX);
     let simulation = Simulation::new(sim).with_clock(world.clock.clone());
     let served = simulation.serve().await.expect("a port");
-    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), full: true };
+    let order = Order { database: world.place(), keys: world.keys.clone(), service: Service::Sheets, url: served.url.clone(), full: true };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;
     drop((connection, syncline));
-    kill_everywhere(&order, &world.path(), WRITING).await;
-    kill_under_way(&order, &world.path(), simulation.faults(), "sheets.values.batchGet", 3).await;
+    kill_everywhere(&order, &world, WRITING).await;
+    kill_under_way(&order, &world, simulation.faults(), "sheets.values.batchGet", 3).await;
 
     // The same with rows that are known, some of them changed, some gone.
     order.work().await;
@@ -197,13 +179,12 @@ async fn a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened()
         simulation.sim().delete_row("Movies", n);
     }
     simulation.sim().append_row("Movies", ["Film 900", "2026", "new"].map(SimCell::imported));
-    kill_everywhere(&order, &world.path(), &[WRITING, SWEEPING].concat()).await;
+    kill_everywhere(&order, &world, &[WRITING, SWEEPING].concat()).await;
     drop(served);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened() {
-    let world = World::new();
+async fn kill_pulls_of_channels(on: On) {
+    let world = World::on(on).await;
     let chat = Chat::new(&world);
     let (sim, general, random) = (chat.sim(), &chat.general, &chat.random);
     for n in 0..60 {
@@ -211,12 +192,12 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     }
     let served = chat.simulation.serve().await.expect("a port");
     let url = format!("{}/api/", served.url);
-    let order = Order { database: world.path(), keys: world.keys.clone(), service: Service::Slack, url, full: false };
+    let order = Order { database: world.place(), keys: world.keys.clone(), service: Service::Slack, url, full: false };
 
     let syncline = order.open().await;
     let connection = order.connect(&syncline).await;
     drop((connection, syncline));
-    kill_everywhere(&order, &world.path(), WRITING).await;
+    kill_everywhere(&order, &world, WRITING).await;
 
     // The same from cursors on: new messages, a late reply, an edit.
     order.work().await;
@@ -226,7 +207,7 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
     }
     sim.at(&ts(4_000, 1)).reply(general, &chat.question, &chat.bob, "Late");
     sim.at(&ts(4_100, 0)).edit(general, &chat.question, "Anyone there?");
-    kill_everywhere(&order, &world.path(), WRITING).await;
+    kill_everywhere(&order, &world, WRITING).await;
 
     // And everything once more, with messages that are gone.
     order.work().await;
@@ -234,6 +215,27 @@ async fn a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened(
         sim.delete(random, &ts(-90_000 + n * 60, 10));
     }
     sim.at(&ts(5_000, 0)).edit(random, &chat.news, "All loud");
-    kill_everywhere(&Order { full: true, ..order }, &world.path(), &[WRITING, SWEEPING].concat()).await;
+    kill_everywhere(&Order { full: true, ..order }, &world, &[WRITING, SWEEPING].concat()).await;
     drop(served);
+}
+
+macro_rules! on_each {
+    ($($name:ident, $on_a_server:ident: $body:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            Box::pin($body(On::Sqlite)).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $on_a_server() {
+            Box::pin($body(On::Postgres)).await;
+        }
+    )*};
+}
+
+on_each! {
+    a_pull_of_a_sheet_killed_at_any_point_ends_as_if_nothing_had_happened,
+    a_pull_of_a_sheet_into_postgres_killed_at_any_point_ends_as_if_nothing_had_happened: kill_pulls_of_a_sheet;
+    a_pull_of_channels_killed_at_any_point_ends_as_if_nothing_had_happened,
+    a_pull_of_channels_into_postgres_killed_at_any_point_ends_as_if_nothing_had_happened: kill_pulls_of_channels;
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use support::{
-    Fuse, Random, World, clean, quiet_deaths,
+    Fuse, On, Random, World, clean, quiet_deaths,
     scripted::{Item, Scripted, Source},
     start,
 };
@@ -71,7 +71,7 @@ async fn connect(syncline: &Syncline) -> Connection {
 
 /// One run in a process of its own; `fuse` says where it dies.
 async fn run(world: &World, provider: &Scripted, pull: Pull, fuse: Option<&Fuse>) -> Option<syncline::SyncResult> {
-    let storage = world.storage().await;
+    let storage = world.place().open().await;
     let mut builder = world.builder();
     if let Some(fuse) = fuse {
         let (engine, file) = (fuse.clone(), fuse.clone());
@@ -91,17 +91,17 @@ async fn run(world: &World, provider: &Scripted, pull: Pull, fuse: Option<&Fuse>
 
 /// Id and text of every row, each id once.
 fn rows(world: &World) -> BTreeMap<String, String> {
-    let conn = world.sql();
-    let mut query = conn.prepare("SELECT entity_id, text FROM demo_items").expect("the table");
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
-    let rows: Vec<(String, String)> = rows.collect::<Result<_, _>>().expect("rows");
+    let table = world.table("demo_items");
+    let rows = world.ask_all(&format!("SELECT entity_id || '|' || text FROM {table}"));
+    let rows: Vec<(String, String)> =
+        rows.iter().filter_map(|row| row.split_once('|')).map(|(id, text)| (id.into(), text.into())).collect();
     let count = rows.len();
     let rows: BTreeMap<String, String> = rows.into_iter().collect();
     assert_eq!(count, rows.len(), "each record once");
     rows
 }
 
-async fn die_at(point: &'static str) {
+async fn die_at(on: On, point: &'static str) {
     quiet_deaths();
     let mut died = 0;
     for seed in 0..SEEDS {
@@ -109,7 +109,7 @@ async fn die_at(point: &'static str) {
         let fuse = Fuse::new(point, if once { 1 } else { 1 + Random::new(seed ^ 0xfeed).below(4) });
         // The same seed twice: one world is left alone.
         let (mut calm_case, mut case) = (Case::new(seed), Case::new(seed));
-        let (calm, world) = (World::new(), World::new());
+        let (calm, world) = (World::on(on).await, World::on(on).await);
         // A sweep needs rows to find missing. Every other run is a first one otherwise.
         let known = seed % 2 == 1 || matches!(point, "p13" | "p14");
         let mut pull = case.pull.clone();
@@ -130,6 +130,7 @@ async fn die_at(point: &'static str) {
 
         let ended = run(&world, &case.provider, pull.clone(), Some(&fuse)).await;
         if fuse.blown() {
+            world.place().outlive();
             died += 1;
             assert!(ended.is_none_or(|result| !result.success()), "{point}, seed {seed}: a run that died does not succeed");
         }
@@ -156,12 +157,25 @@ fn pull_is_whole(pull: &Pull, known: bool) -> bool {
 }
 
 macro_rules! points {
-    ($($name:ident: $point:literal),* $(,)?) => {$(
-        #[tokio::test]
-        async fn $name() {
-            Box::pin(die_at($point)).await;
+    ($($name:ident: $point:literal),* $(,)?) => {
+        mod on_sqlite {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                Box::pin(die_at(On::Sqlite, $point)).await;
+            })*
         }
-    )*};
+
+        mod on_postgres {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                Box::pin(die_at(On::Postgres, $point)).await;
+            })*
+        }
+    };
 }
 
 points! {

@@ -13,19 +13,20 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use support::{
-    World,
+    On, World,
     mixed::{Change, Kind, Mix, Service},
+    place::Place,
     start,
 };
 use syncline::{
-    Clock, Keyring, Push, Sheets, Slack, SqliteStorage, SyncResult, Syncline,
+    Clock, Keyring, Push, Sheets, Slack, SyncResult, Syncline,
     testkit::{Fault, VirtualClock, crash, crash::Crash},
 };
 
 /// What a child shall do.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Order {
-    database: PathBuf,
+    database: Place,
     keys: String,
     kind: Kind,
     url: String,
@@ -70,7 +71,7 @@ impl Clock for GatedClock {
 
 impl Order {
     async fn open(&self) -> Syncline {
-        let storage = SqliteStorage::open(&self.database).await.expect("the database opens");
+        let storage = self.database.open().await;
         storage.on_crash_point(crash::point);
         let clock = VirtualClock::new(start() + Duration::from_secs(self.at));
         let mut builder = Syncline::builder().keyring(Keyring::parse(&self.keys).expect("keys")).on_crash_point(crash::point);
@@ -135,12 +136,12 @@ enum Death {
 }
 
 /// One process killed, one that goes to the end, one that has nothing to do.
-async fn kill(kind: Kind, death: Death) {
-    let about = format!("{kind:?} {death:?}");
-    let (world, mix, crash) = (World::new(), Mix::hundred(), Crash::child("child").patience(Duration::from_secs(30)));
+async fn kill(on: On, kind: Kind, death: Death) {
+    let about = format!("{on:?} {kind:?} {death:?}");
+    let (world, mix, crash) = (World::on(on).await, Mix::hundred(), Crash::child("child").patience(Duration::from_secs(30)));
     let service = Service::new(kind, &world.clock);
     let (served, url) = service.serve().await;
-    let first = Order { database: world.path(), keys: world.keys.clone(), kind, url, mix: mix.clone(), at: 0, whole: false, gate: None };
+    let first = Order { database: world.place(), keys: world.keys.clone(), kind, url, mix: mix.clone(), at: 0, whole: false, gate: None };
     let before = first.push(kind.first(&mix)).await;
     assert_eq!(before.counts.created, 60, "{about}: {before:?}");
 
@@ -162,6 +163,7 @@ async fn kill(kind: Kind, death: Death) {
         }
     }
 
+    world.place().outlive();
     world.clock.advance(Duration::from_secs(2));
     let gate = matches!(death, Death::Late(..)).then(|| world.folder.path().join("gate"));
     let next = Order { at: 62, whole: true, gate: gate.clone(), ..doomed };
@@ -210,18 +212,19 @@ async fn arrive_late(service: &Service, gate: &Path, about: &str) {
 }
 
 /// The second process has another row to delete, which moves the rows that the late request was made for.
-async fn kill_and_move_rows(operation: &'static str, change: Change) {
-    let (world, crash) = (World::new(), Crash::child("child").patience(Duration::from_secs(30)));
+async fn kill_and_move_rows(on: On, operation: &'static str, change: Change) {
+    let (world, crash) = (World::on(on).await, Crash::child("child").patience(Duration::from_secs(30)));
     let service = Service::new(Kind::Sheets, &world.clock);
     let (served, url) = service.serve().await;
     let of = |items: &[(usize, Change, bool)]| Mix { before: (0..10).collect(), items: items.to_vec() };
     let (held, above) = ((5, change, false), (1, Change::Delete, false));
     let (keys, gate) = (world.keys.clone(), None);
-    let first = Order { database: world.path(), keys, kind: Kind::Sheets, url, mix: of(&[held]), at: 0, whole: false, gate };
+    let first = Order { database: world.place(), keys, kind: Kind::Sheets, url, mix: of(&[held]), at: 0, whole: false, gate };
     first.push(first.kind.first(&first.mix)).await;
     let doomed = Order { at: 60, ..first };
     crash.kill_while_held(&doomed.text(), service.faults(), operation, 1, Fault::HeldRequest).await;
 
+    world.place().outlive();
     let gate = world.folder.path().join("gate");
     let next = Order { at: 62, mix: of(&[above]), whole: true, gate: Some(gate.clone()), ..doomed };
     let text = next.text();
@@ -230,25 +233,34 @@ async fn kill_and_move_rows(operation: &'static str, change: Change) {
     drop(served);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_late_delete_of_a_row_takes_no_other_row_when_the_next_push_moves_them() {
-    Box::pin(kill_and_move_rows("sheets.spreadsheets.batchUpdate", Change::Delete)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_late_update_of_a_row_writes_into_no_other_row_when_the_next_push_moves_them() {
-    Box::pin(kill_and_move_rows("sheets.values.batchUpdate", Change::Update)).await;
-}
-
 macro_rules! deaths {
-    ($($name:ident: $kind:ident, $deaths:expr;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            for death in $deaths {
-                Box::pin(kill(Kind::$kind, death)).await;
-            }
+    ($($name:ident: $kind:ident, $deaths:expr;)*) => {
+        on_each! { $($name: on => for death in $deaths { Box::pin(kill(on, Kind::$kind, death)).await; };)* }
+    };
+}
+
+macro_rules! on_each {
+    ($($name:ident: $on:ident => $body:expr;)*) => {
+        mod on_sqlite {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let $on = On::Sqlite;
+                $body
+            })*
         }
-    )*};
+
+        mod on_postgres {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let $on = On::Postgres;
+                $body
+            })*
+        }
+    };
 }
 
 fn held(operation: &'static str, nth: usize) -> [Death; 3] {
@@ -262,6 +274,17 @@ fn points(hits: &[(&'static str, usize)]) -> Vec<Death> {
 fn looks(operation: &'static str, pass: usize) -> Vec<Death> {
     let faults = [Fault::LostAnswer, Fault::LostRequest];
     faults.into_iter().flat_map(|fault| ["w7", "w8"].map(|point| Death::Lost(point, operation, pass, fault.clone()))).collect()
+}
+
+mod late {
+    use super::*;
+
+    on_each! {
+        a_delete_of_a_row_takes_no_other_row_when_the_next_push_moves_them:
+            on => Box::pin(kill_and_move_rows(on, "sheets.spreadsheets.batchUpdate", Change::Delete)).await;
+        an_update_of_a_row_writes_into_no_other_row_when_the_next_push_moves_them:
+            on => Box::pin(kill_and_move_rows(on, "sheets.values.batchUpdate", Change::Update)).await;
+    }
 }
 
 deaths! {

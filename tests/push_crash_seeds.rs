@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::{
-    Fuse, Random, World,
+    Fuse, On, Random, World,
     mixed::{Kind, Mix, Service},
     quiet_deaths,
 };
@@ -20,7 +20,7 @@ const RUNS: usize = 8;
 
 /// One run in a process of its own; `fuse` says where it dies.
 async fn run(world: &World, service: &Service, push: Push, fuse: Option<&Fuse>) -> Option<SyncResult> {
-    let storage = world.storage().await;
+    let storage = world.place().open().await;
     let mut builder = world.builder();
     if let Some(fuse) = fuse {
         let (engine, file) = (fuse.clone(), fuse.clone());
@@ -67,11 +67,11 @@ fn plant(service: &Service, random: &mut Random) {
 }
 
 /// Whether it died.
-async fn die_at(point: &'static str, seed: u64) -> bool {
-    let about = format!("PUSH_SEED={seed}, {point}");
+async fn die_at(on: On, point: &'static str, seed: u64) -> bool {
+    let about = format!("PUSH_SEED={seed}, {point}, {on:?}");
     let mut random = Random::new(seed ^ 0x5eed);
     let kind = if seed.is_multiple_of(2) { Kind::Slack } else { Kind::Sheets };
-    let world = World::new();
+    let world = World::on(on).await;
     let (service, mix) = (Service::new(kind, &world.clock), Mix::random(&mut random));
     let before = run(&world, &service, kind.first(&mix), None).await.expect("it runs");
     assert_eq!(before.counts.created as usize, mix.before.len(), "{about}: {before:?}");
@@ -86,6 +86,7 @@ async fn die_at(point: &'static str, seed: u64) -> bool {
     let fuse = Fuse::new(point, if few { 1 } else { 1 + random.below(if kind == Kind::Slack { 12 } else { 4 }) });
     let ended = run(&world, &service, kind.second(&mix), Some(&fuse)).await;
     if fuse.blown() {
+        world.place().outlive();
         assert!(ended.is_none_or(|result| !result.success()), "{about}: a run that died does not succeed");
     }
     if random.below(2) == 0 {
@@ -106,7 +107,7 @@ async fn die_at(point: &'static str, seed: u64) -> bool {
     }
     let last = last.unwrap_or_else(|| panic!("{about}: no run begins"));
     assert!(last.success() && last.counts.unsettled == 0, "{about}: {last:?}");
-    service.assert_settled(&mix, &world.path(), &about);
+    service.assert_settled(&mix, &world.place(), &about);
 
     service.faults().clear();
     let written = service.written();
@@ -114,20 +115,20 @@ async fn die_at(point: &'static str, seed: u64) -> bool {
     let idle = run(&world, &service, kind.second(&mix), None).await.expect("it runs");
     assert!(idle.success() && idle.counts.balanced(), "{about}: {idle:?}");
     assert_eq!(service.written(), written, "{about}: a push of what is there writes nothing");
-    service.assert_settled(&mix, &world.path(), &about);
+    service.assert_settled(&mix, &world.place(), &about);
     fuse.blown()
 }
 
-async fn all_seeds(point: &'static str) {
+async fn all_seeds(on: On, point: &'static str) {
     quiet_deaths();
     if let Some(seed) = std::env::var("PUSH_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Box::pin(die_at(point, seed)).await;
+        Box::pin(die_at(on, point, seed)).await;
         return;
     }
     let mut died = 0;
     for seed in 0..SEEDS {
         // On a task of its own, so that one that fails without a word of its own is named too.
-        let end = tokio::spawn(die_at(point, seed)).await;
+        let end = tokio::spawn(die_at(on, point, seed)).await;
         match end {
             Ok(dead) => died += u64::from(dead),
             Err(_) => panic!("PUSH_SEED={seed} at {point} failed; see above"),
@@ -137,12 +138,25 @@ async fn all_seeds(point: &'static str) {
 }
 
 macro_rules! points {
-    ($($name:ident: $point:literal),* $(,)?) => {$(
-        #[tokio::test]
-        async fn $name() {
-            Box::pin(all_seeds($point)).await;
+    ($($name:ident: $point:literal),* $(,)?) => {
+        mod on_sqlite {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                Box::pin(all_seeds(On::Sqlite, $point)).await;
+            })*
         }
-    )*};
+
+        mod on_postgres {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                Box::pin(all_seeds(On::Postgres, $point)).await;
+            })*
+        }
+    };
 }
 
 points! {

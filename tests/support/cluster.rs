@@ -4,10 +4,11 @@
 use std::{
     fmt, fs,
     os::unix::{fs::chown, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
+use syncline::testkit::postgres::programs;
 use tempfile::TempDir;
 
 /// A running server; it is stopped when this value is dropped.
@@ -26,7 +27,7 @@ impl fmt::Debug for Cluster {
 impl Cluster {
     /// Makes a server and starts it, with these settings beside the defaults.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Result<Self, String> {
-        let programs = programs().ok_or("no programs of a PostgreSQL server are installed")?;
+        let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("syncline-pg").tempdir().map_err(|e| e.to_string())?;
         let root = fs::metadata("/proc/self").map_err(|e| e.to_string())?;
         let user = match std::os::unix::fs::MetadataExt::uid(&root) {
@@ -84,17 +85,6 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = self.control("stop", &["-m", "immediate"]);
     }
-}
-
-/// The folder with the newest server's programs.
-fn programs() -> Option<PathBuf> {
-    let complete = |folder: &Path| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut versions: Vec<PathBuf> = versions.collect();
-    versions.sort_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
-    let versions = versions.into_iter().rev().map(|path| path.join("bin"));
-    std::env::split_paths(&path).chain(versions).find(|folder| complete(folder))
 }
 
 /// A user without rights, and their group.

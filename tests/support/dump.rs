@@ -8,6 +8,9 @@ use std::{
 };
 
 use rusqlite::{Connection, types::ValueRef};
+use serde_json::Value;
+
+use super::place::Place;
 
 /// Columns that hold times, run numbers or numbers of rows.
 const VOLATILE: &[&str] = &[
@@ -24,10 +27,47 @@ const VOLATILE: &[&str] = &[
     "refresh_token_encrypted",
     "last_sync_at",
     "token_version",
+    "made",
+    "row_no",
 ];
 
 /// Our tables that are state. Runs, failures, events and the activity log are history: a run that was killed has more of it.
 const STATE: &[&str] = &["syncline_integration_connections", "syncline_sync_cursors", "syncline_host_tables"];
+
+/// What else is compared, as one query each, and whether the rows have an order of their own.
+const QUERIES: &[(&str, &str, bool)] = &[
+    (
+        "columns",
+        "SELECT t.entity_type, t.table_name, t.place, c.field, c.column_name, c.kind, c.label FROM syncline_entity_types t \
+         LEFT JOIN syncline_entity_columns c ON c.type_id = t.id",
+        true,
+    ),
+    (
+        "links",
+        "SELECT l.workspace_id, l.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
+         FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id",
+        true,
+    ),
+    (
+        "owners",
+        "SELECT o.workspace_id, t.entity_type, o.entity_id, o.field, o.priority, o.connection_id, o.mapping \
+         FROM syncline_field_owners o JOIN syncline_entity_types t ON t.id = o.type_id",
+        true,
+    ),
+    // Per entity in the order things happened; entities in the order of their names.
+    (
+        "lineage",
+        "SELECT l.workspace_id, t.entity_type, l.entity_id, l.op, l.changes FROM syncline_lineage_entries l \
+         JOIN syncline_entity_types t ON t.id = l.type_id ORDER BY l.workspace_id, t.entity_type, l.entity_id, l.seq",
+        false,
+    ),
+    (
+        "field_lineage",
+        "SELECT workspace_id, entity_type, entity_id, field_name, source_type, source_id, source_ref, previous_value, new_value, changed_by \
+         FROM syncline_field_lineage",
+        true,
+    ),
+];
 
 /// Table by table the rows as text, in an order of their own.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,57 +88,36 @@ impl Dump {
         for table in entity_tables {
             add(&table, rows(&conn, &format!("SELECT * FROM \"{table}\""), &names, true));
         }
-        add(
-            "columns",
-            rows(
-                &conn,
-                "SELECT t.entity_type, t.table_name, t.place, c.field, c.column_name, c.kind, c.label FROM syncline_entity_types t \
-                 LEFT JOIN syncline_entity_columns c ON c.type_id = t.id",
-                &names,
-                true,
-            ),
-        );
-        add(
-            "links",
-            rows(
-                &conn,
-                "SELECT l.workspace_id, l.connection_id, l.stream, l.mapping, l.partition_id, l.external_id, t.entity_type, l.entity_id \
-                 FROM syncline_record_links l JOIN syncline_entity_types t ON t.id = l.type_id",
-                &names,
-                true,
-            ),
-        );
-        add(
-            "owners",
-            rows(
-                &conn,
-                "SELECT o.workspace_id, t.entity_type, o.entity_id, o.field, o.priority, o.connection_id, o.mapping \
-                 FROM syncline_field_owners o JOIN syncline_entity_types t ON t.id = o.type_id",
-                &names,
-                true,
-            ),
-        );
-        // Per entity in the order things happened; entities in the order of their names.
-        add(
-            "lineage",
-            rows(
-                &conn,
-                "SELECT l.workspace_id, t.entity_type, l.entity_id, l.op, l.changes FROM syncline_lineage_entries l \
-                 JOIN syncline_entity_types t ON t.id = l.type_id ORDER BY l.workspace_id, t.entity_type, l.entity_id, l.seq",
-                &names,
-                false,
-            ),
-        );
-        add(
-            "field_lineage",
-            rows(
-                &conn,
-                "SELECT workspace_id, entity_type, entity_id, field_name, source_type, source_id, source_ref, previous_value, new_value, changed_by \
-                 FROM syncline_field_lineage",
-                &names,
-                true,
-            ),
-        );
+        for (name, sql, sorted) in QUERIES {
+            add(name, rows(&conn, sql, &names, *sorted));
+        }
+        Self(tables)
+    }
+
+    /// The same of a database on a server.
+    pub(crate) fn of_server(place: &Place) -> Self {
+        let mut names = Vec::new();
+        for sql in CONNECTIONS {
+            names.extend(place.objects(sql).into_iter().map(|row| (text(&row["here"]), text(&row["stands_for"]))));
+        }
+        let rows = |sql: &str, sorted: bool| {
+            let mut rows: Vec<String> = place.objects(sql).into_iter().map(|row| line(&row, &names)).collect();
+            if sorted {
+                rows.sort_unstable();
+            }
+            rows
+        };
+        let mut tables = BTreeMap::new();
+        for table in STATE {
+            tables.insert((*table).to_owned(), rows(&format!("SELECT * FROM {table}"), true));
+        }
+        for table in place.ask_all("SELECT table_name FROM syncline_entity_types WHERE place <> 'host' ORDER BY table_name") {
+            let all = rows(&format!("SELECT * FROM syncline_\"{table}\""), true);
+            tables.insert(table, all);
+        }
+        for (name, sql, sorted) in QUERIES {
+            tables.insert((*name).to_owned(), rows(sql, *sorted));
+        }
         Self(tables)
     }
 
@@ -143,17 +162,36 @@ impl fmt::Debug for Dump {
 }
 
 /// Ids of connections, and what stands for them: random ids are different in each database. Their numbers are translated too.
+const CONNECTIONS: &[&str] = &[
+    "SELECT id AS here, provider || ':' || account_id AS stands_for FROM syncline_integration_connections",
+    "SELECT 'connection_no=' || n.no AS here, 'connection=' || c.provider || ':' || c.account_id AS stands_for \
+     FROM syncline_connection_numbers n JOIN syncline_integration_connections c ON c.id = n.connection_id ORDER BY n.no DESC",
+];
+
 fn connections(conn: &Connection) -> Vec<(String, String)> {
-    let ids = "SELECT id, provider || ':' || account_id FROM syncline_integration_connections";
-    let numbers = "SELECT 'connection_no=' || n.no, 'connection=' || c.provider || ':' || c.account_id FROM syncline_connection_numbers n \
-                   JOIN syncline_integration_connections c ON c.id = n.connection_id ORDER BY n.no DESC";
     let mut names = Vec::new();
-    for sql in [ids, numbers] {
+    for sql in CONNECTIONS {
         let mut query = conn.prepare(sql).expect("our tables");
         let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it runs");
         names.extend(found.collect::<rusqlite::Result<Vec<(String, String)>>>().expect("rows"));
     }
     names
+}
+
+/// A row of a server as a line like those of a file.
+fn line(row: &serde_json::Map<String, Value>, names: &[(String, String)]) -> String {
+    let cells = row.iter().filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
+    let mut cells: Vec<String> = cells.map(|(name, value)| format!("{name}={}", text(value))).collect();
+    cells.sort_unstable();
+    names.iter().fold(cells.join(" | "), |text, (id, name)| text.replace(id, name))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn texts(conn: &Connection, sql: &str) -> Vec<String> {

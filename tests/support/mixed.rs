@@ -1,9 +1,6 @@
 //! Pushes of mixed items to the simulated services, and what has to be there in the end: at the service, and in the database.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use syncline::{
@@ -17,6 +14,7 @@ use syncline::{
 
 use super::{
     Random,
+    place::Place,
     services::{SPREADSHEET, connect_sheets, connect_slack},
 };
 
@@ -230,28 +228,26 @@ impl Service {
 
     /// The service has each item exactly once, and the database says the same: no open write but the refused ones, each with its
     /// reason, and links that lead to the records.
-    pub(crate) fn assert_settled(&self, mix: &Mix, database: &Path, about: &str) {
+    pub(crate) fn assert_settled(&self, mix: &Mix, place: &Place, about: &str) {
         let records = self.records();
         let there: Vec<(String, usize)> = records.iter().map(|(key, v, _)| (key.clone(), *v)).collect();
         let expected: Vec<(String, usize)> = mix.truth().into_iter().collect();
         assert_eq!(there, expected, "{about}: at the service");
 
-        let conn = rusqlite::Connection::open(database).expect("the database opens");
         let ask = |sql: &str| -> Vec<(String, String)> {
-            let mut query = conn.prepare(sql).expect("a query");
-            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default())));
-            rows.expect("it runs").collect::<Result<_, _>>().expect("rows")
+            let pair = |row: String| row.split_once('|').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two columns");
+            place.ask_all(sql).into_iter().map(pair).collect()
         };
-        let open = ask("SELECT entity_id, state || ' ' || ifnull(error, '') FROM syncline_push_intents ORDER BY entity_id");
+        let open = ask("SELECT entity_id || '|' || state || ' ' || ifnull(error, '') FROM syncline_push_intents ORDER BY entity_id");
         for (key, state) in &open {
             assert!(state.starts_with("failed {"), "{about}: {key} is still {state}");
         }
         let failed: BTreeSet<String> = open.into_iter().map(|(key, _)| key).collect();
         assert_eq!(failed, mix.refused(), "{about}: what was refused is listed, and nothing else");
-        let links = ask("SELECT entity_id, external_id FROM syncline_push_links ORDER BY entity_id");
+        let links = ask("SELECT entity_id || '|' || ifnull(external_id, '') FROM syncline_push_links ORDER BY entity_id");
         let expected: Vec<(String, String)> = records.into_iter().map(|(key, _, id)| (key, id)).collect();
         assert_eq!(links, expected, "{about}: links");
-        let running = ask("SELECT status, NULL FROM syncline_sync_runs WHERE status = 'running'");
+        let running = ask("SELECT status || '|' FROM syncline_sync_runs WHERE status = 'running'");
         assert!(running.is_empty(), "{about}: a run was left");
     }
 }

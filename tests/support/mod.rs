@@ -1,10 +1,12 @@
-//! What the tests of this folder share: an engine on a fresh SQLite file with a clock that no test waits for.
+//! What the tests of this folder share: an engine on a fresh SQLite file, or a database of PostgreSQL, with a clock that no test waits for.
 #![expect(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod cluster;
 pub(crate) mod dump;
 pub(crate) mod faulty;
 pub(crate) mod library;
 pub(crate) mod mixed;
+pub(crate) mod place;
 pub(crate) mod pushable;
 pub(crate) mod scripted;
 pub(crate) mod services;
@@ -12,12 +14,15 @@ pub(crate) mod services;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeZone as _, Utc};
+use storage_postgres::PostgresStorage;
 use syncline::{
     Builder, Clock, Keyring, SqliteStorage, SyncResult, Syncline,
     core::{IntegrationSync, store::Storage},
-    testkit::VirtualClock,
+    testkit::{VirtualClock, postgres::TestDatabase},
 };
 use tempfile::TempDir;
+
+use self::place::Place;
 
 /// Every world begins here.
 pub(crate) fn start() -> DateTime<Utc> {
@@ -38,18 +43,65 @@ impl Clock for TestClock {
     }
 }
 
-/// A folder with one database, a clock and a key. Engines are opened on it, one after the other as processes would be.
+/// One database, a clock and a key. Engines are opened on it, one after the other as processes would be.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) clock: VirtualClock,
     pub(crate) keys: String,
+    server: Option<TestDatabase>,
+}
+
+/// Which storage a world is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Sqlite,
+    Postgres,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let keys = Keyring::generate("k1").to_string();
-        Self { folder: tempfile::tempdir().expect("a temporary folder"), clock: VirtualClock::new(start()), keys }
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), clock: VirtualClock::new(start()), keys, server: None }
+    }
+
+    pub(crate) async fn on(storage: On) -> Self {
+        let server = match storage {
+            On::Sqlite => None,
+            On::Postgres => Some(migrated().await),
+        };
+        Self { server, ..Self::new() }
+    }
+
+    /// A copy of its database, which no process has open, in a world of its own.
+    pub(crate) async fn copy(&self) -> Self {
+        let copy = Self { keys: self.keys.clone(), ..Self::new() };
+        match &self.server {
+            Some(server) => Self { server: Some(server.copy().await), ..copy },
+            None => {
+                self.closed();
+                std::fs::copy(self.path(), copy.path()).expect("copied");
+                copy
+            }
+        }
+    }
+
+    /// Waits until the file is closed, which goes on for a moment after the last handle is gone.
+    fn closed(&self) {
+        let log = self.folder.path().join("app.db-wal");
+        let closed = || std::fs::metadata(&log).map_or(true, |log| log.len() == 0);
+        for _ in 0..500 {
+            if closed() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(closed(), "the database was closed");
+    }
+
+    /// Where its database is.
+    pub(crate) fn place(&self) -> Place {
+        self.server.as_ref().map_or_else(|| Place::File(self.path()), |server| Place::Server(server.url()))
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -81,7 +133,7 @@ impl World {
 
     /// What the database says, without what differs from run to run.
     pub(crate) fn dump(&self) -> dump::Dump {
-        dump::Dump::of(&self.path())
+        self.place().dump()
     }
 
     pub(crate) fn sql(&self) -> rusqlite::Connection {
@@ -89,17 +141,29 @@ impl World {
     }
 
     /// The first column of the first row of a query, as text.
-    pub(crate) fn ask(&self, sql: &str) -> String {
-        self.ask_all(sql).into_iter().next().unwrap_or_default()
+    /// The name of a table of rows, in queries.
+    pub(crate) fn table(&self, name: &str) -> String {
+        if self.server.is_some() { format!("syncline_{name}") } else { name.to_owned() }
     }
 
-    /// The first column of a query, as texts.
-    pub(crate) fn ask_all(&self, sql: &str) -> Vec<String> {
-        let conn = self.sql();
-        let mut query = conn.prepare(sql).expect("a query");
-        let rows = query.query_map([], |row| row.get_ref(0).map(dump::show)).expect("it runs");
-        rows.collect::<Result<_, _>>().expect("rows")
+    /// One value as text.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        self.place().ask(sql)
     }
+
+    /// The first column as text, a row each.
+    pub(crate) fn ask_all(&self, sql: &str) -> Vec<String> {
+        self.place().ask_all(sql)
+    }
+}
+
+/// A database with our tables, which are made once for all tests.
+async fn migrated() -> TestDatabase {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hash = DefaultHasher::new();
+    PostgresStorage::builder("postgres://localhost").migration_script().hash(&mut hash);
+    let name = format!("engine_{:016x}", hash.finish());
+    TestDatabase::prepared(&name, async |database| drop(PostgresStorage::connect(database.url()).await.expect("our tables are made"))).await
 }
 
 /// A result that went through in every part.

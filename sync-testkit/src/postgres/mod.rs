@@ -53,6 +53,15 @@ impl TestDatabase {
         Self::made(&template).await
     }
 
+    /// A copy of this database as it is now. Whoever is connected to it is sent away.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn copy(&self) -> Self {
+        let _ = run(&self.server, &disconnect(&self.name)).await;
+        Self::made(&self.name).await
+    }
+
     async fn made(template: &str) -> Self {
         let server = server();
         server::in_use();

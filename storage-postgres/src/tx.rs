@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Postgres, pool::PoolConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Postgres, Row as _, pool::PoolConnection, raw_sql};
 use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 
 use crate::{
@@ -136,7 +136,9 @@ impl Tx {
         let mut this = Self { connection: Some(inner.pool.acquire().await?), inner: Arc::clone(inner) };
         if inner.foreign {
             // Whoever else uses the pool may have left a transaction open: then now() is older than this statement.
-            let clean = sqlx::query_scalar("SELECT now() = statement_timestamp()").persistent(false).fetch_one(&mut *this).await;
+            // In one message, since each message of a longer talk counts as a statement begun later.
+            let clean =
+                raw_sql("SELECT now() = statement_timestamp()").fetch_one(&mut *this).await.and_then(|row| row.try_get::<bool, _>(0));
             if !matches!(clean, Ok(true)) {
                 raw(&mut this, "ROLLBACK").await?;
             }

@@ -105,7 +105,7 @@ fn a_cursor_never_covers_rows_that_are_not_there() {
         .boxed()
     });
     let commits = prop::collection::vec((fate(), prop::collection::vec(0u8..6, 0..3)), 1..8);
-    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
     let ran = runner.run(&commits, |commits| {
         let mut commits = commits;
         commits.iter_mut().for_each(|(_, keys)| {

@@ -8,7 +8,7 @@ use sync_core::{Field, FieldKind, Target, store::PageCommit};
 use crate::push_support::*;
 
 async fn lines(site: &Site, key: &str) -> Vec<Value> {
-    let query = format!("SELECT changes FROM syncline.lineage_entries WHERE entity_id = '{key}' ORDER BY seq");
+    let query = format!("SELECT changes::text FROM syncline.lineage_entries WHERE entity_id = '{key}' ORDER BY seq");
     site.column(&query).await.iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 

@@ -59,7 +59,7 @@ async fn a_record_without_its_key_is_left_out_with_the_reason() {
 #[tokio::test]
 async fn a_value_that_does_not_fit_its_column_is_kept_beside_it_until_one_fits_again() {
     let site = Site::new().await;
-    let fields = [Field::typed("n", FieldKind::Integer), Field::typed("t", FieldKind::Text)].into();
+    let fields = typed(&[Field::typed("n", FieldKind::Integer), Field::typed("t", FieldKind::Text)]);
     let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &Target { fields, ..managed("people", &["email"]) }).await;
     let column = async || site.column("SELECT coalesce(n::text, 'null') || ' ' || coalesce(extra::text, '-') FROM syncline.people").await;
     let big = json!(9_223_372_036_854_775_808_u64);

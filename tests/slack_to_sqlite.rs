@@ -11,7 +11,7 @@ use support::{
     start,
 };
 use syncline::{
-    EntityQuery, ErrorKind, Outcome, Pull, Workspace,
+    EntityQuery, ErrorKind, Outcome, Pull, Push, PushMode, PushRecord, Workspace,
     core::Counts,
     mapping::{Column, Mapping},
     providers::slack::communication,
@@ -346,4 +346,21 @@ async fn a_workspace_under_the_rule_of_one_call_a_minute_is_read_to_its_end() {
     let refused = chat.simulation.calls().iter().filter(|call| call.status == Some(429)).count();
     let answered = chat.simulation.calls().iter().filter(|call| call.status == Some(200)).count();
     assert!(refused <= answered, "{refused} refusals for {answered} answers");
+}
+
+#[tokio::test]
+async fn a_mirror_of_messages_is_refused_before_anything_is_asked_or_sent() {
+    let world = World::new();
+    let chat = Chat::new(&world);
+    let syncline = world.open(chat.provider()).await;
+    let connection = connect_slack(&syncline, json!({})).await;
+    let before = chat.simulation.calls().len();
+    let note = PushRecord::new("n1", &json!({ "channel_id": chat.general, "text": "hello" }));
+    let mirror = Push::records("messages", [note]).mode(PushMode::Mirror).confirm_deletes();
+    let refused = connection.sync_to_external(mirror).await.expect("a result");
+    assert!(!refused.success());
+    assert_eq!((refused.errors[0].kind, refused.counts), (ErrorKind::Config, Counts::default()));
+    let message = &refused.errors[0].message;
+    assert!(message.contains("does not push with mode mirror; it offers: upsert, insert, update"), "{message}");
+    assert_eq!(chat.simulation.calls().len(), before);
 }

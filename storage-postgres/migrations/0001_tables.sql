@@ -32,8 +32,6 @@ CREATE TABLE integration_connections (
     PRIMARY KEY (workspace_id, id),
     UNIQUE (workspace_id, provider, account_id)
 );
--- Envelopes are bound to the id, so no two tenants have one: ids are made at random, and a refusal tells nothing of another's.
-CREATE UNIQUE INDEX integration_connections_ids ON integration_connections (id);
 
 CREATE TABLE lineage_sources (
     workspace_id text COLLATE "C" NOT NULL,

@@ -13,6 +13,7 @@ use crate::error::{Db, file_name};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "push", include_str!("../migrations/0002_push.sql")),
+    (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
 ];
 

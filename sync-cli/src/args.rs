@@ -9,12 +9,16 @@ Configuration, later ones win:
   1. the file syncline.toml in the working directory, or --config FILE, or SYNCLINE_CONFIG
   2. environment variables
   3. flags
-  database           SYNCLINE_DATABASE         --database   SQLite file (default syncline.db)
+  database           SYNCLINE_DATABASE         --database   SQLite file, or postgres://user@host/database (default syncline.db)
   workspace          SYNCLINE_WORKSPACE        --workspace  whose data (default \"default\")
-  keys_file          SYNCLINE_KEYS_FILE        --keys-file  file with keys (default <database>.keys)
+  keys_file          SYNCLINE_KEYS_FILE        --keys-file  file with keys (default <database>.keys, of a server <schema>.keys)
   log                SYNCLINE_LOG              -v, -vv, -q  error, warn (default), info, debug
+  [postgres] schema, max_connections, pooler, row_security, migrate: SYNCLINE_POSTGRES_SCHEMA and so on, and the flags below
+  [postgres] app_role, fleet_role                           roles of your own, instead of syncline_app and syncline_fleet
   [sheets] base_url  SYNCLINE_SHEETS_BASE_URL               where Google Sheets is reached
   [slack] base_url   SYNCLINE_SLACK_BASE_URL                where Slack is reached
+A password of the database belongs into SYNCLINE_DATABASE, PGPASSWORD or ~/.pgpass, not into an argument. TLS is set in the URL:
+sslmode=verify-full, sslrootcert=FILE, sslcert=FILE, sslkey=FILE.
 SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file.
 Names of files are relative to the working directory. A key nobody knows is an error.
 
@@ -25,9 +29,9 @@ Exit codes:
   3   went through, but some records or partitions did not
   4   the service refused the credentials
   5   busy: another run of the same stream is under way
-  130 stopped by Ctrl-C; the next pull goes on from the last commit";
+  130 stopped by Ctrl-C or SIGTERM; the next pull goes on from the last commit";
 
-/// Keeps one SQLite file and outside services in step, both ways, and says where each value came from.
+/// Keeps a database (a SQLite file, or PostgreSQL) and outside services in step, both ways, and says where each value came from.
 #[derive(Debug, Parser)]
 #[command(name = "syncline", version, after_long_help = CONFIGURATION, after_help = "See --help for configuration and exit codes.")]
 pub(crate) struct Cli {
@@ -37,21 +41,46 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The name of a database; it may hold a password, so nothing prints it.
+#[derive(Clone)]
+pub(crate) struct Named(pub(crate) String);
+
+impl std::fmt::Debug for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
 /// Flags of every command.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Global {
     /// The configuration file, instead of syncline.toml in the working directory.
     #[arg(long, global = true, value_name = "FILE", env = "SYNCLINE_CONFIG", hide_env = true, help_heading = "Everywhere")]
     pub(crate) config: Option<PathBuf>,
-    /// The SQLite file.
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
-    pub(crate) database: Option<PathBuf>,
+    /// The SQLite file, or a server: postgres://user@host/database.
+    #[arg(long, global = true, value_name = "FILE|URL", value_parser = named, help_heading = "Everywhere")]
+    pub(crate) database: Option<Named>,
     /// Whose data: the tenant.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
     pub(crate) workspace: Option<String>,
     /// The file with the keys credentials are sealed with.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) keys_file: Option<PathBuf>,
+    /// The schema our tables are in (default syncline).
+    #[arg(long, global = true, value_name = "NAME", help_heading = "PostgreSQL")]
+    pub(crate) schema: Option<String>,
+    /// The most connections at once (default 10).
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "PostgreSQL")]
+    pub(crate) max_connections: Option<u32>,
+    /// A transaction pooler (PgBouncer in transaction mode) lends the connections.
+    #[arg(long, global = true, help_heading = "PostgreSQL")]
+    pub(crate) pooler: bool,
+    /// No roles and no policies, for servers where roles cannot be made. A schema stays as it was made.
+    #[arg(long, global = true, help_heading = "PostgreSQL")]
+    pub(crate) no_row_security: bool,
+    /// Leave tables that are not up to date as they are, and say so.
+    #[arg(long, global = true, help_heading = "PostgreSQL")]
+    pub(crate) no_migrate: bool,
     /// Print one JSON document on stdout, and nothing else there.
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
@@ -61,6 +90,11 @@ pub(crate) struct Global {
     /// No progress, and only errors in the log.
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub(crate) quiet: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+fn named(text: &str) -> Result<Named, std::convert::Infallible> {
+    Ok(Named(text.into()))
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,13 +121,17 @@ pub(crate) enum Command {
     Show(Show),
     /// Where the values of a row came from.
     Explain(Explain),
+    /// Bring the database's tables up to date, or print the SQL that would.
+    Migrate(Migrate),
+    /// Look at the database: what is in order, what is not, and what to do.
+    Doctor,
     /// Serve the simulated services on this machine, for any client, until stopped.
     Sandbox(Sandbox),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Demo {
-    /// Replace the database of an earlier demo.
+    /// Replace the database (on a server: the schema) of an earlier demo.
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -258,12 +296,27 @@ pub(crate) struct Failures {
     /// Somebody looked: it never arrived. The next push sends it again.
     #[arg(long, requires = "key", conflicts_with = "forget")]
     pub(crate) send_again: bool,
-    /// Give it up; the row counts as changed.
+    /// Give it up; the row counts as changed, and the next push sends it. A record that had arrived after all is then there twice:
+    /// look at the service first, and say --done ID if it is there.
     #[arg(long, requires = "key")]
     pub(crate) forget: bool,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u32,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline migrate
+  syncline migrate --print > syncline.sql           # everything, for an empty database; connects to nothing
+  syncline migrate --print --pending                # what this database lacks")]
+pub(crate) struct Migrate {
+    /// Print the SQL and run nothing.
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Of the SQL only what this database lacks.
+    #[arg(long, requires = "print")]
+    pub(crate) pending: bool,
 }
 
 #[derive(Args, Debug)]

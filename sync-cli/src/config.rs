@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::Global,
+    database::Database,
     exit::{Done, Failure},
 };
 
@@ -18,8 +19,13 @@ use crate::{
 const FILE: &str = "syncline.toml";
 
 /// Which variable sets which key. `SYNCLINE_KEYS` and tokens are read where they are needed, never into here.
-const VARIABLES: [(&str, &[&str]); 6] = [
+const VARIABLES: [(&str, &[&str]); 11] = [
     ("SYNCLINE_DATABASE", &["database"]),
+    ("SYNCLINE_POSTGRES_SCHEMA", &["postgres", "schema"]),
+    ("SYNCLINE_POSTGRES_MAX_CONNECTIONS", &["postgres", "max_connections"]),
+    ("SYNCLINE_POSTGRES_POOLER", &["postgres", "pooler"]),
+    ("SYNCLINE_POSTGRES_ROW_SECURITY", &["postgres", "row_security"]),
+    ("SYNCLINE_POSTGRES_MIGRATE", &["postgres", "migrate"]),
     ("SYNCLINE_WORKSPACE", &["workspace"]),
     ("SYNCLINE_KEYS_FILE", &["keys_file"]),
     ("SYNCLINE_LOG", &["log"]),
@@ -34,8 +40,8 @@ const OTHER_VARIABLES: [&str; 3] = ["SYNCLINE_CONFIG", "SYNCLINE_KEYS", "SYNCLIN
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The SQLite file.
-    pub(crate) database: PathBuf,
+    /// The SQLite file, or the PostgreSQL server.
+    pub(crate) database: Database,
     /// The tenant.
     pub(crate) workspace: String,
     /// The keys; `<database>.keys` by default.
@@ -43,10 +49,46 @@ pub(crate) struct Config {
     pub(crate) keys_file: Option<PathBuf>,
     /// What is logged.
     pub(crate) log: String,
+    /// How a PostgreSQL server is used.
+    pub(crate) postgres: Postgres,
     /// Google Sheets.
     pub(crate) sheets: Service,
     /// Slack.
     pub(crate) slack: Service,
+}
+
+/// How a PostgreSQL server is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Postgres {
+    /// The schema our tables are in.
+    pub(crate) schema: String,
+    /// The most connections at once.
+    pub(crate) max_connections: u32,
+    /// Whether a transaction pooler lends the connections.
+    pub(crate) pooler: bool,
+    /// Whether tenants are kept apart by roles and policies.
+    pub(crate) row_security: bool,
+    /// Whether tables are brought up to date when the database is opened.
+    pub(crate) migrate: bool,
+    /// The role of workspaces.
+    pub(crate) app_role: String,
+    /// The role of the fleet.
+    pub(crate) fleet_role: String,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            schema: "syncline".into(),
+            max_connections: 10,
+            pooler: false,
+            row_security: true,
+            migrate: true,
+            app_role: "syncline_app".into(),
+            fleet_role: "syncline_fleet".into(),
+        }
+    }
 }
 
 /// How a service is reached.
@@ -61,10 +103,11 @@ pub(crate) struct Service {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            database: "syncline.db".into(),
+            database: Database::Sqlite("syncline.db".into()),
             workspace: "default".into(),
             keys_file: None,
             log: "warn".into(),
+            postgres: Postgres::default(),
             sheets: Service::default(),
             slack: Service::default(),
         }
@@ -103,8 +146,12 @@ impl Config {
         let mut config: Self =
             Environment::of(variables)?.into_iter().fold(figment, Figment::merge).extract().map_err(|e| wrong(e, &file))?;
         if let Some(database) = &flags.database {
-            config.database.clone_from(database);
+            config.database = Database::parse(&database.0).map_err(|wrong| wrong.into_failure("--database"))?;
+            if !flags.quiet && matches!(&config.database, Database::Postgres(url) if url.has_password()) {
+                eprintln!("note: arguments can be read by everyone on this machine; put the password into SYNCLINE_DATABASE or ~/.pgpass");
+            }
         }
+        config.lay_over(flags)?;
         if let Some(workspace) = &flags.workspace {
             config.workspace.clone_from(workspace);
         }
@@ -123,9 +170,41 @@ impl Config {
         Ok(config)
     }
 
+    /// The flags that are about PostgreSQL.
+    fn lay_over(&mut self, flags: &Global) -> Done<()> {
+        let given = [
+            ("--schema", flags.schema.is_some()),
+            ("--max-connections", flags.max_connections.is_some()),
+            ("--pooler", flags.pooler),
+            ("--no-row-security", flags.no_row_security),
+            ("--no-migrate", flags.no_migrate),
+        ];
+        if let (Database::Sqlite(file), Some((flag, _))) = (&self.database, given.iter().find(|(_, given)| *given)) {
+            let text = format!("{flag} is for PostgreSQL, and the database is the file {}", file.display());
+            return Err(Failure::usage(text, *flag, "leave it out, or name a server: --database postgres://user@host/database"));
+        }
+        let postgres = &mut self.postgres;
+        if let Some(schema) = &flags.schema {
+            postgres.schema.clone_from(schema);
+        }
+        if let Some(connections) = flags.max_connections {
+            postgres.max_connections = connections;
+        }
+        postgres.pooler |= flags.pooler;
+        postgres.row_security &= !flags.no_row_security;
+        postgres.migrate &= !flags.no_migrate;
+        if postgres.schema.trim().is_empty() {
+            return Err(Failure::usage("the schema has no name", "schema", "give it one, or leave it out for \"syncline\""));
+        }
+        Ok(())
+    }
+
     /// The file with the keys.
     pub(crate) fn keys_file(&self) -> PathBuf {
-        self.keys_file.clone().unwrap_or_else(|| beside(&self.database, ".keys"))
+        self.keys_file.clone().unwrap_or_else(|| match &self.database {
+            Database::Sqlite(file) => beside(file, ".keys"),
+            Database::Postgres(_) => format!("{}.keys", self.postgres.schema.replace(['/', '\\'], "_")).into(),
+        })
     }
 }
 
@@ -146,7 +225,11 @@ fn wrong(errors: figment::Error, file: &Path) -> Failure {
         let what = match &error.kind {
             Kind::UnknownField(name, known) => format!("unknown key {name:?}; there are: {}", known.join(", ")),
             Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => format!("key {key:?} has to be {wanted}"),
-            Kind::Message(text) if key.is_empty() => format!("it is not TOML: {}", text.lines().next().unwrap_or_default()),
+            Kind::Message(text)
+                if key.is_empty() && error.metadata.as_ref().is_none_or(|from| !from.name.starts_with("the environment")) =>
+            {
+                format!("it is not TOML: {}", text.lines().next().unwrap_or_default())
+            }
             other => format!("key {key:?}: {other}"),
         };
         problems.push(what);
@@ -196,7 +279,14 @@ impl Provider for Environment {
 
     fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
         let (last, outer) = self.path.split_last().expect("every variable sets a key");
-        let leaf = Dict::from([((*last).to_owned(), Value::from(self.value.clone()))]);
+        // Text stays text, but where a number or a switch is asked for.
+        let text = &self.value;
+        let value = match *last {
+            "max_connections" => text.parse::<u32>().map(Value::from).ok(),
+            "pooler" | "row_security" | "migrate" => text.parse::<bool>().map(Value::from).ok(),
+            _ => None,
+        };
+        let leaf = Dict::from([((*last).to_owned(), value.unwrap_or_else(|| Value::from(text.clone())))]);
         let dict = outer.iter().rev().fold(leaf, |inner, name| Dict::from([((*name).to_owned(), Value::from(inner))]));
         Ok(Profile::Default.collect(dict))
     }
@@ -207,7 +297,7 @@ mod tests {
     use super::*;
 
     fn flags() -> Global {
-        Global { config: None, database: None, workspace: None, keys_file: None, json: false, verbose: 0, quiet: false }
+        Global::default()
     }
 
     type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -224,15 +314,34 @@ mod tests {
         let file = "database = \"file.db\"\nworkspace = \"file\"\n[slack]\nbase_url = \"http://file\"\n";
         let environment = [("SYNCLINE_WORKSPACE", "42"), ("SYNCLINE_SLACK_BASE_URL", "http://environment")];
         let none = read("", &[], &flags()).expect("defaults");
-        assert_eq!((none.database.as_path(), &*none.workspace, &*none.log), (Path::new("syncline.db"), "default", "warn"));
+        assert_eq!((none.database.file(), &*none.workspace, &*none.log), (Some(Path::new("syncline.db")), "default", "warn"));
         assert_eq!(none.keys_file(), Path::new("syncline.db.keys"));
         let from_file = read(file, &[], &flags()).expect("file");
-        assert_eq!((from_file.database.as_path(), &*from_file.workspace), (Path::new("file.db"), "file"));
+        assert_eq!((from_file.database.file(), &*from_file.workspace), (Some(Path::new("file.db")), "file"));
         let both = read(file, &environment, &flags()).expect("file and environment");
-        assert_eq!((both.database.as_path(), &*both.workspace), (Path::new("file.db"), "42"));
+        assert_eq!((both.database.file(), &*both.workspace), (Some(Path::new("file.db")), "42"));
         assert_eq!(both.slack.base_url.as_deref(), Some("http://environment"));
         let all = read(file, &environment, &Global { workspace: Some("flag".into()), verbose: 1, ..flags() }).expect("all three");
-        assert_eq!((all.database.as_path(), &*all.workspace, &*all.log), (Path::new("file.db"), "flag", "info"));
+        assert_eq!((all.database.file(), &*all.workspace, &*all.log), (Some(Path::new("file.db")), "flag", "info"));
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_server_takes_its_settings_from_the_same_places() {
+        let file = "database = \"postgres://ada@host/app\"\n[postgres]\nschema = \"file\"\nmax_connections = 3\napp_role = \"mine\"\n";
+        let environment = [("SYNCLINE_POSTGRES_MAX_CONNECTIONS", "4"), ("SYNCLINE_POSTGRES_POOLER", "true")];
+        let flags = Global { schema: Some("flag".into()), no_row_security: true, ..flags() };
+        let read_so = read(file, &environment, &flags).expect("all three");
+        let postgres = Postgres { app_role: "mine".into(), ..Postgres::default() };
+        assert_eq!(read_so.postgres, Postgres { schema: "flag".into(), max_connections: 4, pooler: true, row_security: false, ..postgres });
+        assert_eq!(read_so.keys_file(), Path::new("flag.keys"));
+        let refused = format!("{:?}", read("", &[], &flags).expect_err("a flag for PostgreSQL on a file"));
+        assert!(refused.contains("--schema") && refused.contains("syncline.db"), "{refused}");
+        let refused = read("", &[("SYNCLINE_DATABASE", "mysql://u:hunter2@h/db")], &Global::default()).expect_err("no storage");
+        let refused = format!("{refused:?}");
+        assert!(refused.contains("mysql://") && refused.contains("SYNCLINE_DATABASE") && !refused.contains("hunter2"), "{refused}");
+        let refused = format!("{:?}", read("", &[("SYNCLINE_POSTGRES_POOLER", "yes")], &Global::default()).expect_err("no switch"));
+        assert!(refused.contains("postgres.pooler") && refused.contains("boolean"), "{refused}");
     }
 
     #[test]

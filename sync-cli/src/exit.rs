@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use serde_json::json;
 use syncline::{Error, ErrorKind, Outcome, core::RunError};
 
-use crate::output::{self, Style};
+use crate::{
+    flags,
+    output::{self, Style},
+};
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ impl Failure {
         Self { exit: Exit::Failed, kind: "failed", ..Self::usage(what, place, hint) }
     }
 
-    /// Ctrl-C.
+    /// Ctrl-C, or SIGTERM.
     pub(crate) fn interrupted(what: impl Into<String>) -> Self {
         let kind = ErrorKind::Cancelled;
         Self { exit: Exit::Interrupted, kind: kind.as_str(), ..Self::usage(what, "Ctrl-C", kind.hint()) }
@@ -84,7 +87,13 @@ impl Failure {
 
     pub(crate) fn of(error: &Error) -> Self {
         let place = error.context().iter().fold(error.operation().to_owned(), |place, (what, which)| format!("{place}, {what} {which}"));
-        Self { exit: Exit::of(error.kind()), kind: error.kind().as_str(), what: error.text().into(), place, hint: error.hint().into() }
+        Self {
+            exit: Exit::of(error.kind()),
+            kind: error.kind().as_str(),
+            what: flags::spoken(error.text()),
+            place,
+            hint: flags::hint(error.text(), error.hint()).into(),
+        }
     }
 
     /// Replaces what to do, where the command knows better than the library.
@@ -114,8 +123,9 @@ impl From<Error> for Failure {
 /// The three lines of an error, on stderr.
 pub(crate) fn print_error(what: &str, place: &str, hint: &str) {
     let style = Style::stderr();
+    let hint = flags::hint(what, hint);
     let lines = [
-        format!("{} {}", style.bad("error:"), output::plain(what)),
+        format!("{} {}", style.bad("error:"), output::plain(&flags::spoken(what))),
         format!("  {} {}", style.faint("where:"), output::plain(place)),
         format!("  {} {}", style.faint("to do:"), output::plain(hint)),
     ];

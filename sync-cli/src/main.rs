@@ -3,12 +3,16 @@
 mod args;
 mod commands;
 mod config;
+mod database;
 mod exit;
+mod flags;
 mod keys;
 mod output;
 mod probe;
 mod progress;
 mod session;
+mod signal;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -28,7 +32,13 @@ fn main() -> ExitCode {
             let _ = Cli::command().print_help();
             return exit::Exit::Usage.into();
         }
-        Err(refused) => refused.exit(),
+        Err(refused) if !refused.use_stderr() => refused.exit(),
+        Err(refused) => {
+            // It may repeat what was typed, and that may be a URL with a password.
+            let text = if console::Term::stderr().is_term() { refused.render().ansi().to_string() } else { refused.render().to_string() };
+            eprint!("{}", database::without_passwords(&text));
+            return exit::Exit::Usage.into();
+        }
     };
     let json = cli.global.json;
     match run(cli) {
@@ -60,6 +70,8 @@ fn run(cli: Cli) -> Done {
             Command::Runs(args) => commands::runs::run(&config, args, view).await,
             Command::Show(args) => commands::show::run(&config, args, view).await,
             Command::Explain(args) => commands::explain::run(&config, args, view).await,
+            Command::Migrate(args) => Box::pin(commands::migrate::run(&config, args, view)).await,
+            Command::Doctor => Box::pin(commands::doctor::run(&config, view)).await,
             Command::Sandbox(args) => commands::sandbox::run(args, view).await,
         }
     })

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use syncline::{Counts, Events, Result, RunId, SyncEvent, SyncResult, Syncline};
 
-use crate::output::{number, plural};
+use crate::{
+    output::{number, plural},
+    signal,
+};
 
 /// Between two plain lines.
 const QUIET: Duration = Duration::from_secs(2);
@@ -39,18 +42,18 @@ impl Show {
 pub(crate) enum Watched {
     /// By itself.
     Ended(Box<Result<SyncResult>>),
-    /// By Ctrl-C; the run, if one had begun.
+    /// By Ctrl-C or SIGTERM; the run, if one had begun.
     Stopped(Option<RunId>),
 }
 
-/// Does the run and shows how it goes. Ctrl-C drops it and waits for its last commit.
+/// Does the run and shows how it goes. Ctrl-C or SIGTERM drops it and waits for its last commit.
 pub(crate) async fn watch(engine: &Syncline, run: impl Future<Output = Result<SyncResult>>, title: &str, show: Show) -> Watched {
     let mut events = engine.events();
     let mut progress = Progress::new(title, show);
     let mut begun = None;
     {
         let mut work = Box::pin(run);
-        let mut interrupted = Box::pin(tokio::signal::ctrl_c());
+        let mut interrupted = Box::pin(signal::stopped());
         loop {
             tokio::select! {
                 biased;

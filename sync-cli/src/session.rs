@@ -1,9 +1,7 @@
 //! One command's engine, and how connections are named on the command line.
 
-use std::path::Path;
-
 use syncline::{
-    Builder, Connection, Sheets, Slack, SqliteStorage, Syncline, Workspace,
+    Builder, Connection, Sheets, Slack, Syncline, Workspace,
     core::{IntegrationSync, store},
 };
 
@@ -11,6 +9,7 @@ use crate::{
     config::Config,
     exit::{Done, Failure},
     keys::{self, Need},
+    storage::{self, Missing},
 };
 
 /// Letters of an id that are enough to mean it.
@@ -26,15 +25,8 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the database. Only [`Need::Seal`] makes one that is not there.
     pub(crate) async fn open(config: &Config, need: Need) -> Done<Self> {
-        if need != Need::Seal && !config.database.exists() {
-            return Err(Failure::usage(
-                format!("there is no database {}", config.database.display()),
-                "database",
-                "connect an account first (`syncline connect --help`), or name another file with --database",
-            ));
-        }
-        let storage = open_storage(&config.database).await?;
-        let engine = providers(Syncline::builder(), config)?.storage(storage).keyring(keys::load(config, need)?).build().await?;
+        let storage = storage::open(config, if need == Need::Seal { Missing::Make } else { Missing::Refuse }).await?;
+        let engine = providers(Syncline::builder(), config)?.shared_storage(storage).keyring(keys::load(config, need)?).build().await?;
         let workspace = engine.workspace(&*config.workspace);
         Ok(Self { engine, workspace })
     }
@@ -45,11 +37,6 @@ impl Session {
         let id = choose(&all, named, self.workspace.id().as_str())?.id.clone();
         Ok(self.workspace.connection(id).await?)
     }
-}
-
-/// The SQLite file.
-pub(crate) async fn open_storage(database: &Path) -> Done<SqliteStorage> {
-    Ok(SqliteStorage::open(database).await?)
 }
 
 /// The services this command knows.

@@ -95,6 +95,12 @@ impl PushMode {
             Self::Mirror => "mirror",
         }
     }
+
+    /// Reads [`as_str`](Self::as_str) back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Upsert, Self::Insert, Self::Update, Self::Mirror].into_iter().find(|mode| mode.as_str() == text)
+    }
 }
 
 /// One record to write.

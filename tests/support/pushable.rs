@@ -33,6 +33,8 @@ pub(crate) enum Fate {
     Refused,
     /// It is not done for now.
     NotNow,
+    /// It is done elsewhere than it should be, where no look finds it, and answered so.
+    Astray,
     /// It is being worked on, and done when asked for.
     Pending,
 }
@@ -295,6 +297,11 @@ impl IntegrationSync for Pushable {
                     let at = now + chrono::TimeDelta::from_std(after).expect("short");
                     state.on_their_way.push((at, item.clone()));
                     PushOutcome::Unknown
+                }
+                Fate::Astray => {
+                    *state.received.entry(name_of(item)).or_default() += 1;
+                    let error = Error::new(ErrorKind::Conflict, "crm.write", "it was put beside the others");
+                    PushOutcome::Failed(error.with_delivery(Delivery::Unknown))
                 }
                 Fate::Refused => PushOutcome::Failed(Error::new(ErrorKind::Invalid, "crm.write", "the service refused the value")),
                 Fate::NotNow => {

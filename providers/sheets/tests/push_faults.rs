@@ -140,8 +140,11 @@ async fn rows_that_sheets_adds_beside_the_table_are_reported_with_their_place() 
     let bench = pair();
     let beside = r#"{"spreadsheetId":"s","tableRange":"T!B1:B2","updates":{"spreadsheetId":"s","updatedRange":"'T'!B4:C4"}}"#;
     bench.simulation.faults().push(APPEND, Fault::Body(beside.into()));
-    let said = bench.push(vec![record(&json!({"id": "c"}))]).await;
-    assert!(said[0].contains("added the rows at 'T'!B4:C4; move them below the table"), "{}", said[0]);
+    let outcomes = bench.try_push(json!({}), PushMode::Upsert, vec![record(&json!({"id": "c"}))]).await.expect("per item");
+    let PushOutcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert!(error.to_string().contains("added the rows at 'T'!B4:C4; move them below the table"), "{error}");
+    // They are written: it waits for a person, and is neither looked for nor sent again.
+    assert_eq!((error.kind(), error.delivery(), error.retry()), (ErrorKind::Conflict, Delivery::Unknown, Retry::Never));
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ impl<'a> Staged<'a> {
         self.cells.fill(None);
         // Fields without a column, and values that do not fit theirs.
         let mut beside = String::new();
-        let mut put = |name: &str, json: &str, beside: &mut String| {
+        let put = |name: &str, json: &str, beside: &mut String| {
             beside.push(if beside.is_empty() { '{' } else { ',' });
             beside.push_str(&serde_json::to_string(name).unwrap_or_default());
             beside.push(':');

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
-    Operation, RecordId, RunId, WorkspaceId,
+    Operation, PushMode, RecordId, RunId, WorkspaceId,
     store::{Feed, Intent, IntentFilter, IntentState},
 };
 
@@ -36,6 +36,7 @@ fn from_row(row: &PgRow) -> Db<(Feed, Intent)> {
         handle: maybe(16)?.map(Into::into),
         error: error.map_err(|_| damaged("intents", "error of a write"))?,
         run: RunId(row.try_get(18)?),
+        mode: PushMode::parse(text(19)?).ok_or_else(|| damaged("intents", "mode of a write"))?,
     };
     Ok((Feed { connection: text(0)?.into(), stream: text(1)?.into(), mapping: text(2)?.into() }, intent))
 }
@@ -62,18 +63,18 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     }
     sqlx::query(
         "INSERT INTO push_intents (workspace_id, feed_no, entity_id, marker, operation, fields, content_hash, external_id, version, state, \
-         attempts, sent_at, looks, looked_at, next_at, handle, run_id, error) \
+         attempts, sent_at, looks, looked_at, next_at, handle, run_id, error, mode) \
          SELECT $1, $2, u.entity_id, u.marker, u.operation, u.fields, u.content_hash, u.external_id, u.version, u.state, u.attempts, \
-         u.sent_at, u.looks, u.looked_at, u.next_at, u.handle, u.run_id, u.error::jsonb \
+         u.sent_at, u.looks, u.looked_at, u.next_at, u.handle, u.run_id, u.error::jsonb, u.mode \
          FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[], \
-         $12::timestamptz[], $13::bigint[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::bigint[], $18::text[]) \
+         $12::timestamptz[], $13::bigint[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::bigint[], $18::text[], $19::text[]) \
          u(entity_id, marker, operation, fields, content_hash, external_id, version, state, attempts, sent_at, looks, looked_at, next_at, \
-         handle, run_id, error) \
+         handle, run_id, error, mode) \
          ON CONFLICT (workspace_id, feed_no, entity_id) DO UPDATE SET marker = excluded.marker, operation = excluded.operation, \
          fields = excluded.fields, content_hash = excluded.content_hash, external_id = excluded.external_id, version = excluded.version, \
          state = excluded.state, attempts = excluded.attempts, sent_at = excluded.sent_at, looks = excluded.looks, \
          looked_at = excluded.looked_at, next_at = excluded.next_at, handle = excluded.handle, run_id = excluded.run_id, \
-         error = excluded.error",
+         error = excluded.error, mode = excluded.mode",
     )
     .bind(workspace.as_str())
     .bind(feed_no)
@@ -93,6 +94,7 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     .bind(column!(|intent| intent.handle.as_deref()))
     .bind(column!(|intent| intent.run.0))
     .bind(errors)
+    .bind(column!(|intent| intent.mode.as_str()))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -124,7 +126,7 @@ macro_rules! listed {
     ($of:literal) => {
         concat!(
             "SELECT f.connection_id, f.stream, f.mapping, i.entity_id, i.marker, i.operation, i.fields, i.content_hash, i.external_id, \
-             i.version, i.state, i.attempts, i.sent_at, i.looks, i.looked_at, i.next_at, i.handle, i.error::text, i.run_id \
+             i.version, i.state, i.attempts, i.sent_at, i.looks, i.looked_at, i.next_at, i.handle, i.error::text, i.run_id, i.mode \
              FROM (SELECT no, connection_id, stream, mapping FROM push_feeds WHERE workspace_id = $1 AND ($2::text IS NULL OR connection_id = $2) \
              AND ($3::text IS NULL OR (connection_id = $3 AND stream = $4 AND mapping = $5)) \
              AND ($6::text IS NULL OR (connection_id, stream, mapping) >= ($6, $7, $8)) \

@@ -65,11 +65,13 @@ async fn calls(task: u64, storage: PostgresStorage, acknowledged: Acknowledged) 
                 }
             }
             _ => {
-                let history = run.store.lineage(&"members".into(), &key, None);
+                let members = "members".into();
+                let history = run.store.lineage(&members, &key, None);
                 match tokio::time::timeout(patience, history).await {
                     Ok(history) => {
                         let history = history.expect("history is read");
-                        let foreign = history.iter().find(|entry| entry.field_name.as_ref() == "of" && entry.new_value != Some(json!(workspace)));
+                        let foreign =
+                            history.iter().find(|entry| entry.field_name.as_ref() == "of" && entry.new_value != Some(json!(workspace)));
                         assert!(foreign.is_none(), "a foreign change: {foreign:?}");
                         true
                     }
@@ -116,13 +118,18 @@ async fn storm(database: &TestDatabase, storage: PostgresStorage) {
     // What nobody waits for any more still ends.
     for workspace in ["acme", "globex"] {
         let run = begin(&storage, workspace, &feed("c1", "last"), &target("members")).await;
-        let stored = run.store.entities(&"members".into(), EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows are read");
+        let stored =
+            run.store.entities(&"members".into(), EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows are read");
         let stored: BTreeMap<_, _> = stored.into_iter().map(|row| (row.key.to_string(), row.fields["value"].as_u64())).collect();
         let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
         let mut looked = 0;
         for ((of, key), value) in acknowledged.iter().filter(|((of, _), _)| of == workspace) {
             // A later write of the task may stand although its caller had left.
-            assert!(stored.get(key).copied().flatten() >= Some(*value), "{of}: {key} was acknowledged with {value} and is {:?}", stored.get(key));
+            assert!(
+                stored.get(key).copied().flatten() >= Some(*value),
+                "{of}: {key} was acknowledged with {value} and is {:?}",
+                stored.get(key)
+            );
             looked += 1;
         }
         assert!(looked > 20, "{looked} rows of {workspace}");
@@ -180,7 +187,8 @@ async fn a_pool_shared_with_a_host_that_leaves_transactions_open_is_no_danger() 
     let mut connection = database.connection().await;
     for ((workspace, key), value) in written {
         let sql = "SELECT value FROM syncline.members WHERE workspace_id = $1 AND entity_id = $2";
-        let stored: Option<i64> = sqlx::query_scalar(sql).bind(&workspace).bind(&key).fetch_optional(&mut connection).await.expect("a row is read");
+        let stored: Option<i64> =
+            sqlx::query_scalar(sql).bind(&workspace).bind(&key).fetch_optional(&mut connection).await.expect("a row is read");
         assert!(stored >= Some(value.cast_signed()), "{workspace}: {key} was acknowledged with {value} and is {stored:?}");
     }
 }

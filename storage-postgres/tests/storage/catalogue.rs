@@ -87,7 +87,8 @@ async fn wrong(connection: &mut PgConnection) -> Vec<String> {
 async fn fill(storage: &PostgresStorage) {
     for target in [target("members"), managed("people", &["email"])] {
         let run = begin(storage, "acme", &feed("c1", target.entity.as_str()), &target).await;
-        let page = PageCommit { scan: Some(1), events: vec!["{}".into()], ..run.page(vec![part("", batch(&[up("1", json!({"email": "a@x"}))]))]) };
+        let page =
+            PageCommit { scan: Some(1), events: vec!["{}".into()], ..run.page(vec![part("", batch(&[up("1", json!({"email": "a@x"}))]))]) };
         assert_eq!(run.store.commit(page).await.expect("a page is committed").counts.created, 1);
     }
 }
@@ -97,10 +98,11 @@ async fn every_table_view_and_key_keeps_to_its_workspace() {
     let (database, storage) = fresh().await;
     fill(&storage).await;
     let mut connection = database.connection().await;
-    let managed: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'syncline' AND tablename IN ('members', 'people')")
-        .fetch_one(&mut connection)
-        .await
-        .expect("the catalogue answers");
+    let managed: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'syncline' AND tablename IN ('members', 'people')")
+            .fetch_one(&mut connection)
+            .await
+            .expect("the catalogue answers");
     assert_eq!(managed, 2, "managed tables are looked at too");
     assert_eq!(wrong(&mut connection).await, [""; 0]);
     for (planted, expected) in [
@@ -144,9 +146,10 @@ async fn without_a_workspace_nothing_is_seen_and_nothing_can_be_written() {
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect("the table is read");
         assert_eq!(rows, 0, "{table}");
     }
-    let refused = sqlx::query("INSERT INTO connection_numbers (workspace_id, connection_id) VALUES ('acme', 'c9')").execute(&mut connection).await;
-    let code = refused.expect_err("a row of a workspace that was not set").into_database_error().and_then(|error| error.code().map(Into::into));
-    assert_eq!(code, Some(std::borrow::Cow::<str>::from("42501")));
+    let refused =
+        sqlx::query("INSERT INTO connection_numbers (workspace_id, connection_id) VALUES ('acme', 'c9')").execute(&mut connection).await;
+    let refused = refused.expect_err("a row of a workspace that was not set");
+    assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("42501"));
 }
 
 #[tokio::test]
@@ -154,10 +157,12 @@ async fn another_workspaces_rows_can_be_neither_named_nor_guessed() {
     let (database, storage) = fresh().await;
     fill(&storage).await;
     let mut connection = database.connection().await;
-    sqlx::raw_sql("BEGIN; SET LOCAL ROLE syncline_app; SET LOCAL search_path TO syncline; SELECT set_config('app.workspace_id', 'globex', true)")
-        .execute(&mut connection)
-        .await
-        .expect("settings are made");
+    sqlx::raw_sql(
+        "BEGIN; SET LOCAL ROLE syncline_app; SET LOCAL search_path TO syncline; SELECT set_config('app.workspace_id', 'globex', true)",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("settings are made");
     // The run of the other workspace is no parent, and its keys are free: nothing tells that they are taken.
     let run: i64 = 1;
     for (sql, refused) in [

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sync_core::{
-    Duplicates, ErrorKind, Field, FieldKind, FieldRule, Source, Target,
+    Duplicates, ErrorKind, Field, FieldKind, FieldRule, HostTable, Source, Target,
     mapping::Authority,
     store::{EntityQuery, PageCommit, PartitionBatch},
 };
@@ -59,7 +59,7 @@ async fn a_record_without_its_key_is_left_out_with_the_reason() {
 #[tokio::test]
 async fn a_value_that_does_not_fit_its_column_is_kept_beside_it_until_one_fits_again() {
     let site = Site::new().await;
-    let fields = typed(&[Field::typed("n", FieldKind::Integer), Field::typed("t", FieldKind::Text)]);
+    let fields = [Field::typed("n", FieldKind::Integer), Field::typed("t", FieldKind::Text)].into();
     let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &Target { fields, ..managed("people", &["email"]) }).await;
     let column = async || site.column("SELECT coalesce(n::text, 'null') || ' ' || coalesce(extra::text, '-') FROM syncline.people").await;
     let big = json!(9_223_372_036_854_775_808_u64);
@@ -312,6 +312,47 @@ async fn sources_that_write_the_same_new_rows_at_once_lose_nothing() {
         )
         .await;
     assert!(broken.is_empty(), "{broken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_inserts_between_look_up_and_insert_is_met_again_as_it_is_then() {
+    let site = Site::new().await;
+    site.execute("CREATE TABLE partners (email text PRIMARY KEY, name text, phone text)").await;
+    let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &host(HostTable::new("partners").key("email"))).await;
+    run.commit(&[up("r0", json!({"email": "other", "name": "Other"}))]).await;
+    let mut stranger = site.database.connection().await;
+    let insert = "BEGIN; INSERT INTO partners VALUES ('a', 'Theirs', '555')";
+    sqlx::raw_sql(insert).execute(&mut stranger).await.expect("the other writer inserts");
+    let rows = [up("r", json!({"email": "a", "name": "Ours"}))];
+    let commit = run.commit(&rows);
+    let other = async {
+        // Ours has not seen the row, and waits for what becomes of it.
+        let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while site.column(waiting).await != ["1"] {
+            tokio::task::yield_now().await;
+        }
+        sqlx::raw_sql("COMMIT").execute(&mut stranger).await.expect("the other writer commits");
+    };
+    let (done, ()) =
+        tokio::time::timeout(std::time::Duration::from_secs(30), async { tokio::join!(commit, other) }).await.expect("both end");
+    assert_eq!(counts(&done.counts), [0, 1, 0, 0, 0, 0], "{:?}", done.failures);
+    assert_eq!(site.column("SELECT name || phone FROM partners WHERE email = 'a'").await, ["Ours555"]);
+    let line = site.column("SELECT op::text || changes FROM syncline.lineage_entries WHERE entity_id = 'a'").await;
+    assert_eq!(line, [r#"u{"name":["Theirs","Ours"]}"#]);
+}
+
+#[tokio::test]
+async fn a_row_stays_until_the_last_of_its_records_goes() {
+    let site = Site::new().await;
+    let (one, two) = (people(&site, "c1").await, people(&site, "c2").await);
+    one.scan("", 1, &[up("r1", json!({"email": "a"})), up("r2", json!({"email": "b"}))]).await;
+    two.commit(&[up("q1", json!({"email": "a"})), up("q2", json!({"email": "b"}))]).await;
+    assert_eq!(counts(&one.commit(&[gone("r1")]).await.counts), [0, 0, 0, 0, 0, 1]);
+    one.scan("", 2, &[]).await;
+    assert_eq!(one.sweep(&[("", 2)], true).await.deleted, 1);
+    assert_eq!(one.table().await.into_keys().collect::<Vec<_>>(), ["a", "b"], "another source's records stand behind them");
+    assert_eq!(counts(&two.commit(&[gone("q1"), gone("q2")]).await.counts), [0, 0, 0, 0, 0, 2]);
+    assert!(one.table().await.is_empty());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, ErrorKind, Marker, Operation, RecordFailure, RunError, RunId,
+    Counts, ErrorKind, Marker, Operation, PushMode, RecordFailure, RunError, RunId,
     store::{Feed, Fence, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, RunStatus, Settled, Shape},
 };
 
@@ -17,6 +17,7 @@ fn full(key: &str) -> Intent {
         key: key.into(),
         marker: Marker::from("m2"),
         operation: Operation::Delete,
+        mode: PushMode::Update,
         fields: "{}".into(),
         hash: 1 << 63,
         id: Some("rec".into()),

@@ -7,8 +7,8 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, RecordBatch, RunId, Source,
-    Target,
+    Counts, Direction, Duplicates, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, PushMode, RecordBatch, RunId,
+    Source, Target,
     store::{
         Begin, ChangedQuery, ChangedRows, CommitReport, Entity, EntityQuery, Feed, Fence, Intent, IntentFilter, IntentState, NewRun,
         PageCommit, PartitionBatch, Preview, PushCommit, PushLink, RunEnd, RunStatus, Settled, Storage as _, Sweep, SweepReport,
@@ -104,10 +104,6 @@ pub(crate) fn host(table: HostTable) -> Target {
 
 pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, FieldRule>> {
     Arc::new(rules.iter().map(|(field, rule)| (Box::from(*field), *rule)).collect())
-}
-
-pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
-    fields.to_vec().into()
 }
 
 /// One record: its id and its fields, or `None` for a deletion.
@@ -368,6 +364,7 @@ pub(crate) fn intent(key: &str, state: IntentState) -> Intent {
         key: key.into(),
         marker: Marker::from(format!("marker of {key}")),
         operation: Operation::Upsert,
+        mode: PushMode::Upsert,
         fields: r#"{"name":"A"}"#.into(),
         hash: u64::MAX - 7,
         id: None,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
-    Operation, RunId, WorkspaceId,
+    Operation, PushMode, RunId, WorkspaceId,
     store::{Feed, Intent, IntentFilter, IntentState},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "entity_id, marker, operation, fields, content_hash, external_id, version, state, attempts, sent_at, looks, \
-    looked_at, next_at, handle, error, run_id";
+    looked_at, next_at, handle, error, run_id, mode";
 
 fn from_row(row: &Row<'_>) -> Db<Intent> {
     let error = row.get_ref(14)?.as_str_or_null()?.map(serde_json::from_str).transpose();
@@ -34,6 +34,7 @@ fn from_row(row: &Row<'_>) -> Db<Intent> {
         handle: row.get(13)?,
         error: error.map_err(|_| damaged("intents", "error of a write"))?,
         run: RunId(row.get(15)?),
+        mode: PushMode::parse(row.get_ref(16)?.as_str()?).ok_or_else(|| damaged("intents", "mode of a write"))?,
     })
 }
 
@@ -46,7 +47,7 @@ pub(super) fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, feed_no: i64, i
     };
     let sql = format!(
         "INSERT OR REPLACE INTO syncline_push_intents (workspace_id, feed_no, {COLUMNS}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
     );
     tx.prepare_cached(&sql)?.execute(rusqlite::params![
         workspace.as_str(),
@@ -67,6 +68,7 @@ pub(super) fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, feed_no: i64, i
         intent.handle.as_deref(),
         error,
         intent.run.0,
+        intent.mode.as_str(),
     ])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use storage_sqlite::{SqliteStorage, rusqlite};
 use sync_core::{
-    Counts, ErrorKind, Marker, Operation, RecordFailure, RunError, RunId,
+    Counts, ErrorKind, Marker, Operation, PushMode, RecordFailure, RunError, RunId,
     store::{
         Begin, Feed, Fence, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, RunStatus, Settled, Shape, Storage as _,
     },
@@ -21,6 +21,7 @@ fn full(key: &str) -> Intent {
         key: key.into(),
         marker: Marker::from("m2"),
         operation: Operation::Delete,
+        mode: PushMode::Mirror,
         fields: "{}".into(),
         hash: 1 << 63,
         id: Some("rec".into()),

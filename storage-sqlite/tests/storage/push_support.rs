@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use storage_sqlite::SqliteStorage;
 use sync_core::{
-    Counts, Direction, HostTable, Marker, Operation, RunId, Target,
+    Counts, Direction, HostTable, Marker, Operation, PushMode, RunId, Target,
     store::{
         Begin, ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, IntentState, NewRun, PushCommit, PushLink, Settled, Storage as _,
         WorkspaceStore,
@@ -119,6 +119,7 @@ pub(crate) fn intent(key: &str, state: IntentState) -> Intent {
         key: key.into(),
         marker: Marker::from(format!("marker of {key}")),
         operation: Operation::Upsert,
+        mode: PushMode::Upsert,
         fields: r#"{"name":"A"}"#.into(),
         hash: u64::MAX - 7,
         id: None,

@@ -41,6 +41,7 @@ async fn report(workspace: &Workspace, result: &SyncResult, title: &str, view: V
     let run = workspace.run(id).await?;
     let style = Style::stdout();
     let state = match result.outcome {
+        Outcome::Ok if nothing_to_send(&run) => style.good("nothing to send"),
         Outcome::Ok => style.good("done"),
         Outcome::Partial => style.warn("done in part"),
         Outcome::Failed => style.bad("failed"),
@@ -58,6 +59,11 @@ async fn report(workspace: &Workspace, result: &SyncResult, title: &str, view: V
         exit::print_error(&error.message, &place, &error.hint);
     }
     Ok(exit)
+}
+
+/// Whether a push found every record as the service has it, or none at all.
+fn nothing_to_send(run: &Run) -> bool {
+    run.direction == Direction::ToExternal && run.counts.read == run.counts.unchanged && run.counts.swept == 0
 }
 
 /// The first record failures and warnings of a run, and how many more there are.

@@ -8,6 +8,7 @@ use crate::{
     args,
     config::Config,
     exit::{Done, Exit, Failure},
+    flags,
     keys::Need,
     output::{self, Style, plural},
     progress::{self, Show},
@@ -94,7 +95,7 @@ fn list(writes: &[Unconfirmed], connection: &Connection, view: View) {
         let next = write.next_try.map_or_else(String::new, |at| format!(", due {}", at.format("%F %T UTC")));
         let sent = plural(write.attempts.into(), "time", "times");
         output::line(style.faint(format!("  sent {sent}, last {}{next}", write.since.format("%F %T UTC"))));
-        output::line(format!("  {} {}", style.faint("to do:"), output::plain(&write.hint)));
+        output::line(format!("  {} {}", style.faint("to do:"), output::plain(&flags::spoken(&write.hint))));
     }
 }
 

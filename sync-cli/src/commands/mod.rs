@@ -2,10 +2,12 @@
 
 pub(crate) mod connect;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod ended;
 pub(crate) mod explain;
 pub(crate) mod failures;
 pub(crate) mod mapping;
+pub(crate) mod migrate;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod records;
@@ -17,7 +19,10 @@ pub(crate) mod streams;
 
 use syncline::{RecordFailure, Severity};
 
-use crate::output::{self, Style};
+use crate::{
+    flags,
+    output::{self, Style},
+};
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +35,7 @@ pub(crate) struct View {
 
 /// A record failure as a line: errors red, warnings yellow. The key is named where the text does not show it already.
 pub(crate) fn failure(failure: &RecordFailure, style: Style) -> String {
-    let text = failure.to_string();
+    let text = flags::spoken(&failure.to_string());
     let key = failure.record.as_deref().filter(|record| !text.contains(*record) && !record.is_empty());
     let key = key.map(|key| style.faint(format!("  ({})", output::plain(key)))).unwrap_or_default();
     let text = output::plain(&text);

@@ -8,6 +8,7 @@ use crate::{
     args::Runs,
     config::Config,
     exit::{Done, Exit},
+    flags,
     keys::Need,
     output::{self, Style, number},
     session::Session,
@@ -75,8 +76,8 @@ async fn one(session: &Session, id: RunId, limit: u32, view: View) -> Done {
     output::line(format!("  started {}, took {}", run.started_at.format("%F %T UTC"), took(&run)));
     output::line(format!("  {}", output::counts(&run.counts, style)));
     for error in &run.errors {
-        output::line(format!("  {} {}", style.bad("error:"), output::plain(&error.message)));
-        output::line(format!("    {} {}", style.faint("to do:"), error.hint));
+        output::line(format!("  {} {}", style.bad("error:"), output::plain(&flags::spoken(&error.message))));
+        output::line(format!("    {} {}", style.faint("to do:"), flags::hint(&error.message, &error.hint)));
     }
     for failure in &failures {
         output::line(format!("  {}", super::failure(failure, style)));

@@ -19,6 +19,7 @@ use crate::{
     args,
     exit::{Done, Exit, Failure},
     output::{self, Style},
+    signal,
 };
 
 /// The tokens of the simulated accounts; they open nothing else.
@@ -66,7 +67,7 @@ pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
         output::line("");
         output::line(format!("What is simulated, and what is not: {url}/    Ctrl-C ends it."));
     }
-    tokio::signal::ctrl_c().await.map_err(|problem| Failure::failed(problem.to_string(), "Ctrl-C", "please report this"))?;
+    signal::stopped().await.map_err(|problem| Failure::failed(problem.to_string(), "Ctrl-C", "please report this"))?;
     Ok(Exit::Done)
 }
 

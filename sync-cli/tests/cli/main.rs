@@ -5,6 +5,8 @@ mod demo;
 mod examples;
 mod house;
 mod journey;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod push;
 mod sandbox;
 mod secrets;

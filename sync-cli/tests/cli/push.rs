@@ -32,6 +32,9 @@ async fn records_of_a_file_are_written_once_and_told_by_their_counts() {
     assert_eq!(sheet(&house), rows);
     let again = said(house.syncline(&[&push[..], &["--json"]].concat())).json();
     assert_eq!((&again["records_unchanged"], &again["records_synced"]), (&2.into(), &0.into()), "{again}");
+    let told = said(house.syncline(&push));
+    assert!(told.code == 0 && told.out.contains("nothing to send") && !told.out.contains("done"), "{}{}", told.out, told.err);
+    assert!(first.out.contains("done") && !first.out.contains("nothing to send"), "{}", first.out);
     let calls = house.google.calls().len();
     let runs = said(house.syncline(&["runs"]));
     assert!(runs.out.contains("Staff") && house.google.calls().len() == calls, "looking at runs calls nobody");
@@ -95,7 +98,11 @@ async fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
         (&["push", "sheets", "Stuff", "--records", "people.csv", "--key", "id"], 2, &["\"Stuff\"", "\"Staff\""]),
         (&["push", "sheets", "Staff", "--records", "people.csv"], 2, &["key columns"]),
         (&["push", "sheets", "Staff", "--records", "people.csv", "--key", "id", "--mode", "replace"], 2, &["replace", "mirror"]),
-        (&["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"], 1, &["2 of the 3"]),
+        (
+            &["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"],
+            1,
+            &["2 of the 3", "confirmed with --confirm-deletes", "run this again with --confirm-deletes"],
+        ),
         (&["retry", "slack", "messages"], 2, &["\"slack\""]),
     ];
     let before = sheet(&house);
@@ -105,6 +112,9 @@ async fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
         for part in parts {
             assert!(answer.err.contains(part), "{args:?}: {} lacks {part}", answer.err);
         }
+        for call in ["confirm_deletes", "Push::", "PushRecord", "accept_shape"] {
+            assert!(!answer.err.contains(call) && !answer.out.contains(call), "{args:?} names a call: {}{}", answer.out, answer.err);
+        }
     }
     assert_eq!(sheet(&house), before);
     // A header that changed since the last push.
@@ -113,6 +123,7 @@ async fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
     house.write("new.csv", "id,name\n5,Alan\n");
     let refused = said(house.syncline(&["push", "sheets", "Staff", "--records", "new.csv", "--key", "id"]));
     assert!(refused.code == 2 && refused.err.contains("missing \"hired\"") && refused.err.contains("new \"since\""), "{}", refused.err);
+    assert!(refused.err.contains("run this again with --accept-shape") && !refused.err.contains("accept_shape"), "{}", refused.err);
     let accepted = said(house.syncline(&["push", "sheets", "Staff", "--records", "new.csv", "--key", "id", "--accept-shape"]));
     assert_eq!(accepted.code, 0, "{}{}", accepted.out, accepted.err);
 }

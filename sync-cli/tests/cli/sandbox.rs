@@ -86,3 +86,15 @@ async fn a_port_that_is_taken_is_named_with_a_way_out() {
     assert_eq!(answer.code, 1);
     assert!(answer.err.contains(&port) && answer.err.contains("--port 0"), "{}", answer.err);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_sandbox_that_is_asked_to_stop_ends_as_one_that_did_its_work() {
+    for signal in ["-TERM", "-INT"] {
+        let (mut running, _) = start();
+        let sent = Command::new("kill").args([signal, &running.0.id().to_string()]).status().expect("kill starts");
+        assert!(sent.success());
+        let ended = running.0.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(0), "{signal}: {ended}");
+    }
+}

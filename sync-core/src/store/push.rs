@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Feed, Fence};
-use crate::{ConnectionId, Counts, Marker, Operation, RecordBatch, RecordFailure, RecordId, Result, RunError, RunId, Target};
+use crate::{ConnectionId, Counts, Marker, Operation, PushMode, RecordBatch, RecordFailure, RecordId, Result, RunError, RunId, Target};
 
 /// What is known of one of our rows at the service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum IntentState {
     Pending,
     /// It was refused, or did not get through; see its error and when it is tried again.
     Failed,
-    /// More than one record at the service looks like it; somebody has to decide.
+    /// More than one record at the service looks like it, or it was written elsewhere than it should be; somebody has to decide.
     Conflict,
 }
 
@@ -105,6 +105,8 @@ pub struct Intent {
     pub marker: Marker,
     /// Write or remove.
     pub operation: Operation,
+    /// The mode it was begun in. Every attempt is made in this one, whatever mode the run has that makes it.
+    pub mode: PushMode,
     /// The fields as they are sent, a JSON object; kept so that it can be sent again.
     pub fields: Box<str>,
     /// The hash of the row's content, as links keep it.

@@ -1,39 +1,56 @@
 //! Which items leave together. Pure.
 
+use sync_core::PushMode;
+
 use super::item::Item;
 
-/// Collects items until a batch is full.
+/// Collects items until a batch is full: one for each mode that writes were begun in.
 #[derive(Debug)]
 pub(crate) struct Batcher {
-    items: Vec<Item>,
-    bytes: usize,
+    /// In the order their modes came up.
+    open: Vec<Open>,
     most: usize,
     most_bytes: usize,
+}
+
+/// A batch that is not full yet.
+#[derive(Debug)]
+struct Open {
+    mode: PushMode,
+    items: Vec<Item>,
+    bytes: usize,
 }
 
 impl Batcher {
     /// Batches of so many items and bytes of fields at most; a single item may be larger.
     pub(crate) fn new(items: usize, bytes: usize) -> Self {
-        Self { items: Vec::new(), bytes: 0, most: items.max(1), most_bytes: bytes }
+        Self { open: Vec::new(), most: items.max(1), most_bytes: bytes }
     }
 
     /// Adds an item; answers the batch that is full with it, or was full before it.
     pub(crate) fn add(&mut self, item: Item) -> Option<Vec<Item>> {
-        let weight = item.weight();
-        let before = (!self.items.is_empty() && self.bytes + weight > self.most_bytes).then(|| self.take());
-        self.bytes += weight;
-        self.items.push(item);
+        let (mode, weight) = (item.intent.mode, item.weight());
+        let at = self.open.iter().position(|open| open.mode == mode).unwrap_or_else(|| {
+            self.open.push(Open { mode, items: Vec::new(), bytes: 0 });
+            self.open.len() - 1
+        });
+        let open = &mut self.open[at];
+        let before = (!open.items.is_empty() && open.bytes + weight > self.most_bytes).then(|| open.take());
+        open.bytes += weight;
+        open.items.push(item);
         match before {
-            None if self.items.len() >= self.most => Some(self.take()),
+            None if open.items.len() >= self.most => Some(open.take()),
             full => full,
         }
     }
 
-    /// What is left.
-    pub(crate) fn rest(&mut self) -> Option<Vec<Item>> {
-        (!self.items.is_empty()).then(|| self.take())
+    /// What is left, one batch for each mode.
+    pub(crate) fn rest(&mut self) -> Vec<Vec<Item>> {
+        std::mem::take(&mut self.open).into_iter().map(|open| open.items).filter(|items| !items.is_empty()).collect()
     }
+}
 
+impl Open {
     fn take(&mut self) -> Vec<Item> {
         self.bytes = 0;
         std::mem::take(&mut self.items)
@@ -63,19 +80,31 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn batches_keep_order_and_limits(weights in prop::collection::vec(0usize..50, 0..60), most in 1usize..9, bytes in 1usize..120) {
+        fn batches_have_one_mode_and_keep_its_order_and_limits(
+            weights in prop::collection::vec((0usize..50, 0usize..3), 0..60),
+            most in 1usize..9,
+            bytes in 1usize..120,
+        ) {
+            const MODES: [PushMode; 3] = [PushMode::Upsert, PushMode::Insert, PushMode::Update];
             let mut batcher = Batcher::new(most, bytes);
             let mut batches = Vec::new();
-            for (n, weight) in weights.iter().enumerate() {
-                batches.extend(batcher.add(item(n, *weight)));
+            for (n, (weight, mode)) in weights.iter().enumerate() {
+                let mut item = item(n, *weight);
+                item.intent.mode = MODES[*mode];
+                batches.extend(batcher.add(item));
             }
             batches.extend(batcher.rest());
             for batch in &batches {
                 prop_assert!(!batch.is_empty() && batch.len() <= most);
                 prop_assert!(batch.len() == 1 || batch.iter().map(Item::weight).sum::<usize>() <= bytes);
+                prop_assert!(batch.iter().all(|item| item.intent.mode == batch[0].intent.mode));
             }
-            let keys: Vec<String> = batches.into_iter().flatten().map(|item| item.intent.key.to_string()).collect();
-            prop_assert_eq!(keys, (0..weights.len()).map(|n| n.to_string()).collect::<Vec<_>>());
+            for (n, mode) in MODES.into_iter().enumerate() {
+                let of_mode = batches.iter().flatten().filter(|item| item.intent.mode == mode);
+                let keys: Vec<String> = of_mode.map(|item| item.intent.key.to_string()).collect();
+                let added = weights.iter().enumerate().filter(|(_, (_, mode))| *mode == n).map(|(key, _)| key.to_string());
+                prop_assert_eq!(keys, added.collect::<Vec<_>>());
+            }
         }
 
         #[test]

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{SyncEvent, connection::CALL_DEADLINE, run::Shield, syncline::Engine};
 
-/// What goes with one call: its items, and what is written down of rows beside them.
+/// What goes with one call: its items, all begun in one mode, and what is written down of rows beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Parcel {
     pub(crate) items: Vec<Item>,
@@ -49,6 +49,7 @@ pub(crate) struct Courier {
     pub(crate) feed: Feed,
     pub(crate) stream: StreamName,
     pub(crate) key: Arc<[Box<str>]>,
+    /// The run's own; writes that were begun earlier keep theirs.
     pub(crate) mode: PushMode,
     pub(crate) limits: PushLimits,
     pub(crate) lanes: usize,
@@ -234,7 +235,8 @@ impl Courier {
     }
 
     async fn call(&self, items: &[Item]) -> Result<Vec<PushOutcome>> {
-        let batch = self.batch(items.iter().map(Item::sent).collect());
+        let mode = items.first().map_or(self.mode, |item| item.intent.mode);
+        let batch = self.batch(mode, items.iter().map(Item::sent).collect());
         let started = self.cx.services.now();
         let cx = self.fresh();
         let answer = AssertUnwindSafe(self.provider.push(&cx, &batch)).catch_unwind().await.unwrap_or_else(|_| {
@@ -246,8 +248,8 @@ impl Courier {
         answer
     }
 
-    pub(crate) fn batch(&self, items: Arc<[PushItem]>) -> PushBatch {
-        PushBatch { stream: self.stream.clone(), key: Arc::clone(&self.key), mode: self.mode, items }
+    pub(crate) fn batch(&self, mode: PushMode, items: Arc<[PushItem]>) -> PushBatch {
+        PushBatch { stream: self.stream.clone(), key: Arc::clone(&self.key), mode, items }
     }
 
     /// The run's context with the time one call may take.

@@ -77,7 +77,7 @@ impl<'c> Feeder<'c> {
                 Choice::StillFailed(reason) => self.aside.fail(RecordFailure::error(reason).of_record(row.key)),
                 Choice::Skip(reason) => self.aside.skip(&row.key, reason),
                 Choice::Send => {
-                    let item = Item::new(row, link.as_ref(), intent.cloned(), &*self.courier.cx.services);
+                    let item = Item::new(row, self.rules.mode, link.as_ref(), intent.cloned(), &*self.courier.cx.services);
                     if !self.add(item).await {
                         return Ok(false);
                     }
@@ -113,9 +113,13 @@ impl<'c> Feeder<'c> {
 
     /// Hands over what is left; answers which failed writes were met.
     pub(crate) async fn finish(mut self) -> HashSet<Box<str>> {
-        let rest = self.batcher.rest().unwrap_or_default();
-        if !(rest.is_empty() && self.aside.is_empty()) {
-            self.hand_over(rest).await;
+        for rest in self.batcher.rest() {
+            if !self.hand_over(rest).await {
+                return self.met;
+            }
+        }
+        if !self.aside.is_empty() {
+            self.hand_over(Vec::new()).await;
         }
         self.met
     }

@@ -30,14 +30,7 @@ pub(crate) struct Standing {
 }
 
 /// The look for one item has an answer.
-pub(crate) fn looked(
-    intent: Intent,
-    found: Found,
-    mode: PushMode,
-    standing: Standing,
-    policy: &SettlePolicy,
-    now: DateTime<Utc>,
-) -> Looked {
+pub(crate) fn looked(intent: Intent, found: Found, standing: Standing, policy: &SettlePolicy, now: DateTime<Utc>) -> Looked {
     let delete = intent.operation == Operation::Delete;
     match found {
         // What a delete was for is reached, whoever did it.
@@ -53,7 +46,7 @@ pub(crate) fn looked(
             let next_at = Some(policy.settled_at(intent.sent_at));
             verdict(open(Intent { looks: 0, looked_at: None, next_at, ..intent }))
         }
-        Found::Other { .. } if mode == PushMode::Insert => verdict(skipped(intent, "a record with this key is there already")),
+        Found::Other { .. } if intent.mode == PushMode::Insert => verdict(skipped(intent, "a record with this key is there already")),
         Found::Other { id, version } => Looked::Send(Box::new(Intent { id: Some(id), version, ..intent })),
         Found::Several(many) => {
             let text = format!("{many} records at the service look like it; say which one it is, or have it sent again");

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sync_core::{
-    Earlier, Marker, Operation, PushItem, Services,
+    Earlier, Marker, Operation, PushItem, PushMode, Services,
     store::{Intent, IntentState, PushLink},
 };
 
@@ -19,12 +19,13 @@ pub(crate) struct Item {
 
 impl Item {
     /// A write of its own, with a marker no other has.
-    pub(crate) fn new(row: Row, link: Option<&PushLink>, before: Option<Intent>, services: &dyn Services) -> Self {
+    pub(crate) fn new(row: Row, mode: PushMode, link: Option<&PushLink>, before: Option<Intent>, services: &dyn Services) -> Self {
         let now = services.now();
         let intent = Intent {
             key: row.key,
             marker: Marker::from(format!("{:016x}{:016x}", services.random(), services.random())),
             operation: row.operation,
+            mode,
             fields: row.fields,
             hash: row.hash,
             id: row.id,
@@ -42,7 +43,7 @@ impl Item {
         Self { intent, before, earlier: Earlier::Never }
     }
 
-    /// The same write once more.
+    /// The same write once more, in the mode it was begun in.
     pub(crate) fn again(stored: Intent, earlier: Earlier) -> Self {
         Self { intent: stored.clone(), before: Some(stored), earlier }
     }

@@ -44,6 +44,10 @@ pub(crate) fn answered(intent: Intent, outcome: PushOutcome, now: DateTime<Utc>)
             Verdict { settled, counts: Counts { read: 1, unchanged: 1, ..Counts::default() }, failure: None, outcome: "unchanged" }
         }
         PushOutcome::Skipped(reason) => skipped(intent, reason),
+        // Something was written that no look by key or marker finds; a repeat would be a second one.
+        PushOutcome::Failed(error) if error.delivery() == Delivery::Unknown && error.kind() == ErrorKind::Conflict => {
+            open(Intent { state: IntentState::Conflict, next_at: None, handle: None, error: Some(RunError::new(&error)), ..intent })
+        }
         PushOutcome::Failed(error) if error.delivery() == Delivery::Unknown => unknown(intent, Some(RunError::new(&error)), now),
         PushOutcome::Failed(error) => failed(intent, &error, now),
         PushOutcome::Pending { handle, after } => open(Intent {

@@ -28,6 +28,7 @@ pub(super) fn intent(key: &str) -> Intent {
         key: key.into(),
         marker: Marker::from("m"),
         operation: Operation::Upsert,
+        mode: PushMode::Upsert,
         fields: "{}".into(),
         hash: 7,
         id: None,
@@ -222,7 +223,6 @@ impl Model {
                 match looked(
                     self.intent.clone(),
                     found,
-                    PushMode::Upsert,
                     Standing { repeatable: self.kind == Kind::Update, linked: self.kind == Kind::Update },
                     &terms.settle,
                     self.now,
@@ -316,26 +316,23 @@ fn what_a_look_finds_decides() {
         Looked::Send(_) => None,
     };
     // Another record with its key is left alone as long as the first request may arrive, then updated, or not in insert mode.
-    let early = open(looked(lost(Operation::Upsert), there(), PushMode::Upsert, NEW, &policy, at(59))).expect("it waits");
+    let early = open(looked(lost(Operation::Upsert), there(), NEW, &policy, at(59))).expect("it waits");
     assert_eq!((early.state, early.next_at), (IntentState::Unknown, Some(at(60))));
-    let Looked::Send(update) = looked(lost(Operation::Upsert), there(), PushMode::Upsert, NEW, &policy, at(60)) else {
-        panic!("it is sent")
-    };
+    let Looked::Send(update) = looked(lost(Operation::Upsert), there(), NEW, &policy, at(60)) else { panic!("it is sent") };
     assert_eq!(update.id, Some("r9".into()));
-    let Looked::Verdict(skipped) = looked(lost(Operation::Upsert), there(), PushMode::Insert, NEW, &policy, at(60)) else {
+    let Looked::Verdict(skipped) = looked(Intent { mode: PushMode::Insert, ..lost(Operation::Upsert) }, there(), NEW, &policy, at(60))
+    else {
         panic!("it is not sent")
     };
     assert_eq!((skipped.settled, skipped.counts.skipped), (Settled::Dropped { key: "k".into() }, 1));
     // Several are for a person; so is what nobody can look for.
-    let several = open(looked(lost(Operation::Upsert), Found::Several(3), PushMode::Upsert, NEW, &policy, at(60))).expect("it stays");
+    let several = open(looked(lost(Operation::Upsert), Found::Several(3), NEW, &policy, at(60))).expect("it stays");
     assert_eq!((several.state, several.next_at), (IntentState::Conflict, None));
     assert!(several.error.is_some_and(|error| error.message.contains('3')));
-    let cannot = open(looked(lost(Operation::Upsert), Found::CannotTell, PushMode::Upsert, NEW, &policy, at(60))).expect("it stays");
+    let cannot = open(looked(lost(Operation::Upsert), Found::CannotTell, NEW, &policy, at(60))).expect("it stays");
     assert_eq!((cannot.state, cannot.next_at), (IntentState::Unknown, None));
     // A delete whose record is gone is done at once.
-    let Looked::Verdict(gone) = looked(lost(Operation::Delete), Found::Nothing, PushMode::Upsert, NEW, &policy, at(0)) else {
-        panic!("it is done")
-    };
+    let Looked::Verdict(gone) = looked(lost(Operation::Delete), Found::Nothing, NEW, &policy, at(0)) else { panic!("it is done") };
     assert_eq!(gone.settled, Settled::Deleted { key: "k".into() });
 }
 
@@ -361,6 +358,10 @@ fn outcomes_decide_when_a_write_is_tried_again() {
     }
     let asked = Error::new(ErrorKind::RateLimited, "write", "no").with_retry(sync_core::Retry::After(Some(Duration::from_secs(900))));
     assert_eq!(seconds(answered(sent(1), PushOutcome::Failed(asked), START)), Some(900), "never sooner than asked");
+    // What was written elsewhere than it should be is for a person, and no look is asked for.
+    let astray = Error::new(ErrorKind::Conflict, "write", "beside it").with_delivery(sync_core::Delivery::Unknown);
+    let Settled::Open(astray) = answered(sent(1), PushOutcome::Failed(astray), START).settled else { panic!("it stays") };
+    assert_eq!((astray.state, astray.next_at), (IntentState::Conflict, None));
     let done = answered(sent(1), PushOutcome::Accepted { id: "r1".into(), version: Some("v".into()), effect: Effect::Created }, START);
     assert!(matches!(done.settled, Settled::Accepted { link: PushLink { hash: Some(7), .. }, .. }));
 }

@@ -168,19 +168,22 @@ impl Courier {
         }
     }
 
-    async fn look(&self, intents: Vec<(Standing, Intent)>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
+    async fn look(&self, mut intents: Vec<(Standing, Intent)>, done: &mut Done, send: &mut Vec<Intent>, round: &mut Round) {
+        intents.sort_by_key(|(_, intent)| intent.mode.as_str());
         let mut rest = intents.into_iter().peekable();
-        while rest.peek().is_some() {
-            let sought: Vec<(Standing, Intent)> = rest.by_ref().take(self.limits.items.max(1)).collect();
+        while let Some(mode) = rest.peek().map(|(_, intent)| intent.mode) {
+            let most = self.limits.items.max(1);
+            let next = || rest.next_if(|(_, intent)| intent.mode == mode);
+            let sought: Vec<(Standing, Intent)> = std::iter::from_fn(next).take(most).collect();
             self.engine.crash_points.at("w7");
-            let batch = self.batch(sought.iter().map(|(_, intent)| item_of(intent, lost(intent))).collect());
+            let batch = self.batch(mode, sought.iter().map(|(_, intent)| item_of(intent, lost(intent))).collect());
             let answer = self.provider.find(&self.fresh(), &batch).await;
             self.engine.crash_points.at("w8");
             let now = self.cx.services.now();
             match same_length(answer, sought.len(), "find") {
                 Ok(found) => {
                     for ((standing, intent), found) in sought.into_iter().zip(found) {
-                        match looked(intent, found, self.mode, standing, &self.terms.settle, now) {
+                        match looked(intent, found, standing, &self.terms.settle, now) {
                             Looked::Verdict(verdict) => {
                                 round.seen(&verdict.settled);
                                 done.add(*verdict);

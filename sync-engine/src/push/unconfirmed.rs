@@ -75,6 +75,9 @@ pub enum Resolution {
     SendAgain,
     /// It is given up. The row counts as changed and is pushed as it is then; where the service said that its record is gone, as a
     /// new one.
+    ///
+    /// Nobody looks at the service for this: a write that made a record which is not linked, and whose answer was lost, is made a second
+    /// time by the next push if the first did arrive. Look yourself before, and use [`Done`](Self::Done) when it is there.
     Forget,
 }
 

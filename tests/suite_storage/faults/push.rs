@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncline::core::{Error, Operation, store::Settled};
+use syncline::core::{Error, Operation, PushMode, store::Settled};
 
 use crate::{
     faults::Fault,
@@ -15,6 +15,11 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::Journal(|steps| steps.begun.iter_mut().for_each(|intent| intent.looks = 0)),
         fails: &["an_intent_is_kept_as_it_is"],
     },
+    Fault {
+        name: "forgets the mode of a write",
+        harm: Harm::Journal(|steps| steps.begun.iter_mut().for_each(|intent| intent.mode = PushMode::Upsert)),
+        fails: &["an_intent_keeps_its_mode"],
+    },
     Fault { name: "keeps the first intent of a key", harm: Harm::KeepsFirstIntents, fails: &["a_key_has_one_intent"] },
     Fault {
         name: "drops an intent",
@@ -22,6 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &[
             "another_workspace_sees_nothing",
             "an_intent_is_kept_as_it_is",
+            "an_intent_keeps_its_mode",
             "a_key_has_one_intent",
             "an_accepted_write_becomes_a_link",
             "a_removal_is_an_intent_too",
@@ -95,7 +101,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 }
             })
         }),
-        fails: &["an_open_write_stays_listed"],
+        fails: &["an_intent_keeps_its_mode", "an_open_write_stays_listed"],
     },
     Fault {
         name: "keeps no removals",

@@ -54,6 +54,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "of_duplicates_the_last_wins",
             "of_duplicates_the_first_wins",
             "failures_are_kept_in_order",
+            "a_nul_is_kept_or_refused_alone",
             "a_bad_value_fails_its_row_alone",
             "many_partitions_are_one_commit",
             "a_reference_never_writes",

@@ -192,9 +192,14 @@ impl<'a> Writing<'a> {
                 self.outcomes[at] = Some(PushOutcome::created(key));
             }
         } else {
-            let text =
-                format!("Sheets took another part of the tab for the table and added the rows at {range}; move them below the table");
-            self.all_failed(&ats, &Error::new(ErrorKind::Conflict, OPERATION, text).at("tab", self.target.tab), false);
+            // They are written, where no look by key finds them: sent again they would stand there twice. Taking them away again would go
+            // by row number, and may meet rows that others have moved there since.
+            let text = format!(
+                "Sheets took another part of the tab for the table and added the rows at {range}; move them below the table and say that it \
+                 is done, or delete them there and have it sent again"
+            );
+            let error = Error::new(ErrorKind::Conflict, OPERATION, text).with_delivery(Delivery::Unknown);
+            self.all_failed(&ats, &error.at("tab", self.target.tab), false);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The id of a demo's key, by which `--force` knows a demo's database.
-const KEY: &str = "demo";
+pub(super) const KEY: &str = "demo";
 
 /// Makes way for the database and writes its key.
 pub(super) fn prepare(database: &Path, force: bool) -> Done<Keyring> {

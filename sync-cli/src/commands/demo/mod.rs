@@ -1,12 +1,15 @@
 //! `demo`: the whole way through the house on two simulated services, in seconds and without an account.
 
 mod file;
+mod place;
+#[cfg(feature = "postgres")]
+mod schema;
 pub(crate) mod sheet;
 mod stage;
 pub(crate) mod talk;
 mod write;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use syncline::{
@@ -27,8 +30,10 @@ use crate::{
     args::{Demo, Global},
     config::Config,
     exit::{Done, Failure},
+    flags,
     output::{number, plural, quoted},
     progress, session,
+    storage::{self, Missing},
 };
 
 /// The mapping of the films.
@@ -39,22 +44,24 @@ const SHEETS_TOKEN: &str = "ya29.demo-token-of-a-simulated-account";
 const SLACK_TOKEN: &str = "xoxb-demo-token-of-a-simulated-workspace";
 
 pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: View) -> Done {
-    let database = global.database.clone().unwrap_or_else(|| PathBuf::from("demo.db"));
-    let keyring = file::prepare(&database, args.force)?;
+    let config = &place::of_demo(config, global);
+    let keyring = place::prepare(config, args.force).await?;
+    let shown = config.database.to_string();
     let book = Simulation::new(Book::seeded(SHEETS_TOKEN));
     let talk = Simulation::new(Talk::seeded(SLACK_TOKEN));
     let (at_sheets, at_slack) = (serve(&book).await?, serve(&talk).await?);
     let sheets = Sheets::builder().base_url(&at_sheets.url).build()?;
     let slack = Slack::builder().base_url(&at_slack.url).build()?;
-    let storage = session::open_storage(&database).await?;
+    let storage = storage::open(config, Missing::Make).await?;
     let builder = unhurried(unhurried(Syncline::builder(), &sheets), &slack);
-    let engine = builder.storage(storage).keyring(keyring).provider(sheets).provider(slack).build().await?;
+    let engine = builder.shared_storage(storage).keyring(keyring).provider(sheets).provider(slack).build().await?;
     let workspace = engine.workspace(&*config.workspace);
     let mut stage = Stage::new(engine, workspace, view);
 
     stage.title("Syncline demo");
-    stage.say("Two simulated services, real tables, one SQLite file. Every figure about data is read back from");
-    stage.say(format!("{}, after it was committed.", database.display()));
+    let kind = if config.database.file().is_some() { "one SQLite file" } else { "one PostgreSQL schema" };
+    stage.say(format!("Two simulated services, real tables, {kind}. Every figure about data is read back from"));
+    stage.say(format!("{shown}, after it was committed."));
     stage.step("Two services on loopback sockets");
     stage.say(format!("Google Sheets  {}", at_sheets.url));
     stage.say(format!("Slack          {}", at_slack.url));
@@ -68,8 +75,8 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
     edited_and_deleted(&mut stage, &slack, &talk).await?;
     write::both(&mut stage, &sheets, &slack, &book, &talk).await?;
     where_from(&mut stage, &changed).await?;
-    look_yourself(&mut stage, &database.display().to_string(), &changed, config);
-    stage.end(&database.display().to_string()).await
+    look_yourself(&mut stage, &changed, config);
+    stage.end(&shown).await
 }
 
 async fn serve<S: Simulator>(simulation: &Simulation<S>) -> Done<Served> {
@@ -147,7 +154,7 @@ async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulatio
     stage.header();
     let run = stage.pull(sheets, airports(), "Airports").await?;
     for error in &run.errors {
-        stage.say(format!("{} {}", stage.style.bad("error:"), error.message));
+        stage.say(format!("{} {}", stage.style.bad("error:"), flags::spoken(&error.message)));
         stage.say(format!("{} {}", stage.style.faint("to do:"), error.hint));
     }
     book.sim().rename_key_header(true);
@@ -234,19 +241,30 @@ async fn where_from(stage: &mut Stage, airport: &str) -> Done<()> {
     Ok(())
 }
 
-fn look_yourself(stage: &mut Stage, database: &str, airport: &str, config: &Config) {
-    let workspace = if config.workspace == "default" { String::new() } else { format!(" --workspace {}", word(&config.workspace)) };
+fn look_yourself(stage: &mut Stage, airport: &str, config: &Config) {
+    let database = config.database.to_string();
+    let mut workspace = if config.workspace == "default" { String::new() } else { format!(" --workspace {}", word(&config.workspace)) };
     let program = std::env::args().next().unwrap_or_else(|| "syncline".into());
-    let (program, database) = (word(&program), word(database));
+    let (program, database) = (word(&program), word(&database));
     stage.step("Look yourself");
-    stage.command(&format!("sqlite3 {database} \"select title, released_on, us_gross from movie order by us_gross desc limit 5\""));
-    stage.command(&format!("sqlite3 {database} \"select * from syncline_field_lineage where entity_id = '{airport}'\""));
+    let films = "title, released_on, us_gross";
+    if config.database.file().is_some() {
+        stage.command(&format!("sqlite3 {database} \"select {films} from movie order by us_gross desc limit 5\""));
+        stage.command(&format!("sqlite3 {database} \"select * from syncline_field_lineage where entity_id = '{airport}'\""));
+    } else {
+        // Row security shows nothing to whoever does not say whose rows are meant.
+        let (schema, tenant) = (&config.postgres.schema, word(&config.workspace).replace('\'', ""));
+        let psql = format!("psql {database} -c \"set app.workspace_id = '{tenant}'; set search_path = {schema}\" -c");
+        stage.command(&format!("{psql} \"select {films} from movie order by us_gross desc nulls last limit 5\""));
+        stage.command(&format!("{psql} \"select * from field_lineage where entity_id = '{airport}'\""));
+        workspace = format!(" --schema {}{workspace}", word(schema));
+    }
     stage.command(&format!("{program} --database {database}{workspace} explain sheets_airports {airport}"));
     stage.command(&format!("{program} --database {database}{workspace} runs"));
 }
 
 /// A word as a shell takes it.
 fn word(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '\\'));
+    let plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '@' | '%' | '\\'));
     if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -1,7 +1,7 @@
 //! Writes that are on their way to a service.
 
 use sync_core::{
-    Counts, ErrorKind, Marker, Operation, RecordFailure, RecordId, RunError,
+    Counts, ErrorKind, Marker, Operation, PushMode, RecordFailure, RecordId, RunError,
     store::{Feed, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, Settled, Shape},
 };
 
@@ -14,6 +14,7 @@ use crate::suite::Finding;
 
 pub(super) const CHECKS: &[Check] = &[
     check!(an_intent_is_kept_as_it_is, "An intent is kept with everything it says, from before it leaves"),
+    check!(an_intent_keeps_its_mode, "An intent keeps the mode it was begun in"),
     check!(a_key_has_one_intent, "At most one intent of a key in a feed: the later replaces the earlier"),
     check!(an_accepted_write_becomes_a_link, "What the service accepted ends the intent and is known by its link, both ways"),
     check!(a_confirmed_removal_ends_the_link, "What is gone at the service ends intent and link"),
@@ -31,6 +32,7 @@ pub(super) fn intent(run: &Pull, key: &str) -> Intent {
         key: key.into(),
         marker: Marker::from(format!("marker-of-{key}")),
         operation: Operation::Upsert,
+        mode: PushMode::Upsert,
         fields: r#"{"name":"Zoë","n":12345678901234567890}"#.into(),
         hash: u64::MAX - 1,
         id: None,
@@ -138,6 +140,18 @@ async fn an_intent_is_kept_as_it_is(scene: Scene) -> Looked {
     let bare = Intent { hash: 0, fields: "{}".into(), ..intent(&run, "bare") };
     begun(&run, vec![full.clone(), bare.clone()]).await?;
     same!(all(&run).await?, [bare, full], "the intents");
+    Ok(())
+}
+
+async fn an_intent_keeps_its_mode(scene: Scene) -> Looked {
+    let run = push(&scene, "c1").await?;
+    let modes = [PushMode::Insert, PushMode::Mirror, PushMode::Update, PushMode::Upsert];
+    let each: Vec<Intent> = modes.into_iter().map(|mode| Intent { mode, ..intent(&run, mode.as_str()) }).collect();
+    begun(&run, each.clone()).await?;
+    same!(all(&run).await?, each, "the intents as they were begun");
+    let open: Vec<Intent> = each.into_iter().map(|intent| Intent { state: IntentState::Unknown, ..intent }).collect();
+    settled(&run, open.iter().cloned().map(|intent| Settled::Open(Box::new(intent))).collect()).await?;
+    same!(all(&run).await?, open, "the intents once they are open");
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod run;
 mod scans;
 mod schema;
 mod security;
+mod session;
 mod source;
 mod storage;
 mod sweep;

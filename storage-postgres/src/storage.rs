@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool, Row as _,
+    ConnectOptions as _, Error as Sql, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use sync_core::{
@@ -284,7 +284,7 @@ impl PostgresBuilder {
         let (pool, foreign) = match &self.from {
             From::Pool(pool) => (pool.clone(), true),
             From::Url(url) => {
-                let options: PgConnectOptions = url.parse().map_err(|error| explain("open", "PostgreSQL", Fault::Sql(error)))?;
+                let options = parse(url).map_err(|error| explain("open", "PostgreSQL", Fault::Sql(error)))?;
                 let capacity = if self.settings.pooler { 0 } else { 256 };
                 let options = options.statement_cache_capacity(capacity).disable_statement_logging();
                 let options = if url.contains("application_name") { options } else { options.application_name("syncline") };
@@ -341,7 +341,7 @@ impl PostgresBuilder {
         let (pool, settings) = match self.from {
             From::Pool(pool) => (pool, self.settings),
             From::Url(url) => {
-                let options: PgConnectOptions = url.parse().map_err(|error| explain("migrate", "PostgreSQL", Fault::Sql(error)))?;
+                let options = parse(&url).map_err(|error| explain("migrate", "PostgreSQL", Fault::Sql(error)))?;
                 let options = options.application_name("syncline migrate").disable_statement_logging();
                 (PgPoolOptions::new().max_connections(1).acquire_timeout(self.acquire_timeout).connect_lazy_with(options), self.settings)
             }
@@ -358,6 +358,14 @@ impl PostgresBuilder {
     }
 }
 
+/// Reads a URL. The driver takes one of any other database for one of its own.
+fn parse(url: &str) -> Result<PgConnectOptions, Sql> {
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(Sql::Configuration("this is not the URL of a PostgreSQL database".into()));
+    }
+    url.parse()
+}
+
 /// Host and database, for texts; never the password.
 pub(crate) fn place(options: &PgConnectOptions) -> String {
     format!("{}/{}", options.get_host(), options.get_database().unwrap_or_else(|| options.get_username()))
@@ -369,7 +377,11 @@ struct Opened {
 }
 
 async fn open(pool: &PgPool, settings: &Settings, migrate: bool) -> Db<Opened> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = match pool.acquire().await {
+        // Of its own attempts to connect the pool tells only that they took too long.
+        Err(Sql::PoolTimedOut) if pool.size() == 0 => return Err(Sql::Io(std::io::ErrorKind::ConnectionRefused.into()).into()),
+        acquired => acquired?,
+    };
     schema::check_server(&mut connection).await?;
     if migrate {
         schema::migrate(&mut connection, settings).await?;

@@ -7,12 +7,13 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Postgres, Row as _, pool::PoolConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Row as _, raw_sql};
 use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 
 use crate::{
     error::{Db, Fault, explain},
     name::{literal, quoted},
+    session::Session,
     storage::{Inner, Settings},
 };
 
@@ -49,20 +50,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A transaction. Dropped before its end, it takes its connection with it: the server rolls back, and nobody is handed a connection in
 /// the middle of somebody else's work (reliability: TN4).
 pub(crate) struct Tx {
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<Session>,
     pub(crate) inner: Arc<Inner>,
 }
 
 impl Deref for Tx {
-    type Target = PgConnection;
+    type Target = Session;
 
-    fn deref(&self) -> &PgConnection {
+    fn deref(&self) -> &Session {
         self.connection.as_ref().expect("a transaction has its connection until it ends")
     }
 }
 
 impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut PgConnection {
+    fn deref_mut(&mut self) -> &mut Session {
         self.connection.as_mut().expect("a transaction has its connection until it ends")
     }
 }
@@ -70,7 +71,7 @@ impl DerefMut for Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
+            drop(connection.into_inner().detach());
         }
     }
 }
@@ -133,7 +134,8 @@ impl Tx {
             Door::Fleet => (inner.settings.fleet_role(), None),
         };
         let settings = settings(&inner.settings, role, workspace)?;
-        let mut this = Self { connection: Some(inner.pool.acquire().await?), inner: Arc::clone(inner) };
+        let mut this =
+            Self { connection: Some(Session::new(inner.pool.acquire().await?, !inner.settings.pooler)), inner: Arc::clone(inner) };
         if inner.foreign {
             // Whoever else uses the pool may have left a transaction open: then now() is older than this statement.
             // In one message, since each message of a longer talk counts as a statement begun later.

@@ -16,7 +16,10 @@ use sync_testkit::{
 
 /// Makes databases.
 #[derive(Debug)]
-pub(crate) struct Postgres;
+pub(crate) struct Postgres {
+    /// Whether connections are taken through a pooler, at this address, with `{}` for the database.
+    pub(crate) pooler: Option<String>,
+}
 
 #[async_trait]
 impl StorageFixture for Postgres {
@@ -29,13 +32,14 @@ impl StorageFixture for Postgres {
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
-        Ok(Box::new(Fresh { database: crate::support::migrated().await, opened: Mutex::default() }))
+        Ok(Box::new(Fresh { database: crate::support::migrated().await, pooler: self.pooler.clone(), opened: Mutex::default() }))
     }
 }
 
 /// One database, and the storages opened on it, which are told apart by the name their connections bear.
 struct Fresh {
     database: TestDatabase,
+    pooler: Option<String>,
     opened: Mutex<Vec<Weak<PostgresStorage>>>,
 }
 
@@ -55,9 +59,14 @@ impl Fresh {
 impl Database for Fresh {
     async fn open(&self) -> Result<Arc<dyn Storage>> {
         let number = self.opened.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let url = self.database.url();
+        let url = match &self.pooler {
+            Some(pooler) => pooler.replace("{}", self.database.name()),
+            None => self.database.url(),
+        };
         let url = format!("{url}{}application_name=suite%20{number}", if url.contains('?') { '&' } else { '?' });
-        let storage = Arc::new(PostgresStorage::builder(url).max_connections(4).open().await?);
+        let settings = PostgresStorage::builder(url).max_connections(4);
+        let settings = if self.pooler.is_some() { settings.behind_transaction_pooler() } else { settings };
+        let storage = Arc::new(settings.open().await?);
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&storage));
         Ok(storage)
     }
@@ -116,7 +125,7 @@ impl Database for Fresh {
 }
 
 async fn group(wanted: impl Fn(&Check) -> bool) {
-    let report = storage::run_where(&Postgres, wanted).await;
+    let report = storage::run_where(&Postgres { pooler: None }, wanted).await;
     report.assert_passed();
     assert!(report.skipped().is_empty(), "{report}");
 }

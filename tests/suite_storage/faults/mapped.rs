@@ -202,6 +202,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "lineage_of_one_field",
             "another_workspace_sees_nothing",
             "equal_keys_of_two_workspaces_are_two_rows",
+            "many_writers_at_once_lose_nothing",
         ],
     },
     Fault {

@@ -8,6 +8,9 @@ use crate::{
     harm::{Harm, rebuild, target, values},
 };
 
+/// Lines of lineage that are kept where more are dropped; more than most checks write.
+const WRITTEN_AT_ONCE: usize = 50;
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "takes updates for creations",
@@ -18,7 +21,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 c.updated = 0
             }
         }),
-        fails: &["rows_are_told_apart", "a_preview_says_what_the_commit_does"],
+        fails: &["rows_are_told_apart", "a_preview_says_what_the_commit_does", "many_writers_at_once_lose_nothing"],
     },
     Fault {
         name: "writes every row of a page",
@@ -51,6 +54,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "of_duplicates_the_last_wins",
             "of_duplicates_the_first_wins",
             "failures_are_kept_in_order",
+            "a_nul_is_kept_or_refused_alone",
             "a_bad_value_fails_its_row_alone",
             "many_partitions_are_one_commit",
             "a_reference_never_writes",
@@ -76,6 +80,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "what_a_pull_brought_is_not_sent_back",
             "what_another_source_changed_is_sent",
             "a_row_that_went_has_no_link",
+            "many_writers_at_once_lose_nothing",
         ],
     },
     Fault {
@@ -90,6 +95,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "lineage_names_its_source",
             "a_deletion_ends_every_field",
             "equal_keys_of_two_workspaces_are_two_rows",
+            "many_writers_at_once_lose_nothing",
         ],
     },
     Fault {
@@ -317,6 +323,22 @@ pub(super) const FAULTS: &[Fault] = &[
             rows.iter_mut().for_each(|row| row.fields = std::mem::take(&mut row.fields).into_iter().take(1000).collect())
         }),
         fails: &["many_fields_are_kept"],
+    },
+    Fault {
+        name: "turns times into those of Greenwich",
+        harm: Harm::Entities(|rows| {
+            values(rows, |value| {
+                if let Some(text) = value.as_str().filter(|text| text.ends_with("+05:30")) {
+                    *value = text.replace("17:30:00", "12:00:00").replace("+05:30", "Z").into()
+                }
+            })
+        }),
+        fails: &["times_are_kept_as_written"],
+    },
+    Fault {
+        name: "loses lines of lineage of rows that many write",
+        harm: Harm::Lineage(|entries| entries.truncate(WRITTEN_AT_ONCE)),
+        fails: &["many_writers_at_once_lose_nothing"],
     },
     Fault {
         name: "makes the names of fields lower case",

@@ -21,6 +21,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "exclusive_runs_exclude_each_other",
             "another_workspace_changes_nothing",
             "equal_keys_of_two_workspaces_are_two_rows",
+            "workspaces_under_load_stay_apart",
         ],
     },
     Fault {
@@ -37,7 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "leaks commit",
         harm: Harm::Leaks("commit"),
-        fails: &["another_workspace_changes_nothing", "equal_keys_of_two_workspaces_are_two_rows"],
+        fails: &["another_workspace_changes_nothing", "equal_keys_of_two_workspaces_are_two_rows", "workspaces_under_load_stay_apart"],
     },
     Fault { name: "leaks preview", harm: Harm::Leaks("preview"), fails: &["another_workspace_sees_nothing"] },
     Fault {
@@ -50,12 +51,12 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "leaks entities",
         harm: Harm::Leaks("entities"),
-        fails: &["another_workspace_sees_nothing", "equal_keys_of_two_workspaces_are_two_rows"],
+        fails: &["another_workspace_sees_nothing", "equal_keys_of_two_workspaces_are_two_rows", "workspaces_under_load_stay_apart"],
     },
     Fault {
         name: "leaks lineage",
         harm: Harm::Leaks("lineage"),
-        fails: &["another_workspace_sees_nothing", "equal_keys_of_two_workspaces_are_two_rows"],
+        fails: &["another_workspace_sees_nothing", "equal_keys_of_two_workspaces_are_two_rows", "workspaces_under_load_stay_apart"],
     },
     Fault { name: "leaks changed_rows", harm: Harm::Leaks("changed_rows"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks push_links", harm: Harm::Leaks("push_links"), fails: &["another_workspace_sees_nothing"] },

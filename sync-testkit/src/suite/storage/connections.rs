@@ -87,6 +87,8 @@ async fn accounts_are_unique(scene: Scene) -> Looked {
         holds!(!error.to_string().contains("acme"), "the refusal tells whose the id is: {error}");
     }
     same!(acme.connections().await?.len(), 3, "connections of the workspace");
+    let elsewhere = globex.connections().await?;
+    holds!(elsewhere.iter().all(|one| matches!(one.id.as_str(), "c1" | "c4")), "connections of another workspace: {elsewhere:?}");
     Ok(())
 }
 

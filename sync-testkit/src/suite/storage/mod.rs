@@ -52,6 +52,7 @@ mod health;
 mod host;
 mod intents;
 mod lineage;
+mod load;
 mod mapped;
 mod owners;
 mod positions;
@@ -73,7 +74,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 19] = [
+    let all: [&'static [Check]; 20] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -89,6 +90,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         entities::CHECKS,
         activity::CHECKS,
         tenancy::CHECKS,
+        load::CHECKS,
         intents::CHECKS,
         pushed::CHECKS,
         changed::CHECKS,

@@ -23,6 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(long_texts_are_kept, "A text of one megabyte comes back whole"),
     check!(many_fields_are_kept, "Rows of 1600 fields are kept whole, and a change of any is one"),
     check!(fields_of_any_name_are_kept, "Fields whose names differ in case or signs, or look like columns of the storage, stay apart"),
+    check!(times_are_kept_as_written, "Times come back to the microsecond and in the zone they were written in"),
     check!(structured_values_are_kept, "Booleans, lists and objects come back as they are"),
     check!(a_column_takes_values_of_any_kind, "A field whose rows have values of different kinds keeps each as it is"),
     check!(keys_of_any_text_stay_apart, "Keys that differ in anything are different rows"),
@@ -94,7 +95,15 @@ async fn integers_are_exact(scene: Scene) -> Looked {
 }
 
 async fn long_decimals_are_exact(scene: Scene) -> Looked {
-    let numbers = ["0.12345678901234567890123", "0.12345678901234567890124", "12345678901234567890123456789", "0.1"];
+    let numbers = [
+        "0.12345678901234567890123",
+        "0.12345678901234567890124",
+        "12345678901234567890123456789",
+        "123456789012345678901234567890",
+        "123456789012345678901234567891",
+        "-0.123456789012345678901234567891",
+        "0.1",
+    ];
     every_digit(&pull(&scene).await?, &numbers).await
 }
 
@@ -110,9 +119,16 @@ async fn ids_are_exact(scene: Scene) -> Looked {
 
 async fn texts_are_exact(scene: Scene) -> Looked {
     let texts = ["Zoë 名前 🦀 עברית", "e\u{301}", "\u{e9}", "quote \" back \\ line \n tab \t", " spaces ", "ZOË", "zoë", "null"];
+    // The first and the last of the planes that have any, and signs that mean nothing, or something, to other programs.
+    let planes = [
+        "\u{20000}\u{2fa1d}\u{30000}\u{e0001}\u{f0000}\u{10fffd}",
+        "\u{ffff}\u{fffe}\u{10ffff}",
+        "\u{feff}bom",
+        "\u{2028}\u{85}\u{7f}\u{200d}",
+    ];
     let run = pull(&scene).await?;
     let mut expected = CREATED;
-    for text in texts {
+    for text in texts.into_iter().chain(planes) {
         let json = json!(text).to_string();
         same!(put(&run, &json).await?, expected, "{text:?} arrives");
         expected = UPDATED;
@@ -174,6 +190,31 @@ async fn fields_of_any_name_are_kept(scene: Scene) -> Looked {
     run.commit(&[up("a", odd.clone())]).await?;
     same!(run.row("a").await?, odd, "the row");
     same!(run.counts(&[up("a", odd)]).await?, UNCHANGED, "the same again");
+    Ok(())
+}
+
+async fn times_are_kept_as_written(scene: Scene) -> Looked {
+    let fields = vec![Field::typed("v", FieldKind::Timestamp), Field::typed("d", FieldKind::Date)];
+    let run = scene.begin(&feed("c1", "s"), &Target { fields: fields.into(), ..plain("x_s") }).await?;
+    let times = [
+        "2026-03-01T12:00:00.123456Z",
+        "2026-03-01T12:00:00.123457Z",
+        "2026-03-01T17:30:00.123457+05:30",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01T12:00:00.000Z",
+        "2026-10-25T02:30:00+02:00",
+        "2026-10-25T02:30:00+01:00",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999-12:00",
+    ];
+    let mut expected = CREATED;
+    for time in times {
+        let row = || [up("r", json!({"v": time, "d": &time[..10]}))];
+        same!(run.counts(&row()).await?, expected, "{time} arrives");
+        expected = UPDATED;
+        same!(run.row("r").await?, json!({"v": time, "d": &time[..10]}), "{time} comes back");
+        same!(run.counts(&row()).await?, UNCHANGED, "{time} arrives again");
+    }
     Ok(())
 }
 

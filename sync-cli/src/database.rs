@@ -164,7 +164,8 @@ fn server(text: &str) -> Result<ServerUrl, Wrong> {
     let (mut secret, mut named) = (url.password().is_some(), !url.path().trim_matches('/').is_empty());
     let mut kept = Vec::new();
     for (name, value) in url.query_pairs() {
-        if !SETTINGS.contains(&&*name) && !(name.starts_with("options[") && name.ends_with(']')) {
+        let known = SETTINGS.contains(&&*name) || (name.starts_with("options[") && name.ends_with(']'));
+        if !known {
             let text = format!("the PostgreSQL URL has an unknown setting {:?}", crate::output::plain(&name));
             return Err(wrong(text, "use sslmode, sslrootcert, sslcert, sslkey, host, port, dbname, user, application_name or options"));
         }

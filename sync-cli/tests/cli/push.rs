@@ -98,7 +98,11 @@ async fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
         (&["push", "sheets", "Stuff", "--records", "people.csv", "--key", "id"], 2, &["\"Stuff\"", "\"Staff\""]),
         (&["push", "sheets", "Staff", "--records", "people.csv"], 2, &["key columns"]),
         (&["push", "sheets", "Staff", "--records", "people.csv", "--key", "id", "--mode", "replace"], 2, &["replace", "mirror"]),
-        (&["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"], 1, &["2 of the 3", "confirmed with --confirm-deletes", "run this again with --confirm-deletes"]),
+        (
+            &["push", "sheets", "Staff", "--records", "one.csv", "--key", "id", "--mode", "mirror"],
+            1,
+            &["2 of the 3", "confirmed with --confirm-deletes", "run this again with --confirm-deletes"],
+        ),
         (&["retry", "slack", "messages"], 2, &["\"slack\""]),
     ];
     let before = sheet(&house);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{
-    On, TestClock, World, clean,
+    On, TestClock, World, begun, clean,
     place::Place,
     services::{Chat, ts},
     start,
@@ -94,7 +94,7 @@ impl Order {
         let row = acme.connections().await.expect("connections").remove(0);
         let connection = acme.connection(row.id).await.expect("the connection");
         for pull in self.pulls() {
-            clean(&connection.sync_from_external(pull).await.expect("it runs"));
+            clean(&begun(|| connection.sync_from_external(pull.clone())).await.expect("it runs"));
         }
     }
 }
@@ -120,6 +120,8 @@ async fn kill_everywhere(order: &Order, template: &World, points: &[(&str, usize
     crash.finish(&calm).await;
     let expected = world.dump();
     for (point, hit) in points {
+        // A server's rows and lineage are one statement for all rows of a commit that change, so that there may be one such commit alone.
+        let hit = if matches!((point, &order.database), (&"p8", Place::Server(_))) { &1 } else { hit };
         let (order_here, world) = on(order).await;
         crash.kill_at(&order_here, point, *hit).await;
         world.place().outlive();

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use support::{
-    On, World,
+    On, World, begun,
     mixed::{Change, Kind, Mix, Service},
     place::Place,
     start,
@@ -93,7 +93,8 @@ impl Order {
     async fn push(&self, push: Push) -> SyncResult {
         let syncline = self.open().await;
         let connection = self.kind.connect(&syncline).await;
-        connection.sync_to_external(push.patience(Duration::from_secs(1_200))).await.expect("it runs")
+        let push = push.patience(Duration::from_secs(1_200));
+        begun(|| connection.sync_to_external(push.clone())).await.expect("it runs")
     }
 
     async fn work(&self) {

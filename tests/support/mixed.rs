@@ -238,7 +238,8 @@ impl Service {
             let pair = |row: String| row.split_once('|').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two columns");
             place.ask_all(sql).into_iter().map(pair).collect()
         };
-        let open = ask("SELECT entity_id || '|' || state || ' ' || ifnull(error, '') FROM syncline_push_intents ORDER BY entity_id");
+        let open =
+            ask("SELECT entity_id || '|' || state || ' ' || ifnull(CAST(error AS text), '') FROM syncline_push_intents ORDER BY entity_id");
         for (key, state) in &open {
             assert!(state.starts_with("failed {"), "{about}: {key} is still {state}");
         }

@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use storage_postgres::PostgresStorage;
 use syncline::{
     Builder, Clock, Keyring, SqliteStorage, SyncResult, Syncline,
-    core::{IntegrationSync, store::Storage},
+    core::{Error, ErrorKind, IntegrationSync, store::Storage},
     testkit::{VirtualClock, postgres::TestDatabase},
 };
 use tempfile::TempDir;
@@ -176,6 +176,21 @@ pub(crate) fn clean(result: &SyncResult) {
 /// The messages of what stopped a run, or parts of it.
 pub(crate) fn messages(result: &SyncResult) -> String {
     result.errors.iter().map(|error| &*error.message).collect::<Vec<_>>().join("\n")
+}
+
+/// Begins a run, again and again for a while where the stream is still busy: the server may just be rolling back what a process that died
+/// had begun.
+pub(crate) async fn begun<F>(begin: impl Fn() -> F) -> Result<SyncResult, Error>
+where
+    F: Future<Output = Result<SyncResult, Error>>,
+{
+    for _ in 0..100 {
+        match begin().await {
+            Err(error) if error.kind() == ErrorKind::Conflict => tokio::time::sleep(Duration::from_millis(20)).await,
+            ended => return ended,
+        }
+    }
+    begin().await
 }
 
 /// Looks at a future once.

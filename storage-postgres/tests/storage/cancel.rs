@@ -121,7 +121,7 @@ async fn storm(database: &TestDatabase, storage: PostgresStorage) {
         let stored =
             run.store.entities(&"members".into(), EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows are read");
         let stored: BTreeMap<_, _> = stored.into_iter().map(|row| (row.key.to_string(), row.fields["value"].as_u64())).collect();
-        let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut looked = 0;
         for ((of, key), value) in acknowledged.iter().filter(|((of, _), _)| of == workspace) {
             // A later write of the task may stand although its caller had left.
@@ -133,7 +133,6 @@ async fn storm(database: &TestDatabase, storage: PostgresStorage) {
             looked += 1;
         }
         assert!(looked > 20, "{looked} rows of {workspace}");
-        drop(acknowledged);
         run.store.end_run(run.fence, run_end(RunStatus::Completed)).await.expect("the run ends");
     }
     let mut connection = database.connection().await;

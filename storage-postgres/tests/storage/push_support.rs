@@ -7,8 +7,8 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
 use sync_core::{
-    Counts, Direction, Duplicates, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, PushMode, RecordBatch, RunId,
-    Source, Target,
+    Counts, Direction, Duplicates, Field, FieldRule, HostTable, Marker, Operation, Outcome, PartitionId, Place, PushMode, RecordBatch,
+    RunId, Source, Target,
     store::{
         Begin, ChangedQuery, ChangedRows, CommitReport, Entity, EntityQuery, Feed, Fence, Intent, IntentFilter, IntentState, NewRun,
         PageCommit, PartitionBatch, Preview, PushCommit, PushLink, RunEnd, RunStatus, Settled, Storage as _, Sweep, SweepReport,
@@ -100,6 +100,10 @@ pub(crate) fn managed(entity: &str, key: &[&str]) -> Target {
 
 pub(crate) fn host(table: HostTable) -> Target {
     Target { entity: table.entity_type(), place: Place::Host(Arc::new(table)), ..target("") }
+}
+
+pub(crate) fn typed(fields: &[Field]) -> Arc<[Field]> {
+    fields.into()
 }
 
 pub(crate) fn rules(rules: &[(&str, FieldRule)]) -> Arc<BTreeMap<Box<str>, FieldRule>> {

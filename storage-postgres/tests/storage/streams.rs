@@ -1,6 +1,6 @@
 //! Streams' own tables: what is kept of a record, what its line of lineage says, and what a refused row leaves alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use sync_core::{Field, FieldKind, Target, store::PageCommit};
@@ -71,7 +71,8 @@ async fn content_written_in_another_way_or_moved_is_unchanged() {
     let fields = typed(&[Field::typed("n", FieldKind::Number), Field::typed("j", FieldKind::Json)]);
     for lineage in [true, false] {
         let entity = if lineage { "x_told" } else { "x_untold" };
-        let run = begin(&site.storage, "acme", &feed("c1", entity), &Target { fields: fields.clone(), lineage, ..target(entity) }).await;
+        let run =
+            begin(&site.storage, "acme", &feed("c1", entity), &Target { fields: Arc::clone(&fields), lineage, ..target(entity) }).await;
         let rows = |n: &str, j: &str| {
             let cells = vec![("n".to_owned(), n.to_owned()), ("j".to_owned(), j.to_owned())];
             raw_batch(&[("a", Some(cells.clone())), ("b", Some(cells))])

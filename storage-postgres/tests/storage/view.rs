@@ -1,5 +1,7 @@
 //! The view `field_lineage` says what the store says.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -192,7 +194,7 @@ async fn play(steps: Vec<Step>) {
                 let before = crate::push_support::at(u32::try_from(*before).expect("a minute"));
                 site.storage.fleet().prune(Log::Lineage, before, 1000).await.expect("it prunes");
                 for run in &mut runs {
-                    *run = begin(&site.storage, "acme", &run.feed.clone(), &run.target.clone()).await;
+                    *run = begin(&site.storage, "acme", &run.feed.clone(), &Arc::clone(&run.target)).await;
                 }
             }
         }

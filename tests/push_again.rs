@@ -141,5 +141,5 @@ async fn a_spreadsheet_connected_twice_is_one_connection_of_its_workspace() {
     let syncline = world.open(sheets(&simulation)).await;
     let (first, second) = (connect_sheets(&syncline).await, connect_sheets(&syncline).await);
     assert_eq!(first.id(), second.id(), "or two writers could move each other's rows");
-    assert_eq!(world.ask("SELECT count(*) FROM syncline_connections"), "1");
+    assert_eq!(world.ask("SELECT count(*) FROM syncline_integration_connections"), "1");
 }

@@ -152,23 +152,18 @@ pub(crate) fn check_version(present: i64, settings: &Settings) -> Db<()> {
 
 /// Runs the migrations that are missing, all or none. Several processes may try at once: one does, the others wait.
 pub(crate) async fn migrate(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
-    if version(connection, settings).await? == newest() {
-        return Ok(newest());
-    }
-    raw(
-        connection,
-        format!(
-            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
-            literal(&format!("syncline migrations of {}", settings.schema))?
-        ),
-    )
-    .await?;
+    raw(connection, "BEGIN").await?;
     let done = locked(connection, settings).await;
     raw(connection, if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
     done
 }
 
 async fn locked(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
+    if version(connection, settings).await? == newest() {
+        return Ok(newest());
+    }
+    let name = format!("syncline migrations of {}", settings.schema);
+    raw(connection, format!("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))", literal(&name)?)).await?;
     let present = version(connection, settings).await?;
     if present >= newest() {
         check_version(present, settings)?;

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    ConnectOptions as _, Error as Sql, PgConnection, PgPool, Row as _,
+    ConnectOptions as _, Connection as _, Error as Sql, PgConnection, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use sync_core::{
@@ -24,6 +24,7 @@ use crate::{
     source::Source,
     table::Tables,
     turn::Turns,
+    tx::raw,
 };
 
 type CrashPoint = Box<dyn Fn(&'static str) + Send + Sync>;
@@ -348,10 +349,13 @@ impl PostgresBuilder {
         };
         let place = place(&pool.connect_options());
         let migrated = async {
-            let mut connection = pool.acquire().await?;
+            let mut connection = alone(&pool).await?;
+            raw(&mut connection, "BEGIN").await?;
             schema::check_server(&mut connection).await?;
             let before = schema::version(&mut connection, &settings).await?;
+            raw(&mut connection, "COMMIT").await?;
             let now = schema::migrate(&mut connection, &settings).await?;
+            let _ = connection.close().await;
             Ok((before, now))
         };
         migrated.await.map_err(|fault| explain("migrate", &place, fault))
@@ -376,15 +380,24 @@ struct Opened {
     search_path: String,
 }
 
-async fn open(pool: &PgPool, settings: &Settings, migrate: bool) -> Db<Opened> {
-    let mut connection = match pool.acquire().await {
+/// A connection that the pool is not given back, so that nobody is handed one that was dropped in the middle of a transaction.
+async fn alone(pool: &PgPool) -> Db<PgConnection> {
+    match pool.acquire().await {
         // Of its own attempts to connect the pool tells only that they took too long.
-        Err(Sql::PoolTimedOut) if pool.size() == 0 => return Err(Sql::Io(std::io::ErrorKind::ConnectionRefused.into()).into()),
-        acquired => acquired?,
-    };
+        Err(Sql::PoolTimedOut) if pool.size() == 0 => Err(Sql::Io(std::io::ErrorKind::ConnectionRefused.into()).into()),
+        acquired => Ok(acquired?.detach()),
+    }
+}
+
+/// Behind a pooler every transaction may be in another session, and a statement by itself in two of them: so all are in one.
+async fn open(pool: &PgPool, settings: &Settings, migrate: bool) -> Db<Opened> {
+    let mut connection = alone(pool).await?;
+    raw(&mut connection, "BEGIN").await?;
     schema::check_server(&mut connection).await?;
     if migrate {
+        raw(&mut connection, "COMMIT").await?;
         schema::migrate(&mut connection, settings).await?;
+        raw(&mut connection, "BEGIN").await?;
     }
     let present = schema::version(&mut connection, settings).await?;
     schema::check_version(present, settings)?;
@@ -395,8 +408,10 @@ async fn open(pool: &PgPool, settings: &Settings, migrate: bool) -> Db<Opened> {
     )
     .bind(&settings.schema)
     .persistent(false)
-    .fetch_one(&mut *connection)
+    .fetch_one(&mut connection)
     .await?;
+    raw(&mut connection, "COMMIT").await?;
+    let _ = connection.close().await;
     let (owner, is_us, member): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let owner_role = if is_us { Some("none".to_owned()) } else { member.then_some(owner) };
     Ok(Opened { owner_role, search_path: row.try_get(3)? })

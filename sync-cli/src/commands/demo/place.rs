@@ -19,6 +19,7 @@ pub(super) fn of_demo(config: &Config, flags: &Global) -> Config {
 }
 
 /// Makes way for the demo and writes its key.
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "a file is looked at without waiting"))]
 pub(super) async fn prepare(config: &Config, force: bool) -> Done<Keyring> {
     match &config.database {
         Database::Sqlite(file) => file::prepare(file, force),

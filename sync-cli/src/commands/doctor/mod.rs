@@ -61,6 +61,7 @@ const HEADER: [&str; 4] = ["table", "rows (about)", "size", "of it indexes"];
 /// Tables shown; the rest is in `--json`.
 const SHOWN: usize = 12;
 
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "a file is looked at without waiting"))]
 pub(crate) async fn run(config: &Config, view: View) -> Done {
     let told = match &config.database {
         Database::Sqlite(file) => sqlite::look(file)?,

@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::FutureExt as _;
-use sqlx::{AssertSqlSafe, Row as _};
+use futures_util::{FutureExt as _, TryStreamExt as _};
+use sqlx::{AssertSqlSafe, Postgres, Row as _, postgres::PgArguments, query::Query};
 use sync_core::{
     Counts, Place, Result, WorkspaceId,
-    store::{Sweep, SweepReport},
+    store::{Feed, Sweep, SweepReport},
 };
 
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
     run,
     scans::{self, Proof},
     storage::Inner,
-    table::connection_no,
-    tx::{Ask, Door, Repeat, Tx},
+    table::{Table, connection_no},
+    tx::{Ask, Door, Repeat, Tx, raw},
 };
 
 /// Rows that go in one transaction, so that other writers get their turn.
@@ -112,47 +112,92 @@ async fn find(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Found> 
     for (partition, scan) in &sweep.scans {
         proofs.insert(partition.as_str(), Proof::load(tx, workspace, &sweep.feed, partition, *scan).await?);
     }
-    let feed = &sweep.feed;
-    let known = match &rows {
-        Rows::Stream(table) => {
-            let no = connection_no(tx, feed.connection.as_str()).await?;
-            let sql = format!(
-                "SELECT row_no, partition_id, entity_id FROM {} WHERE workspace_id = $1 AND connection_no = $2 ORDER BY entity_id",
-                table.sql
-            );
-            sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(no).fetch_all(&mut **tx).await?
-        }
-        Rows::Managed(_) | Rows::Host(_) => {
-            sqlx::query(
-                "SELECT id, partition_id, entity_id FROM record_links WHERE workspace_id = $1 AND connection_id = $2 AND stream = $3 \
-                 AND mapping = $4 AND type_id = $5 ORDER BY entity_id",
-            )
-            .bind(workspace.as_str())
-            .bind(feed.connection.as_str())
-            .bind(feed.stream.as_str())
-            .bind(&*feed.mapping)
-            .bind(rows.type_id())
-            .fetch_all(&mut **tx)
-            .await?
-        }
-    };
-    let (mut keys, mut links) = (Vec::new(), Vec::new());
-    for row in &known {
-        let Some(proof) = proofs.get(row.try_get::<&str, _>(1)?) else { continue };
-        found.known += 1;
-        let number = row.try_get(0)?;
-        if proof.shows(number) {
-            continue;
-        }
-        found.count += 1;
-        match &rows {
-            Rows::Stream(_) => keys.push(row.try_get::<String, _>(2)?),
-            Rows::Managed(_) | Rows::Host(_) => links.push(number),
+    let known = Known::new(tx, workspace, &sweep.feed, &rows).await?;
+    let partitions: Vec<&str> = proofs.keys().copied().collect();
+    let mut gone: Vec<i64> = Vec::new();
+    {
+        // All of a feed's rows are read, each page of the table once.
+        raw(tx, "SET LOCAL enable_bitmapscan = on").await?;
+        let sql = known.lists();
+        let mut lists = known.query(sql).bind(partitions).fetch(&mut **tx);
+        while let Some(list) = lists.try_next().await? {
+            let Some(proof) = proofs.get(list.try_get::<&str, _>(0)?) else { continue };
+            let numbers: Vec<i64> = list.try_get(1)?;
+            found.known += numbers.len() as u64;
+            gone.extend(numbers.into_iter().filter(|number| !proof.shows(*number)));
         }
     }
-    found.missing.extend(keys.chunks(AT_ONCE).map(|keys| Missing::Keys(keys.to_vec())));
-    found.missing.extend(links.chunks(AT_ONCE).map(|links| Missing::Links(links.to_vec())));
+    found.count = gone.len() as u64;
+    if gone.is_empty() {
+        return Ok(found);
+    }
+    let sql = known.in_order();
+    let gone = known.query(sql).bind(gone).fetch_all(&mut **tx).await?;
+    found.missing = match &rows {
+        Rows::Stream(_) => {
+            let keys: Vec<String> = gone.iter().map(|row| row.try_get(1)).collect::<Result<_, _>>()?;
+            keys.chunks(AT_ONCE).map(|keys| Missing::Keys(keys.to_vec())).collect()
+        }
+        Rows::Managed(_) | Rows::Host(_) => {
+            let links: Vec<i64> = gone.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+            links.chunks(AT_ONCE).map(|links| Missing::Links(links.to_vec())).collect()
+        }
+    };
     Ok(found)
+}
+
+/// What a feed has stored: the rows of its own table, or its links.
+struct Known<'a> {
+    workspace: &'a str,
+    feed: &'a Feed,
+    /// The connection's number in a stream's own table.
+    connection_no: i64,
+    table: Option<&'a Table>,
+    type_id: i64,
+}
+
+impl<'a> Known<'a> {
+    async fn new(tx: &mut Tx, workspace: &'a WorkspaceId, feed: &'a Feed, rows: &'a Rows) -> Db<Self> {
+        let connection_no = connection_no(tx, feed.connection.as_str()).await?;
+        let table = if let Rows::Stream(table) = rows { Some(&**table) } else { None };
+        Ok(Self { workspace: workspace.as_str(), feed, connection_no, table, type_id: rows.type_id() })
+    }
+
+    /// The name of the numbers, whose they are, and the number of the next parameter.
+    fn of(&self) -> (&'static str, String, u8) {
+        match self.table {
+            Some(table) => ("row_no", format!("{} WHERE workspace_id = $1 AND connection_no = $2", table.sql), 3),
+            None => {
+                let of = "record_links WHERE workspace_id = $1 AND connection_id = $2 AND stream = $3 AND mapping = $4 AND type_id = $5";
+                ("id", of.to_owned(), 6)
+            }
+        }
+    }
+
+    /// All numbers in some partitions, in lists of a size that can be held.
+    fn lists(&self) -> String {
+        let (number, of, next) = self.of();
+        format!(
+            "SELECT partition_id, array_agg({number}) FROM {of} AND partition_id = ANY(${next}) GROUP BY partition_id, {number} / 10000"
+        )
+    }
+
+    /// Some of the numbers, with their keys and in the order of these.
+    fn in_order(&self) -> String {
+        let (number, of, next) = self.of();
+        format!("SELECT {number}, entity_id FROM {of} AND {number} = ANY(${next}) ORDER BY entity_id")
+    }
+
+    fn query<'q>(&'q self, sql: String) -> Query<'q, Postgres, PgArguments> {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(self.workspace);
+        match self.table {
+            Some(_) => query.bind(self.connection_no),
+            None => {
+                let Feed { connection, stream, mapping, .. } = self.feed;
+                query.bind(connection.as_str()).bind(stream.as_str()).bind(&**mapping).bind(self.type_id)
+            }
+        }
+    }
 }
 
 /// Answers the number of the transaction in its run.

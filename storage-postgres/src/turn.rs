@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -40,6 +40,7 @@ struct Last {
     step: watch::Receiver<Step>,
     keys: Arc<HashSet<u64>>,
     alone: bool,
+    stored: Arc<Stored>,
 }
 
 /// The runs whose commits are under way.
@@ -54,6 +55,27 @@ pub(crate) struct Turn {
     alone: bool,
     step: watch::Sender<Step>,
     gave_way: AtomicBool,
+    stored: Arc<Stored>,
+}
+
+/// Whether the records of a run are likely to be stored already: a first pull need not ask for each page what it knows of it. A wrong
+/// guess is noticed by the write itself, and the page is asked for then.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(AtomicU8);
+
+impl Stored {
+    const NONE: u8 = 1;
+    const SOME: u8 = 2;
+
+    /// Whether the last page that was asked for held nothing that is stored, and nothing has spoken against it in this run.
+    pub(crate) fn unlikely(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::NONE
+    }
+
+    /// Tells whether anything of a page is stored. That something was, is never forgotten.
+    pub(crate) fn found(&self, any: bool) {
+        self.0.fetch_max(if any { Self::SOME } else { Self::NONE }, Ordering::Relaxed);
+    }
 }
 
 impl Turns {
@@ -65,15 +87,22 @@ impl Turns {
         let single = commit.target.place != Place::Stream || commit.target.duplicates == Duplicates::FirstWins;
         let (step, steps) = watch::channel(Step::Begun);
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = (workspace.clone(), fence.run.0, fence.token);
+        let stored = runs.get(&run).map(|last| Arc::clone(&last.stored)).unwrap_or_default();
         runs.retain(|_, last| !matches!(*last.step.borrow(), Step::Done | Step::Failed) && last.step.has_changed().is_ok());
-        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single };
-        let before = runs.insert((workspace.clone(), fence.run.0, fence.token), last);
+        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored) };
+        let before = runs.insert(run, last);
         let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
-        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false) }
+        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored }
     }
 }
 
 impl Turn {
+    /// What the run's commits found stored so far.
+    pub(crate) fn stored(&self) -> &Arc<Stored> {
+        &self.stored
+    }
+
     /// Waits until this commit may begin. To be called again when it [gave way](Self::gave_way).
     pub(crate) async fn begin(&self) -> Db<()> {
         self.gave_way.store(false, Ordering::Relaxed);

@@ -23,7 +23,7 @@ use crate::{
     host::Host,
     run, scans,
     table::{self, Table, connection_no},
-    turn::Turn,
+    turn::{Stored, Turn},
     tx::Tx,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Work<'a> {
     /// The connection's number in rows and keys.
     pub(crate) connection_no: i64,
     pub(crate) tally: Tally,
+    /// What the run's commits found stored; for those of them that take turns.
+    pub(crate) stored: Option<Arc<Stored>>,
     /// What the scan has shown.
     pub(crate) shown: scans::Shown,
     /// What a preview shows.
@@ -123,7 +125,8 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         turn.opened();
     }
     let tally = Tally { keys: (!hooks.is_empty()).then(Keys::default), ..Tally::default() };
-    let mut work = Work { tx, workspace, commit, mode, connection_no, tally, shown: scans::Shown::default(), changes: Vec::new() };
+    let stored = turn.map(|turn| Arc::clone(turn.stored()));
+    let mut work = Work { tx, workspace, commit, mode, connection_no, tally, stored, shown: scans::Shown::default(), changes: Vec::new() };
     match &rows {
         Rows::Stream(table) => stream::write(&mut work, table).await?,
         Rows::Managed(_) | Rows::Host(_) => mapped::write(&mut work, &rows).await?,

@@ -5,7 +5,7 @@ use sync_testkit::postgres::TestDatabase;
 
 /// A fresh database with our tables in it.
 pub(crate) async fn migrated() -> TestDatabase {
-    let sql: String = storage_postgres::migrations().iter().map(|(.., sql)| *sql).collect();
+    let sql = PostgresStorage::builder("").migration_script();
     let name = format!("{:x}", twox_hash::XxHash3_64::oneshot(sql.as_bytes()));
     TestDatabase::prepared(&name, async |database| {
         builder(database).migrate().await.expect("a fresh database is migrated");

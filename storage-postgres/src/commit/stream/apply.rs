@@ -174,22 +174,18 @@ impl<'a> Applier<'a> {
                 return Ok(false);
             }
         }
-        let changed = staged.whole + staged.partial;
+        if staged.new > 0 && insert(work, &statements, outcome).await? != staged.new as u64 {
+            return Ok(false);
+        }
+        let changed = (staged.whole + staged.partial) as u64;
         let mut same: Vec<i32> = Vec::new();
         if changed > 0 {
             self.before_lines(work);
-            let Some(found) = compare(work, &statements, changed, batches, list, outcome).await? else { return Ok(false) };
+            let Some(found) = update(work, &statements, changed, batches, list, outcome).await? else { return Ok(false) };
             same = found;
         }
-        let written = upsert(work, &statements, &same, outcome).await?;
-        if written != (staged.new as u64, (changed - same.len()) as u64) {
-            return Ok(false);
-        }
-        if !same.is_empty() && !rehash(work, &table, list, &same).await? {
-            return Ok(false);
-        }
         outcome.counts.created += staged.new as u64;
-        outcome.counts.updated += (changed - same.len()) as u64;
+        outcome.counts.updated += changed - same.len() as u64;
         outcome.counts.unchanged += same.len() as u64;
         let keeps_keys = work.tally.keys.is_some();
         if keeps_keys || work.mode == Mode::Preview {
@@ -251,12 +247,26 @@ async fn drop_stages(tx: &mut Tx, table: &Table) -> Db<()> {
     Ok(())
 }
 
-/// Compares records with their rows, writes the lines of lineage, and answers the records that say nothing new; `None` when not all rows
-/// are there as they were found.
-async fn compare(
+/// Makes rows, and answers how many.
+async fn insert(work: &mut Work<'_>, statements: &Statements<'_>, outcome: &mut Outcome) -> Db<u64> {
+    let run = work.commit.target.lineage.then_some(work.commit.fence.run.0);
+    let query = sqlx::query(AssertSqlSafe(statements.insert())).bind(work.workspace.as_str()).bind(work.connection_no);
+    let mut created = 0;
+    for row in query.bind(run).bind(work.commit.at).fetch_all(&mut **work.tx).await? {
+        created += row.try_get::<i64, _>(1)?.cast_unsigned();
+        if work.commit.scan.is_some() {
+            outcome.shown.add_all(&row.try_get::<&str, _>(0)?.into(), row.try_get::<Vec<i64>, _>(2)?);
+        }
+    }
+    Ok(created)
+}
+
+/// Changes rows, with their lines of lineage, and answers the records that say nothing new; `None` when not all rows are there as they
+/// were found.
+async fn update(
     work: &mut Work<'_>,
     statements: &Statements<'_>,
-    changed: usize,
+    changed: u64,
     batches: &[(&RecordBatch, Slots)],
     list: &[Candidate<'_>],
     outcome: &mut Outcome,
@@ -269,61 +279,24 @@ async fn compare(
     let (workspace, connection) = (work.workspace.as_str(), work.connection_no);
     if work.mode == Mode::Preview {
         let query = sqlx::query(AssertSqlSafe(statements.shown()?)).bind(workspace).bind(connection).bind(&fields);
-        let rows = query.fetch_all(&mut **work.tx).await?;
-        let mut same = Vec::new();
-        for row in &rows {
+        for row in query.fetch_all(&mut **work.tx).await? {
             let (n, pairs): (i32, &str) = (row.try_get(0)?, row.try_get(1)?);
-            if pairs == "{}" {
-                same.push(n);
-            } else {
+            if pairs != "{}" {
                 let entry = &list[n as usize].entry;
                 outcome.update(entry, batches[entry.batch].0, pairs)?;
             }
         }
-        return Ok((rows.len() == changed).then_some(same));
     }
-    let lineage = work.commit.target.lineage;
-    let sql = if lineage { statements.lines()? } else { statements.compare() };
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(workspace).bind(connection).bind(&fields);
-    let query = if lineage { query.bind(statements.table.id).bind(work.commit.fence.run.0).bind(work.commit.at) } else { query };
-    let row = query.fetch_one(&mut **work.tx).await?;
-    let (compared, same): (i64, Vec<i32>) = (row.try_get(0)?, row.try_get(1)?);
-    Ok((compared == changed as i64).then_some(same))
-}
-
-/// Answers how many rows were made and how many changed.
-async fn upsert(work: &mut Work<'_>, statements: &Statements<'_>, same: &[i32], outcome: &mut Outcome) -> Db<(u64, u64)> {
-    let run = work.commit.target.lineage.then_some(work.commit.fence.run.0);
-    let query = sqlx::query(AssertSqlSafe(statements.upsert()))
-        .bind(work.workspace.as_str())
-        .bind(work.connection_no)
-        .bind(run)
-        .bind(work.commit.at)
-        .bind(same);
-    let (mut created, mut updated) = (0, 0);
-    for row in query.fetch_all(&mut **work.tx).await? {
-        let (made, rows): (bool, i64) = (row.try_get(0)?, row.try_get(2)?);
-        if !made {
-            updated += rows.cast_unsigned();
-            continue;
-        }
-        created += rows.cast_unsigned();
-        if work.commit.scan.is_some() {
-            outcome.shown.add_all(&row.try_get::<&str, _>(1)?.into(), row.try_get::<Vec<i64>, _>(3)?);
-        }
+    let told = work.commit.target.lineage && work.mode == Mode::Commit;
+    let query = sqlx::query_scalar(AssertSqlSafe(statements.update(told)?)).bind(workspace).bind(connection).bind(&fields);
+    let query = query.bind(work.commit.at);
+    let query = if told { query.bind(statements.table.id).bind(work.commit.fence.run.0) } else { query };
+    let updated: i64 = query.fetch_one(&mut **work.tx).await?;
+    if updated.cast_unsigned() == changed {
+        return Ok(Some(Vec::new()));
     }
-    Ok((created, updated))
-}
-
-/// Written in another way, or in another partition: the row stays, its hash becomes the present one.
-async fn rehash(work: &mut Work<'_>, table: &Table, list: &[Candidate<'_>], same: &[i32]) -> Db<bool> {
-    let mut same: Vec<_> = same.iter().map(|n| &list[*n as usize].entry).collect();
-    same.sort_by_key(|entry| entry.key());
-    let query = sqlx::query(AssertSqlSafe(sql::rehash(table)))
-        .bind(work.workspace.as_str())
-        .bind(work.connection_no)
-        .bind(same.iter().map(|entry| entry.key()).collect::<Vec<_>>())
-        .bind(same.iter().map(|entry| entry.hash).collect::<Vec<_>>())
-        .bind(same.iter().map(|entry| entry.partition.as_str()).collect::<Vec<_>>());
-    Ok(query.execute(&mut **work.tx).await?.rows_affected() == same.len() as u64)
+    // Written in another way, or in another partition: the row stays, its hash becomes the present one.
+    let query = sqlx::query_scalar(AssertSqlSafe(statements.rehash())).bind(workspace).bind(connection);
+    let same: Vec<i32> = query.fetch_all(&mut **work.tx).await?;
+    Ok((updated.cast_unsigned() + same.len() as u64 == changed).then_some(same))
 }

@@ -48,9 +48,12 @@ pub(super) async fn write(work: &mut Work<'_>, table: &Arc<Table>) -> Db<()> {
     };
     let with_slots: Vec<(&RecordBatch, Slots)> =
         batches.iter().map(|batch| (*batch, slots(batch, |field| table.position(field)))).collect();
-    let mut round = Round { table, batches: &with_slots, before: &before, applier: Applier::new(table, work.tx.inner.settings.pooler) };
-    for entries in rounds(commit, |batch, at| !duplicated.contains(batch, at)) {
-        round.write(work, &entries, &mut outcome).await?;
+    let mut round =
+        Round { table, batches: &with_slots, before: &before, applier: Applier::new(table, work.tx.inner.settings.pooler), once: true };
+    let rounds = rounds(commit, |batch, at| !duplicated.contains(batch, at));
+    round.once = rounds.len() == 1;
+    for entries in &rounds {
+        round.write(work, entries, &mut outcome).await?;
     }
     round.applier.end(work).await?;
     outcome.tell(work);
@@ -95,6 +98,8 @@ struct Round<'a> {
     batches: &'a [(&'a RecordBatch, Slots)],
     before: &'a Numbers,
     applier: Applier<'a>,
+    /// Whether no key comes twice.
+    once: bool,
 }
 
 /// Who writes the same rows at the same time changes them between our look and our write: then we look again, so often.
@@ -102,21 +107,34 @@ const LOOKS: usize = 20;
 
 impl Round<'_> {
     async fn write(&mut self, work: &mut Work<'_>, entries: &[Entry<'_>], outcome: &mut Outcome) -> Db<()> {
+        let stored = work.stored.clone().filter(|_| self.once && entries.iter().all(|entry| entry.record.operation == Operation::Upsert));
+        let mut guessed = stored.as_ref().is_some_and(|stored| stored.unlikely());
         for _ in 0..LOOKS {
             let mut tried = Outcome::default();
-            if self.attempt(work, entries, &mut tried).await? {
+            if self.attempt(work, entries, guessed, &mut tried).await? {
                 outcome.merge(tried);
                 return Ok(());
             }
             self.applier.undo_round(work.tx).await?;
+            if std::mem::take(&mut guessed) {
+                stored.iter().for_each(|stored| stored.found(true));
+            }
         }
         Err(apply::contended())
     }
 
-    /// Answers `false` when somebody else wrote the same rows meanwhile.
-    async fn attempt(&mut self, work: &mut Work<'_>, entries: &[Entry<'_>], outcome: &mut Outcome) -> Db<bool> {
-        let keys: Vec<&str> = entries.iter().map(Entry::key).collect();
-        let known = find(work.tx, work.workspace.as_str(), work.connection_no, self.table, &keys).await?;
+    /// Answers `false` when somebody else wrote the same rows meanwhile, or when none was `guessed` to be stored and one is.
+    async fn attempt(&mut self, work: &mut Work<'_>, entries: &[Entry<'_>], guessed: bool, outcome: &mut Outcome) -> Db<bool> {
+        let known = if guessed {
+            vec![None; entries.len()]
+        } else {
+            let keys: Vec<&str> = entries.iter().map(Entry::key).collect();
+            let known = find(work.tx, work.workspace.as_str(), work.connection_no, self.table, &keys).await?;
+            if let Some(stored) = &work.stored {
+                stored.found(known.iter().any(Option::is_some));
+            }
+            known
+        };
         let mut candidates: Vec<Candidate<'_>> = Vec::new();
         let mut gone: Vec<(Entry<'_>, i64)> = Vec::new();
         for (entry, known) in entries.iter().zip(known) {

@@ -72,10 +72,10 @@ impl Statements<'_> {
         )
     }
 
-    /// The staged records of these kinds, each with its row, which is locked.
+    /// The staged records of these kinds, each with its row and the place of it; `lock` is `OFFSET 0` for none.
     fn staged_with_rows(&self, kinds: &str, and: &str, lock: &str) -> String {
         format!(
-            "{} s CROSS JOIN LATERAL (SELECT * FROM {} m WHERE {KEY} AND m.entity_id = s.entity_id{and} {lock}) m WHERE s.kind IN ({kinds})",
+            "{} s CROSS JOIN LATERAL (SELECT m.ctid AS place, m.* FROM {} m WHERE {KEY} AND m.entity_id = s.entity_id{and} {lock}) m WHERE s.kind IN ({kinds})",
             stage(self.table),
             self.table.sql
         )
@@ -101,7 +101,7 @@ impl Statements<'_> {
         if self.beyond {
             terms.push("m.extra IS DISTINCT FROM s.extra".to_owned());
         }
-        if terms.is_empty() { "false".to_owned() } else { terms.join(" OR ") }
+        if terms.is_empty() { "false".to_owned() } else { format!("({})", terms.join(" OR ")) }
     }
 
     /// The fields in which record `s` and row `m` differ, as the inside of a JSON object, empty where they do not.
@@ -131,64 +131,67 @@ impl Statements<'_> {
         Ok(joined(&terms))
     }
 
-    /// `$1` workspace, `$2` connection, `$3` fields that have columns.
-    fn compared(&self, what: &str, lock: &str) -> String {
+    /// The staged records that have rows, compared with these.
+    fn compared(&self, lock: &str) -> String {
         // A row that was found without anything in `extra` and has something now was written by somebody else: it is not counted here.
         let and = if self.beyond { "" } else { " AND m.extra IS NULL" };
-        format!("SELECT s.n, s.entity_id, {what} FROM {}", self.staged_with_rows(&format!("{WHOLE}, {FILLED}"), and, lock))
+        self.staged_with_rows(&format!("{WHOLE}, {FILLED}"), and, lock)
     }
 
-    /// How many records have rows, and which say nothing new.
-    pub(super) fn compare(&self) -> String {
-        let compared = self.compared(&format!("({}) AS differs", self.differs()), "OFFSET 0");
-        format!(
-            "WITH d AS ({compared}) SELECT count(*), coalesce(array_agg(n) FILTER (WHERE NOT differs), '{{}}'), $3::jsonb IS NULL FROM d"
-        )
-    }
-
-    /// The same with a line of lineage for each that does; rows are locked. `$4` type, `$5` run, `$6` time.
-    pub(super) fn lines(&self) -> Result<String> {
-        let compared = self.compared(&format!("{} AS changes", self.changes()?), "FOR UPDATE");
-        Ok(format!(
-            "WITH d AS MATERIALIZED ({compared}), l AS (INSERT INTO lineage_entries \
-             (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
-             SELECT $1, $4, d.entity_id, $5, 'u', ('{{' || d.changes || '}}')::json, $6 FROM d WHERE d.changes <> '') \
-             SELECT count(*), coalesce(array_agg(n) FILTER (WHERE changes = ''), '{{}}'), $3::jsonb IS NULL FROM d"
-        ))
-    }
-
-    /// The changes one by one, for a preview.
+    /// The changes one by one, for a preview. `$1` workspace, `$2` connection, `$3` fields that have columns.
     pub(super) fn shown(&self) -> Result<String> {
-        let compared = self.compared(&format!("{} AS changes", self.changes()?), "FOR UPDATE");
-        Ok(format!("SELECT n, '{{' || changes || '}}', $3::jsonb IS NULL FROM ({compared}) d"))
+        Ok(format!("SELECT s.n, '{{' || {} || '}}', $3::jsonb IS NULL FROM {}", self.changes()?, self.compared("FOR UPDATE")))
     }
 
-    /// Writes rows. `$1` workspace, `$2` connection, `$3` run, `$4` time, `$5` records that say nothing new.
-    pub(super) fn upsert(&self) -> String {
+    /// Makes the rows of new records, and answers how many, with their numbers, by partition; one that is there by now is not counted.
+    /// `$1` workspace, `$2` connection, `$3` run, `$4` time.
+    pub(super) fn insert(&self) -> String {
         let (table, stage) = (&self.table.sql, stage(self.table));
         let columns = self.list(|_, column| column.sql.to_string());
         let values = self.list(|at, _| format!("s.c{at}"));
-        let sets = self.list(|_, column| format!("{0} = excluded.{0}", column.sql));
         format!(
             "WITH r AS (INSERT INTO {table} AS m (workspace_id, connection_no, entity_id, row_hash, partition_id, created_run, created_at, \
              last_synced_at, extra{columns}) SELECT $1, $2, s.entity_id, s.row_hash, s.partition_id, $3, $4, $4, s.extra{values} FROM {stage} s \
-             WHERE s.kind <> {PARTIAL} AND s.n NOT IN (SELECT unnest($5::integer[])) \
-             ON CONFLICT (workspace_id, connection_no, entity_id) DO UPDATE SET row_hash = excluded.row_hash, \
-             partition_id = excluded.partition_id, last_synced_at = excluded.last_synced_at, extra = excluded.extra{sets} \
-             WHERE m.row_hash IS DISTINCT FROM excluded.row_hash RETURNING m.row_no, m.partition_id, (m.xmax = 0) AS created) \
-             SELECT created, partition_id, count(*), array_agg(row_no) FILTER (WHERE created) FROM r GROUP BY created, partition_id"
+             WHERE s.kind = {NEW} ON CONFLICT (workspace_id, connection_no, entity_id) DO NOTHING RETURNING m.row_no, m.partition_id) \
+             SELECT partition_id, count(*), array_agg(row_no) FROM r GROUP BY partition_id"
         )
     }
-}
 
-/// Gives rows that are as they were their present hash and partition. `$3` keys, `$4` hashes, `$5` partitions.
-///
-/// A join with the table itself might read a whole workspace for each key; rows that were found by key are met again by their place.
-pub(super) fn rehash(table: &Table) -> String {
-    format!(
-        "UPDATE {0} m SET row_hash = k.hash, partition_id = k.partition FROM (SELECT k.hash, k.partition, r.place \
-         FROM unnest($3::text[], $4::bigint[], $5::text[]) k(id, hash, partition) CROSS JOIN LATERAL \
-         (SELECT m.ctid AS place FROM {0} m WHERE {KEY} AND m.entity_id = k.id FOR UPDATE) r) k WHERE m.ctid = k.place",
-        table.sql
-    )
+    /// Changes the rows of records that say something new, with a line of lineage for each where lines are `told`; answers how many.
+    /// `$1` workspace, `$2` connection, `$3` fields that have columns, `$4` time, and for lines `$5` type, `$6` run.
+    ///
+    /// Each row is found by its key, compared, and met again by its place. A row that somebody else wrote between the two is at another
+    /// place by then and is not counted: so the line's old value is the one that was replaced, without a lock on rows that stay.
+    pub(super) fn update(&self, told: bool) -> Result<String> {
+        let table = &self.table.sql;
+        let values = self.list(|at, _| format!("s.c{at}"));
+        let sets = self.list(|at, column| format!("{} = k.c{at}", column.sql));
+        let changes = if told { format!("{} AS changes", self.changes()?) } else { format!("{} AS differs", self.differs()) };
+        let (only, back) = if told { ("k.changes <> ''", "k.entity_id, k.changes") } else { ("k.differs", "1") };
+        let lines = if told {
+            ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
+             SELECT $1, $5, u.entity_id, $6, 'u', ('{' || u.changes || '}')::json, $4 FROM u)"
+        } else {
+            ""
+        };
+        Ok(format!(
+            "WITH u AS (UPDATE {table} t SET row_hash = k.row_hash, partition_id = k.partition_id, last_synced_at = $4, extra = k.extra{sets} \
+             FROM (SELECT s.entity_id, s.row_hash, s.partition_id, s.extra{values}, m.place, {changes} FROM {} OFFSET 0) k \
+             WHERE t.ctid = k.place AND {only} RETURNING {back}){lines} SELECT count(*), $3::jsonb IS NULL FROM u",
+            self.compared("OFFSET 0")
+        ))
+    }
+
+    /// Gives the rows of records that say nothing new their present hash and partition; answers the records. To be called behind
+    /// [`update`](Self::update). `$1` workspace, `$2` connection.
+    pub(super) fn rehash(&self) -> String {
+        format!(
+            "UPDATE {} t SET row_hash = k.row_hash, partition_id = k.partition_id \
+             FROM (SELECT s.n, s.row_hash, s.partition_id, m.place FROM {} AND m.row_hash IS DISTINCT FROM s.row_hash AND NOT {}) k \
+             WHERE t.ctid = k.place RETURNING k.n",
+            self.table.sql,
+            self.compared("OFFSET 0"),
+            self.differs()
+        )
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Pages that wait for the committer while it writes; each lane holds at most one more.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 
 /// The share of known rows a sweep may delete without being confirmed (reliability: DS7).
 const SWEEP_SHARE: f64 = 0.2;

@@ -226,9 +226,15 @@ impl<'a> Applier<'a> {
     }
 }
 
+/// Bytes of a copy that are sent at once.
+const PARTS: usize = 1 << 17;
+
 async fn send(tx: &mut Tx, sql: &str, data: &[u8]) -> Result<(), Sql> {
     let mut copy = tx.copy_in_raw(sql).await?;
-    copy.send(data).await?;
+    // What is sent is copied into the connection's buffer, which stays as large as it became.
+    for part in data.chunks(PARTS) {
+        copy.send(part).await?;
+    }
     copy.finish().await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, Result, WorkspaceId};
+use crate::{ConnectionId, GrantKind, Result, WorkspaceId};
 
 /// Whether a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,19 +80,40 @@ pub struct Connection {
     pub expires_at: Option<DateTime<Utc>>,
     /// Grows with each change of the credentials.
     pub token_version: u64,
+    /// What new access tokens are got with; `None` when with nothing.
+    pub grant: Option<GrantKind>,
+    /// The scopes the service says it granted; `None` when it does not tell.
+    pub scopes: Option<Vec<Box<str>>>,
+    /// How renewing the token goes.
+    pub renewal: Renewal,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When any of this last changed.
     pub updated_at: DateTime<Utc>,
 }
 
+/// How renewing a connection's token goes. New credentials clear it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Since when every attempt failed; `None` when the last one did not.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// Before this nobody tries again.
+    pub not_before: Option<DateTime<Utc>>,
+    /// An attempt was begun and its end is not known: its answer may have been lost.
+    pub underway_since: Option<DateTime<Utc>>,
+}
+
 /// Credentials as they are stored: envelopes only.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedCredentials {
     /// The sealed access token or key.
     pub access: Vec<u8>,
-    /// The sealed refresh token.
+    /// The sealed text of the grant: a refresh token, a service account's key file.
     pub refresh: Option<Vec<u8>>,
+    /// What kind of grant it is; `None` when there is none.
+    pub grant: Option<GrantKind>,
+    /// The scopes the service says it granted; `None` leaves what is stored.
+    pub scopes: Option<Vec<Box<str>>>,
     /// When the token ends.
     pub expires_at: Option<DateTime<Utc>>,
     /// Which version this is.
@@ -120,6 +141,8 @@ pub struct NewConnection {
     pub settings: serde_json::Value,
     /// Minutes between scheduled runs.
     pub sync_frequency_minutes: u32,
+    /// Its credentials, sealed for `id`, stored in the same transaction under the next version; `None` leaves those there are.
+    pub credentials: Option<SealedCredentials>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -146,8 +169,17 @@ pub struct ConnectionPatch {
 pub trait ConnectionStore: Debug + Send + Sync {
     /// Makes the connection, or heals the one this workspace already has for the same provider and account: its id and history
     /// stay, settings, names and credentials are replaced, its status becomes active and its errors are cleared.
-    /// The seal is asked for by the id and version that are kept, since both are bound into the envelope.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
+    /// they were sealed for an id that is not kept. Nothing is written; [`account`](Self::account) tells the id.
     async fn connect(&self, new: NewConnection) -> Result<Connection>;
+
+    /// The connection of an account, if there is one.
+    async fn account(&self, provider: &str, account_id: &str) -> Result<Option<Connection>> {
+        let all = self.connections().await?;
+        Ok(all.into_iter().find(|connection| *connection.provider == *provider && *connection.account_id == *account_id))
+    }
 
     /// One connection; `None` for unknown ids and those of other workspaces alike.
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>>;
@@ -164,6 +196,23 @@ pub trait ConnectionStore: Debug + Send + Sync {
     /// The sealed credentials; `None` when there are none.
     async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>>;
 
-    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not.
+    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not. Clears what
+    /// is kept of failed renewals.
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool>;
+
+    /// Writes down how renewing goes, if the credentials' version is still `expected`, durably; `false` when it is not.
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
+        let _ = (id, expected, renewal, at);
+        Err(crate::Error::unsupported("note_renewal"))
+    }
+
+    /// Takes a connection away: its status becomes disconnected, its credentials are deleted and their version grows, durably. Rows and
+    /// history stay.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound).
+    async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
+        let _ = (id, at);
+        Err(crate::Error::unsupported("disconnect"))
+    }
 }

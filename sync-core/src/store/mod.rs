@@ -4,11 +4,13 @@
 //! own transaction: the engine hands over rows and rules, the storage locks, asks core's pure functions and writes.
 
 mod activity;
+mod authorization;
 mod commit;
 mod connection;
 mod duplicates;
 mod entity;
 mod history;
+mod lease;
 mod lineage;
 mod push;
 mod run;
@@ -21,11 +23,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
+    authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
     commit::{Change, CommitReport, CursorMove, Fence, PageCommit, PartitionBatch, Preview, Sweep, SweepReport},
-    connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+    connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
+    lease::LeaseStore,
     lineage::{LineageEntry, LineageStore},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
@@ -33,9 +37,15 @@ pub use self::{
 use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
-pub trait WorkspaceStore: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore {}
+pub trait WorkspaceStore:
+    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+{
+}
 
-impl<S: ConnectionStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore> WorkspaceStore for S {}
+impl<S> WorkspaceStore for S where
+    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+{
+}
 
 /// What must see all tenants: claims, reaper, scheduler, key rotation, retention.
 #[async_trait]

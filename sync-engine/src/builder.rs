@@ -6,8 +6,9 @@ use sync_core::{Error, IntegrationSync, Registry, Result, mapping::Transforms, s
 use tokio::sync::broadcast;
 
 use crate::{
-    Clock, Keyring, Syncline, SystemClock,
+    Clock, Keyring, OAuthClient, Syncline, SystemClock,
     crash::CrashPoints,
+    oauth::Clients,
     push::RecordSource,
     run::{Stopping, Turns},
     services::{Breakers, Limits, Overrides, Shared},
@@ -28,6 +29,8 @@ pub struct Builder {
     quotas: Overrides,
     transforms: Transforms,
     source: Option<Arc<dyn RecordSource>>,
+    clients: Clients,
+    return_paths: Vec<Box<str>>,
     crash_points: CrashPoints,
 }
 
@@ -73,6 +76,18 @@ impl Builder {
         self
     }
 
+    /// The host's OAuth client for an authority (`google`, `slack`): workspaces without one of their own are authorised with it.
+    pub fn oauth_client(mut self, authority: &str, client: OAuthClient) -> Self {
+        self.clients.0.insert(authority.into(), client);
+        self
+    }
+
+    /// Allows a path of the host's application as the place a browser goes to after an authorization: exactly this one.
+    pub fn return_path(mut self, path: &str) -> Self {
+        self.return_paths.push(path.into());
+        self
+    }
+
     /// The clock; the system's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -104,6 +119,15 @@ impl Builder {
         if self.keyring.is_none() {
             problems.push("no keyring was given: call keyring(…)".to_owned());
         }
+        problems.extend(self.clients.0.iter().filter_map(|(authority, client)| client.check(authority).err()).map(|e| e.to_string()));
+        // `//host` and `/\\host` lead away.
+        let leads_away = |path: &str| !path.starts_with('/') || path.starts_with("//") || path.contains(['\\', '\r', '\n']);
+        problems.extend(
+            self.return_paths
+                .iter()
+                .filter(|path| leads_away(path))
+                .map(|path| format!("the return path {path:?} is not a path of the host's own")),
+        );
         let (Some(storage), Some(keyring), true) = (self.storage, self.keyring, problems.is_empty()) else {
             return Err(Error::config("build", problems.join("; ")));
         };
@@ -112,7 +136,15 @@ impl Builder {
             tracing::warn!(runs = interrupted, "ended runs whose process is gone; the next pull goes on from their last commit");
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let shared = Shared { clock, keyring, limits: Limits::new(self.quotas), breakers: Breakers::default() };
+        let shared = Shared {
+            clock,
+            keyring,
+            limits: Limits::new(self.quotas),
+            breakers: Breakers::default(),
+            clients: self.clients,
+            renewals: Turns::default(),
+            crash_points: self.crash_points.clone(),
+        };
         Ok(Syncline(Arc::new(Engine {
             storage,
             registry,
@@ -124,6 +156,7 @@ impl Builder {
             stopping: Stopping::default(),
             turns: Turns::default(),
             source: self.source,
+            return_paths: self.return_paths,
         })))
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
-    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, WorkspaceStore},
+    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
 };
 
-use crate::{Connect, Connection, Credentials, syncline::Engine};
+use crate::{BeginAuthorization, Connect, Connection, Credentials, OAuthClient, syncline::Engine};
 
 /// The handle of one tenant: its connections, runs, rows and history. A cheap clone.
 #[derive(Clone, Debug)]
@@ -33,6 +33,33 @@ impl Workspace {
     /// already is healed: it keeps its id and history. Await the answer, or set more first.
     pub fn connect(&self, provider: &str, credentials: Credentials) -> Connect {
         Connect::new(self.clone(), provider, credentials)
+    }
+
+    /// Begins to connect an account in a browser: await the answer, or set more first. What comes back goes to
+    /// [`finish_authorization`](crate::Syncline::finish_authorization).
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the provider is not authorised in a browser, or there is no OAuth client for it.
+    pub fn begin_authorization(&self, provider: &str) -> BeginAuthorization {
+        BeginAuthorization::new(self.clone(), provider)
+    }
+
+    /// Stores an OAuth client of the workspace's own, its secret sealed; it goes before the host's.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when its redirect URI is none that a service would take.
+    pub async fn set_oauth_client(&self, authority: &str, client: OAuthClient) -> Result<()> {
+        client.check(authority)?;
+        let shared = &self.engine.shared;
+        let secret = client.seal(&shared.keyring, &self.id, authority)?;
+        let (client_id, redirect_uri) = (client.id, client.redirect_uri);
+        let stored = StoredClient { authority: authority.into(), client_id, secret, redirect_uri, updated_at: shared.clock.now() };
+        self.store.set_oauth_client(stored).await
+    }
+
+    /// Forgets the workspace's own OAuth client; answers whether there was one.
+    pub async fn remove_oauth_client(&self, authority: &str) -> Result<bool> {
+        self.store.remove_oauth_client(authority).await
     }
 
     /// A connection by its id.

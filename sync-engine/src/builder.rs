@@ -6,13 +6,14 @@ use sync_core::{Error, IntegrationSync, Registry, Result, mapping::Transforms, s
 use tokio::sync::broadcast;
 
 use crate::{
-    Clock, Keyring, OAuthClient, Syncline, SystemClock,
+    Clock, KeySource, Keyring, OAuthClient, Syncline, SystemClock,
     crash::CrashPoints,
     oauth::Clients,
     push::RecordSource,
     run::{Stopping, Turns},
     services::{Breakers, Limits, Overrides, Shared},
     syncline::{Engine, Unended},
+    vault,
 };
 
 /// Events kept for a reader that is behind.
@@ -24,6 +25,7 @@ const EVENTS_KEPT: usize = 1024;
 pub struct Builder {
     storage: Option<Arc<dyn Storage>>,
     keyring: Option<Keyring>,
+    key_source: Option<Arc<dyn KeySource>>,
     providers: Vec<Arc<dyn IntegrationSync>>,
     clock: Option<Arc<dyn Clock>>,
     quotas: Overrides,
@@ -46,9 +48,15 @@ impl Builder {
         self
     }
 
-    /// The keys credentials are sealed with. Required.
+    /// The keys credentials are sealed with. Required, or a [`key_source`](Self::key_source).
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
+        self
+    }
+
+    /// Where to ask for the keys, in the place of a [`keyring`](Self::keyring).
+    pub fn key_source(mut self, source: impl KeySource + 'static) -> Self {
+        self.key_source = Some(Arc::new(source));
         self
     }
 
@@ -116,8 +124,11 @@ impl Builder {
         if self.storage.is_none() {
             problems.push("no storage was given: call storage(…)".to_owned());
         }
-        if self.keyring.is_none() {
+        if self.keyring.is_none() && self.key_source.is_none() {
             problems.push("no keyring was given: call keyring(…)".to_owned());
+        }
+        if self.keyring.is_some() && self.key_source.is_some() {
+            problems.push("both a keyring and a key source were given: one of them has to go".to_owned());
         }
         problems.extend(self.clients.0.iter().filter_map(|(authority, client)| client.check(authority).err()).map(|e| e.to_string()));
         // `//host` and `/\\host` lead away.
@@ -128,9 +139,15 @@ impl Builder {
                 .filter(|path| leads_away(path))
                 .map(|path| format!("the return path {path:?} is not a path of the host's own")),
         );
-        let (Some(storage), Some(keyring), true) = (self.storage, self.keyring, problems.is_empty()) else {
+        let (Some(storage), true) = (self.storage, problems.is_empty()) else {
             return Err(Error::config("build", problems.join("; ")));
         };
+        let keyring = match (self.keyring, self.key_source) {
+            (Some(keyring), _) => keyring,
+            (None, Some(source)) => source.keys().await?,
+            (None, None) => return Err(Error::config("build", "no keyring was given: call keyring(…)")),
+        };
+        vault::check(&keyring, &*storage.fleet()).await?;
         let interrupted = storage.fleet().reap().await?;
         if interrupted > 0 {
             tracing::warn!(runs = interrupted, "ended runs whose process is gone; the next pull goes on from their last commit");

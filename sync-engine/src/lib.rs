@@ -25,6 +25,6 @@ pub use self::{
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     retention::{Pruned, Retention},
     syncline::Syncline,
-    vault::{Credentials, Keyring},
+    vault::{Credentials, KeySource, KeyUse, Keyring, Rotated},
     workspace::Workspace,
 };

@@ -73,6 +73,20 @@ impl Workspace {
         Connection::new(self.clone(), &row)
     }
 
+    /// Deletes everything there is of this workspace: connections and their credentials, rows of managed tables, runs, lineage, logs. Tables
+    /// of the host stay as they are. Answers how many rows went; may be repeated.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) while a run is under way; [`Config`](ErrorKind::Config) when `confirmed` is not this workspace's id.
+    pub async fn erase(&self, confirmed: &str) -> Result<u64> {
+        if confirmed != self.id.as_str() {
+            return Err(Error::config("erase", "to erase a workspace, confirm with its id; nothing was deleted"));
+        }
+        let erased = self.engine.storage.fleet().erase(&self.id).await?;
+        tracing::warn!(workspace = %self.id, rows = erased, "erased a workspace");
+        Ok(erased)
+    }
+
     /// The connections, the oldest first.
     pub async fn connections(&self) -> Result<Vec<store::Connection>> {
         self.store.connections().await

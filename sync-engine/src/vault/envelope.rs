@@ -6,6 +6,7 @@ use aes_gcm::{
     aead::{Aead, Generate, KeyInit, Payload, consts::U12},
 };
 use secrecy::{ExposeSecret, SecretString};
+pub(crate) use sync_core::store::SealedField as Field;
 use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 use zeroize::Zeroizing;
 
@@ -14,40 +15,6 @@ use super::Keyring;
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
-
-/// Which secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    /// A connection's access token or key.
-    Access,
-    /// What a connection's new tokens are got with.
-    Refresh,
-    /// The secret of a workspace's OAuth client; its owner is the authority.
-    ClientSecret,
-    /// The verifier of an authorization under way; its owner is the nonce.
-    Verifier,
-}
-
-impl Field {
-    /// The column it is stored in: part of what is authenticated, so never renamed.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Access => "credentials_encrypted",
-            Self::Refresh => "refresh_token_encrypted",
-            Self::ClientSecret => "client_secret_encrypted",
-            Self::Verifier => "verifier_encrypted",
-        }
-    }
-
-    /// What the owner is called in errors.
-    fn owner(self) -> &'static str {
-        match self {
-            Self::Access | Self::Refresh => "connection",
-            Self::ClientSecret => "authority",
-            Self::Verifier => "nonce",
-        }
-    }
-}
 
 /// Where an envelope belongs.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +28,7 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     fn authenticated(&self, header: &[u8]) -> Vec<u8> {
         let mut data = header.to_vec();
-        for part in [self.workspace.as_str(), self.owner, self.field.name()] {
+        for part in [self.workspace.as_str(), self.owner, self.field.as_str()] {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part.as_bytes());
         }
@@ -69,12 +36,18 @@ impl Place<'_> {
     }
 }
 
+/// What the envelopes of a key begin with.
+pub(crate) fn header(key: &str) -> Vec<u8> {
+    let mut header = vec![VERSION, key.len() as u8];
+    header.extend_from_slice(key.as_bytes());
+    header
+}
+
 impl Keyring {
     /// Seals a secret for one place.
     pub(crate) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Result<Vec<u8>> {
         let (id, key) = self.active()?;
-        let mut envelope = vec![VERSION, id.len() as u8];
-        envelope.extend_from_slice(id.as_bytes());
+        let mut envelope = header(id);
         let data = place.authenticated(&envelope);
         let nonce = Nonce::<U12>::generate();
         let sealed = Aes256Gcm::new(&(*key).into())
@@ -138,8 +111,6 @@ mod tests {
         }
     }
 
-    const FIELDS: [Field; 4] = [Field::Access, Field::Refresh, Field::ClientSecret, Field::Verifier];
-
     #[test]
     fn what_was_sealed_opens_at_its_place() {
         let (ring, owner) = (ring(&["a"]), Owner::new("acme", "c1"));
@@ -167,7 +138,7 @@ mod tests {
     fn an_envelope_opens_in_no_other_field_connection_or_workspace() {
         let ring = ring(&["k"]);
         let owners = [Owner::new("acme", "c1"), Owner::new("acme", "c2"), Owner::new("bolt", "c1"), Owner::new("acm", "ec1")];
-        let places: Vec<Place<'_>> = owners.iter().flat_map(|o| FIELDS.map(|field| o.place(field))).collect();
+        let places: Vec<Place<'_>> = owners.iter().flat_map(|o| Field::ALL.map(|field| o.place(field))).collect();
         for (n, from) in places.iter().enumerate() {
             let envelope = ring.seal(*from, &"s".into()).expect("sealed");
             for (m, to) in places.iter().enumerate() {

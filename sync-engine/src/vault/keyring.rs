@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -18,6 +19,18 @@ use zeroize::{Zeroize, Zeroizing};
 /// a chance of 2^-32 after 2^32 messages (NIST SP 800-38D, section 8.3).
 const WARN_AT: u64 = 1 << 28;
 const REFUSE_AT: u64 = 1 << 32;
+
+/// Where keys come from, when they are neither in the environment nor in a file: a KMS that unwraps them, a vault that hands them out.
+/// Asked once, when the engine is built.
+#[async_trait]
+pub trait KeySource: fmt::Debug + Send + Sync {
+    /// The keys, the active one first.
+    ///
+    /// # Errors
+    /// [`Key`](sync_core::ErrorKind::Key) when the source refuses, [`Transport`](sync_core::ErrorKind::Transport) when it cannot be
+    /// reached; never with a key in the text.
+    async fn keys(&self) -> Result<Keyring>;
+}
 
 /// AES-256 keys by id. New envelopes use the first one, old ones name theirs.
 #[derive(Clone)]

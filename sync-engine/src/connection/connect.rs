@@ -94,6 +94,7 @@ impl Connect {
                 oauth_provider: None,
                 settings: self.settings,
                 sync_frequency_minutes: self.frequency_minutes,
+                credentials: None,
                 at: clock.now(),
             })
             .await?;
@@ -102,6 +103,8 @@ impl Connect {
         let sealed = SealedCredentials {
             access: keyring.seal(place(Field::Access), &self.credentials.access)?,
             refresh: self.credentials.refresh.as_ref().map(|token| keyring.seal(place(Field::Refresh), token)).transpose()?,
+            grant: None,
+            scopes: None,
             expires_at: self.credentials.expires_at,
             version: row.token_version + 1,
         };

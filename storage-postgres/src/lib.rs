@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod authorization;
 mod commit;
 mod connection;
+mod credentials;
 mod doctor;
 mod entity;
 mod error;
@@ -13,6 +15,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod named_lease;
 mod numbers;
 mod push;
 mod retention;

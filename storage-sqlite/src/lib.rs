@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod authorization;
 mod commit;
 mod connection;
+mod credentials;
 mod entity;
 mod error;
 mod failure;
 mod hook;
 mod host;
+mod lease;
 mod lineage;
 mod name;
 mod owner;

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,9 +38,16 @@ pub(crate) struct Shared {
     pub(crate) owner: Owner,
     pub(crate) hooks: Mutex<Hooks>,
     crash_point: Mutex<Option<CrashPoint>>,
+    /// Microseconds that the clock of leases is ahead, for tests, which cannot wait.
+    ahead: AtomicU64,
 }
 
 impl Shared {
+    /// The clock of leases.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + Duration::from_micros(self.ahead.load(Ordering::Relaxed))
+    }
+
     /// A named place where tests may stop the process.
     pub(crate) fn crash_point(&self, name: &'static str) {
         // A test's hook may panic while it is held here; that must not break the next commit.
@@ -221,7 +231,8 @@ impl SqliteBuilder {
         })?;
         let owner = Owner::new(&path)?;
         let readers = (0..self.readers).map(|_| schema::connect(&path, self.busy_timeout, false)).collect::<Db<Vec<_>>>()?;
-        let shared = Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default() });
+        let shared =
+            Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default(), ahead: AtomicU64::new(0) });
         let writer =
             Writer { conn, cache: Cache::default(), shared: Arc::clone(&shared), durability: Durability::Normal, data_version: -1 };
         let thread = |e: std::io::Error| Fault::Ours(Error::new(ErrorKind::Storage, "open", "no thread can be started").because(e));
@@ -257,6 +268,12 @@ impl SqliteStorage {
     #[doc(hidden)]
     pub fn on_crash_point(&self, at: impl Fn(&'static str) + Send + Sync + 'static) {
         *self.0.shared.crash_point.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(at));
+    }
+
+    /// Sets how far the clock of this handle's leases is ahead of the machine's, so that tests need not wait.
+    #[doc(hidden)]
+    pub fn set_clock_ahead(&self, by: Duration) {
+        self.0.shared.ahead.store(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -21,9 +21,9 @@ use tokio::{
 use crate::push_support::*;
 
 /// What becomes of the next COMMIT.
-const PASSES: u8 = 0;
-const LOST_BEFORE: u8 = 1;
-const LOST_AFTER: u8 = 2;
+pub(crate) const PASSES: u8 = 0;
+pub(crate) const LOST_BEFORE: u8 = 1;
+pub(crate) const LOST_AFTER: u8 = 2;
 const CRASHED_AFTER: u8 = 3;
 
 /// What a pooler says when the server's session ended under it: an ErrorResponse with severity, SQLSTATE and text.
@@ -84,7 +84,8 @@ async fn pass(client: TcpStream, server: Box<dyn Wire>, next: Arc<AtomicU8>) {
     }
 }
 
-async fn proxy(database: &TestDatabase) -> (String, Arc<AtomicU8>) {
+/// The URL of a proxy before the database, and what becomes of the next COMMIT that goes through it.
+pub(crate) async fn proxy(database: &TestDatabase) -> (String, Arc<AtomicU8>) {
     let server: PgConnectOptions = database.url().parse().expect("a URL");
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();

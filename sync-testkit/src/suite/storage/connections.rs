@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sync_core::{
-    ConnectionId, ErrorKind,
-    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, SealedCredentials},
+    ConnectionId, ErrorKind, GrantKind,
+    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, Renewal, SealedCredentials},
 };
 
 use super::{
@@ -16,13 +16,15 @@ pub(super) const CHECKS: &[Check] = &[
     check!(a_new_connection_is_as_it_was_asked_for, "A connection is stored as it was asked for, active and without errors"),
     check!(connecting_again_heals, "Connecting an account again keeps id and history, replaces settings and clears the errors"),
     check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and by its id in the workspace"),
+    check!(an_account_is_found, "An account is found by its provider and its id there, and no other is"),
     check!(a_patch_changes_what_it_names, "A patch changes the fields it names and no others"),
     check!(credentials_are_compared_and_swapped, "Credentials are replaced only over the version that was read"),
     check!(connections_are_listed_oldest_first, "Connections are listed in the order in which they were made"),
 ];
 
 pub(super) fn sealed(version: u64) -> SealedCredentials {
-    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), expires_at: Some(at(30)), version }
+    let (grant, expires_at) = (Some(GrantKind::RefreshToken), Some(at(30)));
+    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), grant, scopes: None, expires_at, version }
 }
 
 async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
@@ -47,6 +49,9 @@ async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
         error_count: 0,
         expires_at: None,
         token_version: 0,
+        grant: None,
+        scopes: None,
+        renewal: Renewal::default(),
         created_at: at(0),
         updated_at: at(0),
     };
@@ -89,6 +94,18 @@ async fn accounts_are_unique(scene: Scene) -> Looked {
     same!(acme.connections().await?.len(), 3, "connections of the workspace");
     let elsewhere = globex.connections().await?;
     holds!(elsewhere.iter().all(|one| matches!(one.id.as_str(), "c1" | "c4")), "connections of another workspace: {elsewhere:?}");
+    Ok(())
+}
+
+async fn an_account_is_found(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let first = acme.connect(connection("c1", "acc")).await?;
+    let other = acme.connect(NewConnection { provider: "sheets".into(), ..connection("c2", "acc") }).await?;
+    scene.globex().connect(connection("c3", "theirs")).await?;
+    same!(acme.account("slack", "acc").await?, Some(first), "the account");
+    same!(acme.account("sheets", "acc").await?, Some(other), "the account of that id at another provider");
+    same!(acme.account("slack", "nobody").await?, None, "an unknown account");
+    same!(acme.account("slack", "theirs").await?, None, "an account of another workspace");
     Ok(())
 }
 

@@ -120,7 +120,10 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
         let state = site.column("SELECT commits || ' ' || rows_created || ' ' || rows_updated FROM syncline.sync_runs").await;
         assert_eq!(state, [format!("{} {} {n}", n + 1, n + 1)]);
     }
-    assert_eq!(site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await, [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]);
+    assert_eq!(
+        site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await,
+        [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]
+    );
     assert_eq!(
         site.column("SELECT changes::text FROM syncline.lineage_entries ORDER BY seq").await,
         [r#"{"n":[0,1]}"#, r#"{"n":[1,2]}"#, r#"{"n":[2,3]}"#, r#"{"n":[3,4]}"#]

@@ -144,10 +144,23 @@ async fn replace(tx: &mut Tx, workspace: &WorkspaceId, id: &str, expected: u64, 
     .execute(&mut **tx)
     .await?
     .rows_affected();
-    if replaced == 0 && find(tx, workspace, id).await?.is_none() {
-        return Err(unknown("replace_credentials", id).into());
+    if replaced == 1 {
+        return Ok(true);
     }
-    Ok(replaced == 1)
+    // The answer to a commit may have been lost: then these very credentials are there, and nobody else can have sealed the same bytes.
+    let stored: Option<bool> = sqlx::query_scalar(
+        "SELECT (credentials_encrypted, refresh_token_encrypted, expires_at, token_version) IS NOT DISTINCT FROM ($3::bytea, $4::bytea, \
+         $5::timestamptz, $6::bigint) FROM integration_connections WHERE workspace_id = $1 AND id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(&sealed.access)
+    .bind(&sealed.refresh)
+    .bind(sealed.expires_at)
+    .bind(sealed.version.cast_signed())
+    .fetch_optional(&mut **tx)
+    .await?;
+    stored.ok_or_else(|| unknown("replace_credentials", id).into())
 }
 
 #[async_trait]
@@ -230,8 +243,7 @@ impl ConnectionStore for Scoped {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
         let (workspace, id, sealed) = (self.workspace.clone(), id.clone(), Arc::new(sealed));
         let door = Door::Workspace(self.workspace.clone());
-        // Begun anew after a commit whose answer was lost it would say "no" to what it did itself.
-        let done = self.inner.run("replace_credentials", door, Repeat::UnlessCommitted, move |tx| {
+        let done = self.inner.run("replace_credentials", door, Repeat::Always, move |tx| {
             let (workspace, id, sealed) = (workspace.clone(), id.clone(), Arc::clone(&sealed));
             async move { replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
         });

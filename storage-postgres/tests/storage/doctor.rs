@@ -66,6 +66,10 @@ async fn each_broken_wall_is_named_with_what_mends_it() {
         ("CREATE POLICY open ON syncline.scans USING (true)", "\"scans\": policy \"open\" is not ours"),
         ("ALTER POLICY syncline_tenant ON syncline.record_links USING (true)", "\"record_links\": policy syncline_tenant does not say"),
         (
+            "ALTER POLICY syncline_tenant ON syncline.push_feeds USING (workspace_id = NULLIF(current_setting('app.workspace_id', true), '') OR true)",
+            "\"push_feeds\": policy syncline_tenant does not say",
+        ),
+        (
             "ALTER VIEW syncline.integration_sync_logs RESET (security_invoker)",
             "view \"integration_sync_logs\" reads with its owner's rights",
         ),
@@ -76,7 +80,7 @@ async fn each_broken_wall_is_named_with_what_mends_it() {
         assert!(complaints(&report, "row_security").iter().any(|found| found.contains(part)), "after {sql}: {:?}", report.findings);
         assert_eq!(report.worst(), Level::Error);
     }
-    assert_eq!(complaints(&doctor(&database).await, "row_security").len(), 8, "each once, and nothing else");
+    assert_eq!(complaints(&doctor(&database).await, "row_security").len(), 9, "each once, and nothing else");
 }
 
 #[tokio::test]

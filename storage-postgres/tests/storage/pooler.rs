@@ -150,7 +150,7 @@ async fn a_page_whose_session_ends_in_its_commit_is_written_once() {
     // The first commit ends its own session while it is under way; sequences are not rolled back.
     site.execute(
         "CREATE SEQUENCE commits; CREATE TABLE noted (n int); \
-         CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF nextval(''public.commits'') = 1 THEN \
+         CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN IF nextval(''public.commits'') = 1 THEN \
          PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END IF; RETURN NULL; END'; \
          CREATE CONSTRAINT TRIGGER at_the_end AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ends()",
     )

@@ -213,8 +213,7 @@ impl ConnectionStore for Scoped {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
         let (workspace, id, sealed) = (self.workspace.clone(), id.clone(), Arc::new(sealed));
         let door = Door::Workspace(self.workspace.clone());
-        // Begun anew after a commit whose answer was lost it would say "no" to what it did itself.
-        let done = self.inner.run("replace_credentials", door, Repeat::UnlessCommitted, move |tx| {
+        let done = self.inner.run("replace_credentials", door, Repeat::Always, move |tx| {
             let (workspace, id, sealed) = (workspace.clone(), id.clone(), Arc::clone(&sealed));
             async move { credentials::replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
         });

@@ -74,10 +74,23 @@ pub(crate) async fn replace(
     .execute(&mut **tx)
     .await?
     .rows_affected();
-    if replaced == 0 && connection::find(tx, workspace, id).await?.is_none() {
-        return Err(connection::unknown("replace_credentials", id).into());
+    if replaced == 1 {
+        return Ok(true);
     }
-    Ok(replaced == 1)
+    // The answer to a commit may have been lost: then these very credentials are there, and nobody else can have sealed the same bytes.
+    let stored: Option<bool> = sqlx::query_scalar(
+        "SELECT (credentials_encrypted, refresh_token_encrypted, expires_at, token_version) IS NOT DISTINCT FROM ($3::bytea, $4::bytea, \
+         $5::timestamptz, $6::bigint) FROM integration_connections WHERE workspace_id = $1 AND id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(&sealed.access)
+    .bind(&sealed.refresh)
+    .bind(sealed.expires_at)
+    .bind(sealed.version.cast_signed())
+    .fetch_optional(&mut **tx)
+    .await?;
+    stored.ok_or_else(|| connection::unknown("replace_credentials", id).into())
 }
 
 pub(crate) async fn note_renewal(

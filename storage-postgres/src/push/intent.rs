@@ -8,6 +8,7 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
+    nul,
     tx::Tx,
 };
 
@@ -50,7 +51,7 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     let mut errors = Vec::with_capacity(intents.len());
     for intent in &intents {
         let error = intent.error.as_ref().map(serde_json::to_string).transpose();
-        errors.push(error.map_err(|_| damaged("journal", "error of a write"))?.map(|error| without_nul(&error)));
+        errors.push(error.map_err(|_| damaged("journal", "error of a write"))?.map(|error| nul::json(&error).into_owned()));
     }
     let operation = |intent: &&Intent| match intent.operation {
         Operation::Upsert => "upsert",
@@ -98,11 +99,6 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// What a service said may hold what `jsonb` does not.
-fn without_nul(json: &str) -> String {
-    json.replace("\\u0000", "\\ufffd")
 }
 
 /// These writes are over.

@@ -41,6 +41,33 @@ struct Last {
     keys: Arc<HashSet<u64>>,
     alone: bool,
     stored: Arc<Stored>,
+    answer: Answer,
+}
+
+/// Whether the caller of a commit has its answer. Of one that failed the caller may not know yet, and hand over the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer(Arc<AtomicBool>);
+
+impl Answer {
+    /// Tells that the caller has it: whatever it hands over now it does in this knowledge.
+    pub(crate) fn told(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Last {
+    /// Whether a commit that comes after it has to know of it.
+    fn matters(&self) -> bool {
+        match *self.step.borrow() {
+            Step::Begun | Step::Opened => true,
+            Step::Done => false,
+            Step::Failed => !self.answer.is_told(),
+        }
+    }
 }
 
 /// The runs whose commits are under way.
@@ -56,6 +83,7 @@ pub(crate) struct Turn {
     step: watch::Sender<Step>,
     gave_way: AtomicBool,
     stored: Arc<Stored>,
+    answer: Answer,
 }
 
 /// Whether the records of a run are likely to be stored already: a first pull need not ask for each page what it knows of it. A wrong
@@ -89,15 +117,21 @@ impl Turns {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let run = (workspace.clone(), fence.run.0, fence.token);
         let stored = runs.get(&run).map(|last| Arc::clone(&last.stored)).unwrap_or_default();
-        runs.retain(|_, last| !matches!(*last.step.borrow(), Step::Done | Step::Failed) && last.step.has_changed().is_ok());
-        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored) };
+        runs.retain(|_, last| last.matters());
+        let answer = Answer::default();
+        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored), answer: answer.clone() };
         let before = runs.insert(run, last);
         let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
-        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored }
+        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored, answer }
     }
 }
 
 impl Turn {
+    /// Whether the caller has the answer.
+    pub(crate) fn answer(&self) -> Answer {
+        self.answer.clone()
+    }
+
     /// What the run's commits found stored so far.
     pub(crate) fn stored(&self) -> &Arc<Stored> {
         &self.stored
@@ -176,5 +210,57 @@ impl Drop for Turn {
             }
             failed
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use sync_core::{Counts, EntityType, RunId, Target, store::Feed};
+
+    use super::*;
+
+    fn page(fence: Fence) -> PageCommit {
+        PageCommit {
+            fence,
+            feed: Feed { connection: "c1".into(), stream: "s".into(), mapping: "".into() },
+            target: Arc::new(Target::stream(EntityType::from("x_s"))),
+            batches: Vec::new(),
+            failures: Vec::new(),
+            before: Counts::default(),
+            scan: None,
+            cursors: Vec::new(),
+            events: Vec::new(),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_run_goes_on_until_the_caller_knows_of_a_failure() {
+        let (turns, workspace, fence) = (Turns::default(), WorkspaceId::from("acme"), Fence { run: RunId(1), token: 7 });
+        let take = |fence| turns.take(&workspace, fence, &page(fence));
+        let first = take(fence);
+        let answer = first.answer();
+        drop(first);
+        let second = take(fence);
+        assert!(second.begin().await.is_err(), "its cursor would cover what the first one did not write");
+        answer.told();
+        let third = take(fence);
+        assert!(third.begin().await.is_err(), "nor may one behind the second");
+        let others = take(Fence { token: 8, ..fence });
+        assert!(others.begin().await.is_ok(), "another claim of the run is not touched");
+        let answers = [second.answer(), third.answer()];
+        drop((second, third, others));
+        answers.iter().for_each(Answer::told);
+        assert!(take(fence).begin().await.is_ok(), "who hands over another one, knowing, may");
+    }
+
+    #[tokio::test]
+    async fn what_stands_is_not_remembered() {
+        let (turns, workspace, fence) = (Turns::default(), WorkspaceId::from("acme"), Fence { run: RunId(1), token: 7 });
+        let first = turns.take(&workspace, fence, &page(fence));
+        first.done();
+        drop(first);
+        assert!(turns.take(&workspace, fence, &page(fence)).before.is_none());
     }
 }

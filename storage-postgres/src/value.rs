@@ -159,8 +159,8 @@ fn numeric(json: &str, out: &mut Vec<u8>) -> Result<(), Misfit> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
     // The point stands after so many of `digits`.
-    let point = whole.len() as i64 + exponent;
-    let scale = (fraction.len() as i64 - exponent).max(0);
+    let point = (whole.len() as i64).checked_add(exponent).ok_or(Misfit::Never(HUGE))?;
+    let scale = (fraction.len() as i64).checked_sub(exponent).ok_or(Misfit::Never(HUGE))?.max(0);
     if point > 131_072 || scale > 16_383 {
         return Err(Misfit::Never(HUGE));
     }

@@ -215,16 +215,31 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use chrono::DateTime;
-    use sync_core::{Counts, EntityType, RunId, Target, store::Feed};
+    use sync_core::{Counts, RunId, Source, Target, store::Feed};
 
     use super::*;
+
+    fn target() -> Target {
+        Target {
+            entity: "x_s".into(),
+            place: Place::Stream,
+            fields: Arc::from([]),
+            rules: Arc::default(),
+            duplicates: Duplicates::LastWins,
+            lineage: true,
+            source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), refs: BTreeMap::new() }),
+            pushes: Arc::default(),
+        }
+    }
 
     fn page(fence: Fence) -> PageCommit {
         PageCommit {
             fence,
             feed: Feed { connection: "c1".into(), stream: "s".into(), mapping: "".into() },
-            target: Arc::new(Target::stream(EntityType::from("x_s"))),
+            target: Arc::new(target()),
             batches: Vec::new(),
             failures: Vec::new(),
             before: Counts::default(),
@@ -245,12 +260,14 @@ mod tests {
         let second = take(fence);
         assert!(second.begin().await.is_err(), "its cursor would cover what the first one did not write");
         answer.told();
+        let untold = second.answer();
+        drop(second);
         let third = take(fence);
         assert!(third.begin().await.is_err(), "nor may one behind the second");
         let others = take(Fence { token: 8, ..fence });
         assert!(others.begin().await.is_ok(), "another claim of the run is not touched");
-        let answers = [second.answer(), third.answer()];
-        drop((second, third, others));
+        let answers = [untold, third.answer()];
+        drop((third, others));
         answers.iter().for_each(Answer::told);
         assert!(take(fence).begin().await.is_ok(), "who hands over another one, knowing, may");
     }

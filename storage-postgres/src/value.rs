@@ -216,6 +216,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_beyond_all_bounds_are_refused_and_nothing_overflows() {
+        for json in ["1e9223372036854775807", "1.5e-9223372036854775808", "-12e9223372036854775806", "1e99999999999999999999"] {
+            assert_eq!(encode(&mut Vec::new(), json, Form::Number), Err(Misfit::Never(HUGE)), "{json}");
+        }
+    }
+
+    #[test]
     fn values_of_another_kind_are_no_values_of_the_column() {
         for (json, form) in [
             ("1", Form::Text),

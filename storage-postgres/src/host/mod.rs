@@ -6,8 +6,8 @@ mod find;
 use sqlx::Row as _;
 use sync_core::{EntityType, Error, HostTable, WorkspaceId};
 
-use self::find::Access;
 pub(crate) use self::column::{Class, HostColumn};
+use self::find::Access;
 use crate::{
     error::{Db, code, damaged, said},
     name::{literal, quoted},

@@ -76,7 +76,11 @@ mod tests {
         let begun = AtomicBool::new(false);
         let mut underway = Underway::new(2);
         underway.push(failing());
-        underway.push(async { Ok(begun.store(true, Ordering::Relaxed)) }.boxed());
+        let second = async {
+            begun.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        underway.push(second.boxed());
         underway.next().await.expect("an answer").expect_err("the first fails");
         underway.end().await;
         assert!(!begun.load(Ordering::Relaxed), "the second came after one that failed");
@@ -89,7 +93,11 @@ mod tests {
         let mut underway = Underway::new(2);
         let (fail, failed) = oneshot::channel::<()>();
         underway.push(failed.then(|_| failing()).boxed());
-        underway.push(going.map(|_| Ok(ended.store(true, Ordering::Relaxed))).boxed());
+        let second = going.map(|_| {
+            ended.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        underway.push(second.boxed());
         assert!(underway.next().now_or_never().is_none(), "both have begun");
         fail.send(()).expect("it waits");
         underway.next().await.expect("an answer").expect_err("the first fails");

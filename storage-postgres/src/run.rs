@@ -455,9 +455,7 @@ impl RunStore for Scoped {
             let (workspace, how) = (workspace.clone(), Arc::clone(&how));
             async move { end(tx, &workspace, fence, &how).await }.boxed()
         });
-        let ended = done.await?;
-        self.inner.turns.end(&self.workspace, fence);
-        Ok(ended)
+        done.await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {

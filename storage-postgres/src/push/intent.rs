@@ -108,7 +108,9 @@ pub(super) async fn remove(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, m
     }
     keys.sort_unstable();
     sqlx::query(
-        "DELETE FROM push_intents i USING unnest($3::text[]) u(key) WHERE i.workspace_id = $1 AND i.feed_no = $2 AND i.entity_id = u.key",
+        "DELETE FROM push_intents i USING (SELECT l.ctid AS at FROM unnest($3::text[]) AS u(key) CROSS JOIN LATERAL (SELECT l.ctid \
+         FROM push_intents l WHERE l.workspace_id = $1 AND l.feed_no = $2 AND l.entity_id = u.key FOR UPDATE) l OFFSET 0) k \
+         WHERE i.ctid = k.at",
     )
     .bind(workspace.as_str())
     .bind(feed_no)

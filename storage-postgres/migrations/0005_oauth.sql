@@ -5,7 +5,10 @@ ALTER TABLE integration_connections
     ADD COLUMN granted_scopes text[],
     ADD COLUMN renewal_failing_since timestamptz,
     ADD COLUMN renewal_not_before timestamptz,
-    ADD COLUMN renewal_underway_since timestamptz;
+    ADD COLUMN renewal_underway_since timestamptz,
+    ADD COLUMN renewal_refused_at timestamptz,
+    -- With `expires_at` it tells how long a token lives. NULL is unknown.
+    ADD COLUMN token_issued_at timestamptz;
 
 -- Authorizations that wait for the browser to come back. A row is deleted when it does, before anything else is done with it.
 CREATE TABLE oauth_states (

@@ -23,7 +23,8 @@ macro_rules! columns {
     () => {
         "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings::text, status, \
          sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, \
-         created_at, updated_at, grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since"
+         created_at, updated_at, grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
+         renewal_refused_at"
     };
 }
 
@@ -31,7 +32,12 @@ fn from_row(row: &PgRow) -> Db<Connection> {
     let text = |at: usize| row.try_get::<String, _>(at);
     let optional = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(Box::<str>::from));
     let count = |at: usize| Ok::<_, sqlx::Error>(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(u32::MAX));
-    let renewal = Renewal { failing_since: row.try_get(22)?, not_before: row.try_get(23)?, underway_since: row.try_get(24)? };
+    let renewal = Renewal {
+        failing_since: row.try_get(22)?,
+        not_before: row.try_get(23)?,
+        underway_since: row.try_get(24)?,
+        refused_at: row.try_get(25)?,
+    };
     Ok(Connection {
         workspace_id: text(0)?.into(),
         id: text(1)?.into(),

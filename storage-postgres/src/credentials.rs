@@ -28,7 +28,7 @@ pub(crate) fn scopes(row: &PgRow, at: usize) -> Db<Option<Vec<Box<str>>>> {
 
 pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<SealedCredentials>> {
     let row = sqlx::query(
-        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes \
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
          FROM integration_connections WHERE workspace_id = $1 AND id = $2 AND credentials_encrypted IS NOT NULL",
     )
     .bind(workspace.as_str())
@@ -41,6 +41,7 @@ pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<O
         refresh: row.try_get(1)?,
         grant: grant(&row, 4)?,
         scopes: scopes(&row, 5)?,
+        issued_at: row.try_get(6)?,
         expires_at: row.try_get(2)?,
         version: row.try_get::<i64, _>(3)?.cast_unsigned(),
     }))
@@ -59,7 +60,7 @@ pub(crate) async fn replace(
     let replaced = sqlx::query(
         "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
          token_version = $7, grant_kind = $8, granted_scopes = coalesce($9, granted_scopes), renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, updated_at = $10 \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10 \
          WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
     )
     .bind(workspace.as_str())
@@ -72,6 +73,7 @@ pub(crate) async fn replace(
     .bind(sealed.grant.map(GrantKind::as_str))
     .bind(scopes)
     .bind(at)
+    .bind(sealed.issued_at)
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -91,7 +93,7 @@ pub(crate) async fn note_renewal(
 ) -> Db<bool> {
     let noted = sqlx::query(
         "UPDATE integration_connections SET renewal_failing_since = $4, renewal_not_before = $5, renewal_underway_since = $6, \
-         updated_at = $7 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+         renewal_refused_at = $8, updated_at = $7 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
     )
     .bind(workspace.as_str())
     .bind(id)
@@ -100,6 +102,7 @@ pub(crate) async fn note_renewal(
     .bind(renewal.not_before)
     .bind(renewal.underway_since)
     .bind(at)
+    .bind(renewal.refused_at)
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -115,7 +118,8 @@ pub(crate) async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, a
     sqlx::query(
         "UPDATE integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, updated_at = $3 WHERE workspace_id = $1 AND id = $2",
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = $3 \
+         WHERE workspace_id = $1 AND id = $2",
     )
     .bind(workspace.as_str())
     .bind(id)

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
+    (6, "keys", include_str!("../migrations/0006_keys.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

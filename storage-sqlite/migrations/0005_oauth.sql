@@ -7,6 +7,9 @@ ALTER TABLE syncline_integration_connections ADD COLUMN granted_scopes TEXT;
 ALTER TABLE syncline_integration_connections ADD COLUMN renewal_failing_since TEXT;
 ALTER TABLE syncline_integration_connections ADD COLUMN renewal_not_before TEXT;
 ALTER TABLE syncline_integration_connections ADD COLUMN renewal_underway_since TEXT;
+ALTER TABLE syncline_integration_connections ADD COLUMN renewal_refused_at TEXT;
+-- With `expires_at` it tells how long a token lives. NULL is unknown.
+ALTER TABLE syncline_integration_connections ADD COLUMN token_issued_at TEXT;
 
 -- Authorizations that wait for the browser to come back. A row is deleted when it does, before anything else is done with it.
 CREATE TABLE syncline_oauth_states (

@@ -18,7 +18,8 @@ use crate::{
 
 const COLUMNS: &str = "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings, status, \
     sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, created_at, updated_at, \
-    grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since";
+    grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
+    renewal_refused_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
     Ok(Connection {
@@ -46,6 +47,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
             failing_since: time::optional(row, 22)?,
             not_before: time::optional(row, 23)?,
             underway_since: time::optional(row, 24)?,
+            refused_at: time::optional(row, 25)?,
         },
         created_at: time::column(row, 18)?,
         updated_at: time::column(row, 19)?,

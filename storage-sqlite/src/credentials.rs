@@ -28,7 +28,7 @@ pub(crate) fn scopes(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Vec<Bo
 
 pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<SealedCredentials>> {
     let mut found = tx.prepare_cached(
-        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes \
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
          FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2 AND credentials_encrypted IS NOT NULL",
     )?;
     let sealed = found.query_row((workspace.as_str(), id.as_str()), |row| {
@@ -37,6 +37,7 @@ pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connectio
             refresh: row.get(1)?,
             grant: grant(row, 4)?,
             scopes: scopes(row, 5)?,
+            issued_at: time::optional(row, 6)?,
             expires_at: time::optional(row, 2)?,
             version: row.get::<_, i64>(3)?.cast_unsigned(),
         })
@@ -57,7 +58,7 @@ fn store(
         .prepare_cached(
             "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
              grant_kind = ?7, granted_scopes = coalesce(?8, granted_scopes), token_version = ?9, renewal_failing_since = NULL, \
-             renewal_not_before = NULL, renewal_underway_since = NULL, updated_at = ?10 \
+             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10 \
              WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
         )?
         .execute((
@@ -71,6 +72,7 @@ fn store(
             scopes,
             version.cast_signed(),
             time::text(at),
+            sealed.issued_at.map(time::text),
         ))?;
     Ok(stored == 1)
 }
@@ -116,7 +118,7 @@ pub(crate) fn note_renewal(
     let noted = tx
         .prepare_cached(
             "UPDATE syncline_integration_connections SET renewal_failing_since = ?4, renewal_not_before = ?5, \
-             renewal_underway_since = ?6, updated_at = ?7 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+             renewal_underway_since = ?6, renewal_refused_at = ?8, updated_at = ?7 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
         )?
         .execute((
             workspace.as_str(),
@@ -126,6 +128,7 @@ pub(crate) fn note_renewal(
             renewal.not_before.map(time::text),
             renewal.underway_since.map(time::text),
             time::text(at),
+            renewal.refused_at.map(time::text),
         ))?;
     if noted == 0 && connection::find(tx, workspace, id)?.is_none() {
         return Err(connection::unknown("note_renewal", id).into());
@@ -139,7 +142,8 @@ pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connect
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, updated_at = ?3 WHERE workspace_id = ?1 AND id = ?2",
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = ?3 \
+         WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((workspace.as_str(), id.as_str(), time::text(at)))?;
     Ok(())

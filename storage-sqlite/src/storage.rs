@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_core::{
     Error, ErrorKind, Result, WorkspaceId,
-    store::{FleetStore, Log, Storage, WorkspaceStore},
+    store::{FleetStore, KnownKey, Log, SealedPlace, SealedValue, Storage, WorkspaceStore},
 };
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ use crate::{
     error::{Db, Fault, explain, file_name},
     hook::{Committed, HookResult, Hooks},
     owner::Owner,
-    schema,
+    schema, sealed,
     seen::Seen,
     table::Tables,
     worker::Workers,
@@ -333,6 +333,49 @@ impl FleetStore for Fleet {
         // After a power cut the last ones may be there again, and go the next time.
         let job = move |tx: &Transaction<'_>| crate::retention::prune(tx, log, before, limit);
         self.0.write("prune", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
+    }
+
+    async fn sealed(&self, header: &[u8], after: Option<&SealedPlace>, limit: u32) -> Result<Vec<SealedValue>> {
+        let (header, after) = (header.to_vec(), after.cloned());
+        self.0.read("sealed", move |tx| sealed::list(tx, &header, after.as_ref(), limit)).await
+    }
+
+    async fn count_sealed(&self, header: &[u8]) -> Result<u64> {
+        let header = header.to_vec();
+        self.0.read("count_sealed", move |tx| sealed::count(tx, &header)).await
+    }
+
+    async fn reseal(&self, old: &SealedValue, envelope: Vec<u8>) -> Result<bool> {
+        let old = old.clone();
+        // After a power cut the old envelope may be there again, under a key that is kept until none is.
+        let job = move |tx: &Transaction<'_>| sealed::replace(tx, &old, &envelope);
+        self.0.write("reseal", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
+    }
+
+    async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {
+        let name = Box::<str>::from(id);
+        if let Some(known) = self.0.read("know_key", move |tx| sealed::known(tx, &name)).await? {
+            return Ok(known);
+        }
+        let (name, check) = (Box::<str>::from(id), check.to_vec());
+        let job = move |tx: &Transaction<'_>| {
+            sealed::know(tx, &name, &check)?;
+            Ok(sealed::known(tx, &name)?.unwrap_or(KnownKey { id: name, check, retired_at: None }))
+        };
+        self.0.write("know_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn retire_key(&self, id: &str, header: &[u8], at: DateTime<Utc>) -> Result<bool> {
+        let (id, header) = (Box::<str>::from(id), header.to_vec());
+        // Full: everything sealed anew before it is on the disk with it.
+        let job = move |tx: &Transaction<'_>| sealed::retire(tx, &id, &header, at);
+        self.0.write("retire_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
+        let workspace = workspace.clone();
+        let job = move |tx: &Transaction<'_>, shared: &Shared| crate::erase::erase(tx, &workspace, shared);
+        self.0.write("erase", move |writer| writer.write(Durability::Full, |tx, _, shared| job(tx, shared))).await
     }
 }
 

@@ -90,6 +90,42 @@ impl OAuthSpec {
     }
 }
 
+/// What an authorization request says beside the [`OAuthSpec`].
+#[derive(Clone, Copy, Debug)]
+pub struct AuthorizeRequest<'a> {
+    /// The client registered with the service.
+    pub client_id: &'a str,
+    /// The redirect URI it is registered with, exactly.
+    pub redirect_uri: &'a str,
+    /// What comes back with the answer.
+    pub state: &'a str,
+    /// The PKCE challenge, S256 (RFC 7636).
+    pub challenge: &'a str,
+}
+
+impl OAuthSpec {
+    /// The address a browser is sent to (RFC 6749, section 4.1.1).
+    #[must_use]
+    pub fn authorize(&self, request: &AuthorizeRequest<'_>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", request.client_id)
+            .append_pair("redirect_uri", request.redirect_uri)
+            .append_pair("state", request.state)
+            .append_pair("code_challenge", request.challenge)
+            .append_pair("code_challenge_method", "S256");
+        if !self.scopes.is_empty() {
+            query.append_pair("scope", &self.scope_text());
+        }
+        for (name, value) in self.authorize_params {
+            query.append_pair(name, value);
+        }
+        let join = if self.authorize_url.contains('?') { '&' } else { '?' };
+        format!("{}{join}{}", self.authorize_url, query.finish())
+    }
+}
+
 /// For whom a token is made and with which client.
 #[derive(Debug)]
 pub struct OAuthCall<'a> {
@@ -179,6 +215,14 @@ pub trait OAuthProvider: Debug + Send + Sync {
     /// The service's OAuth, as data. The same every time.
     fn spec(&self) -> &OAuthSpec;
 
+    /// The address a browser is sent to. Providers whose requests are unlike the standard's say their own.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) when it cannot be made of this.
+    fn authorize_url(&self, request: &AuthorizeRequest<'_>) -> Result<String> {
+        Ok(self.spec().authorize(request))
+    }
+
     /// Exchanges an authorization code (RFC 6749, section 4.1.3) with its PKCE verifier (RFC 7636). Sent once: a code is good once.
     ///
     /// # Errors
@@ -204,3 +248,61 @@ pub trait OAuthProvider: Debug + Send + Sync {
 }
 
 const _: Option<&dyn OAuthProvider> = None;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCOPES: &[Scope] = &[
+        Scope { name: "channels:read", streams: &["channels"], required: true },
+        Scope { name: "chat:write", streams: &["messages"], required: false },
+    ];
+
+    fn spec(authorize_url: &str) -> OAuthSpec {
+        OAuthSpec {
+            authority: "demo",
+            authorize_url: authorize_url.into(),
+            token_url: "https://demo.example/token".into(),
+            revoke_url: None,
+            client_auth: ClientAuth::Body,
+            scopes: SCOPES,
+            scope_separator: ',',
+            authorize_params: &[("access_type", "offline")],
+            pkce: true,
+            refresh: RefreshRule::Kept,
+            life: None,
+            issuer: None,
+        }
+    }
+
+    #[test]
+    fn the_address_carries_everything_escaped() {
+        let request = AuthorizeRequest { client_id: "a b", redirect_uri: "https://app.example/cb?x=1&y=2", state: "s.t", challenge: "c-_" };
+        assert_eq!(
+            spec("https://demo.example/authorize").authorize(&request),
+            "https://demo.example/authorize?response_type=code&client_id=a+b&redirect_uri=https%3A%2F%2Fapp.example%2Fcb%3Fx%3D1%26y%3D2\
+             &state=s.t&code_challenge=c-_&code_challenge_method=S256&scope=channels%3Aread%2Cchat%3Awrite&access_type=offline"
+        );
+        assert!(
+            spec("https://demo.example/authorize?v=2").authorize(&request).starts_with("https://demo.example/authorize?v=2&response_type")
+        );
+    }
+
+    #[test]
+    fn what_was_not_granted_is_told_unless_the_service_tells_nothing() {
+        let missing = |granted: Option<&[Box<str>]>| -> Vec<&'static str> {
+            spec("https://demo.example/").missing(granted).iter().map(|scope| scope.name).collect()
+        };
+        assert!(missing(None).is_empty());
+        assert_eq!(missing(Some(&[])), ["channels:read", "chat:write"]);
+        assert_eq!(missing(Some(&["chat:write".into(), "other".into()])), ["channels:read"]);
+    }
+
+    #[test]
+    fn kinds_of_grants_read_back() {
+        for kind in [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::ServiceAccount] {
+            assert_eq!(GrantKind::parse(kind.as_str()), Some(kind));
+        }
+        assert_eq!(GrantKind::parse("password"), None);
+    }
+}

@@ -36,7 +36,7 @@ fn pending(nonce: &str) -> PendingAuthorization {
 
 fn sealed(access: u8) -> SealedCredentials {
     let grant = Some(GrantKind::RefreshToken);
-    SealedCredentials { access: vec![access], refresh: Some(vec![2]), grant, scopes: None, expires_at: None, version: 1 }
+    SealedCredentials { access: vec![access], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at: None, version: 1 }
 }
 
 async fn execute(database: &TestDatabase, sql: &str) {

@@ -24,7 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 pub(super) fn sealed(version: u64) -> SealedCredentials {
     let (grant, expires_at) = (Some(GrantKind::RefreshToken), Some(at(30)));
-    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), grant, scopes: None, expires_at, version }
+    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at, version }
 }
 
 async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
@@ -143,7 +143,7 @@ async fn credentials_are_compared_and_swapped(scene: Scene) -> Looked {
     holds!(!acme.replace_credentials(&id, 0, sealed(2), at(2)).await?, "somebody was faster, but was overwritten");
     let stored = there(acme.credentials(&id).await?, "the first credentials")?;
     same!((stored.access, stored.version), (vec![1, 1], 1), "what is stored after a lost race");
-    let bare = SealedCredentials { refresh: None, expires_at: None, ..sealed(2) };
+    let bare = SealedCredentials { refresh: None, issued_at: None, expires_at: None, ..sealed(2) };
     holds!(acme.replace_credentials(&id, 1, bare, at(3)).await?, "the second were not stored");
     let stored = there(acme.credentials(&id).await?, "the second credentials")?;
     same!((stored.access, stored.refresh, stored.expires_at, stored.version), (vec![1, 2], None, None, 2), "what is stored");

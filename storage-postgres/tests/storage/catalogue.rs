@@ -11,8 +11,8 @@ use crate::{
     support::fresh,
 };
 
-/// Tables that belong to no tenant: they name tables, columns and versions.
-const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks"];
+/// Tables that belong to no tenant: they name tables, columns, versions and keys.
+const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks", "key_ring"];
 
 /// Everything in our schema that a tenant's row could be reached by, and what is wrong with it.
 pub(crate) async fn wrong(connection: &mut PgConnection) -> Vec<String> {

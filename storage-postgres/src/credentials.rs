@@ -13,13 +13,17 @@ use crate::{
     tx::Tx,
 };
 
-/// Reads the kind of a grant and its scopes, from these columns.
-pub(crate) fn grant(row: &PgRow, kind: usize, scopes: usize) -> Db<(Option<GrantKind>, Option<Vec<Box<str>>>)> {
-    let stored: Option<String> = row.try_get(kind)?;
+/// Reads the kind of a grant; nobody but us writes it.
+pub(crate) fn grant(row: &PgRow, at: usize) -> Db<Option<GrantKind>> {
+    let stored: Option<String> = row.try_get(at)?;
     let unknown = || damaged("connection", "kind of a grant");
-    let stored = stored.map(|text| GrantKind::parse(&text).ok_or_else(unknown)).transpose()?;
-    let scopes: Option<Vec<String>> = row.try_get(scopes)?;
-    Ok((stored, scopes.map(|scopes| scopes.into_iter().map(Box::from).collect())))
+    stored.map(|text| GrantKind::parse(&text).ok_or_else(unknown)).transpose()
+}
+
+/// Reads the scopes of a grant.
+pub(crate) fn scopes(row: &PgRow, at: usize) -> Db<Option<Vec<Box<str>>>> {
+    let stored: Option<Vec<String>> = row.try_get(at)?;
+    Ok(stored.map(|scopes| scopes.into_iter().map(Box::from).collect()))
 }
 
 pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<SealedCredentials>> {
@@ -32,12 +36,11 @@ pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<O
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let (grant, scopes) = grant(&row, 4, 5)?;
     Ok(Some(SealedCredentials {
         access: row.try_get(0)?,
         refresh: row.try_get(1)?,
-        grant,
-        scopes,
+        grant: grant(&row, 4)?,
+        scopes: scopes(&row, 5)?,
         issued_at: row.try_get(6)?,
         expires_at: row.try_get(2)?,
         version: row.try_get::<i64, _>(3)?.cast_unsigned(),

@@ -11,8 +11,8 @@ use crate::{
     support::fresh,
 };
 
-/// Tables that belong to no tenant: they name tables, columns and versions.
-const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks"];
+/// Tables that belong to no tenant: they name tables, columns, versions and keys.
+const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks", "key_ring"];
 
 /// What a tenant's policy shows and checks, as the server prints it.
 const OWN_ROWS: &str = "(workspace_id = NULLIF(current_setting('app.workspace_id'::text, true), ''::text))";

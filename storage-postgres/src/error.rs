@@ -72,11 +72,13 @@ impl Fault {
     /// Whether the server cannot be reached now, as while it starts anew.
     pub(crate) fn is_absence(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        match code(error) {
-            Some(code) => matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"),
-            None => matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_)),
-        }
+        is_end_of_session(error) || matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_))
     }
+}
+
+/// Whether the server, or a pooler before it, says that the session is over or cannot begin.
+pub(crate) fn is_end_of_session(error: &Sql) -> bool {
+    code(error).is_some_and(|code| matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
 }
 
 /// The public form of a fault. No text of it holds SQL or a value of a row.

@@ -59,7 +59,7 @@ pub(crate) async fn add<'a>(
 }
 
 /// Names and texts come from the source; PostgreSQL holds no NUL, and a report of it need not.
-fn without_nul(text: &str) -> String {
+pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 

@@ -13,7 +13,8 @@ use sync_core::{
 
 use crate::{
     error::{Db, code, damaged},
-    failure, lease,
+    failure::{self, without_nul},
+    lease,
     storage::Scoped,
     tx::{Door, Repeat, Tx},
 };
@@ -143,13 +144,18 @@ pub(crate) struct Mark {
 /// The run's count alone would not tell: of several transactions of one run another may have taken the number of one that was rolled
 /// back. Nor would the transaction's number: a server that took over from one that failed may have given it to another.
 pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, mark: &Mark) -> Db<bool> {
+    // A server that was restored from before it refuses the question: it has never heard of the transaction.
+    tx.savepoint().await?;
     let status: Result<Option<String>, _> =
         sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)").bind(&*mark.transaction).fetch_one(&mut **tx).await;
     let status = match status {
-        // The server has never heard of it.
-        Err(error) if code(&error) == Some("22023") => return Ok(false),
+        Err(error) if code(&error) == Some("22023") => {
+            tx.back().await?;
+            return Ok(false);
+        }
         status => status?,
     };
+    tx.release().await?;
     match status.as_deref() {
         Some("aborted") => return Ok(false),
         Some("in progress") => {
@@ -280,7 +286,9 @@ async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -
 }
 
 async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<Run> {
-    let errors = serde_json::to_string(&end.errors).map_err(|_| damaged("end_run", "error list of a run"))?;
+    let told = |error: &RunError| RunError { message: without_nul(&error.message).into(), ..error.clone() };
+    let errors: Vec<RunError> = end.errors.iter().map(told).collect();
+    let errors = serde_json::to_string(&errors).map_err(|_| damaged("end_run", "error list of a run"))?;
     let ended = sqlx::query(
         "UPDATE sync_runs SET status = $4, outcome = $5, errors = $6::text::jsonb, completed_at = $7 \
          WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running' AND lease_until > clock()",
@@ -354,7 +362,7 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         .bind(workspace.as_str())
         .bind(connection)
         .bind(end.at)
-        .bind(end.errors.first().map_or("the run failed", |error| cut(&error.message)).to_owned())
+        .bind(without_nul(end.errors.first().map_or("the run failed", |error| cut(&error.message))))
         .bind(i32::from(end.counts_against_connection || end.revoked))
         .bind(end.revoked)
         .bind(FAILURES_UNTIL_ERROR),
@@ -454,7 +462,9 @@ impl RunStore for Scoped {
             let (workspace, how) = (workspace.clone(), Arc::clone(&how));
             async move { end(tx, &workspace, fence, &how).await }.boxed()
         });
-        done.await
+        let ended = done.await?;
+        self.inner.turns.end(&self.workspace, fence);
+        Ok(ended)
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
@@ -520,5 +530,26 @@ impl RunStore for Scoped {
             async move { events(tx, &workspace, after, limit).await }.boxed()
         });
         found.await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_testkit::postgres::TestDatabase;
+
+    use super::*;
+    use crate::PostgresStorage;
+
+    #[tokio::test]
+    async fn a_transaction_the_server_has_never_heard_of_was_not_committed() {
+        let database = TestDatabase::create().await;
+        let storage = PostgresStorage::connect(database.url()).await.expect("opens");
+        // Restored from before it, a server counts on from a smaller number.
+        let mark = Mark { fence: Fence { run: RunId(1), token: 1 }, transaction: "4000000000".into(), number: 1 };
+        let asked = storage.0.run("ask", Door::Workspace("acme".into()), Repeat::Always, move |tx| {
+            let mark = mark.clone();
+            async move { has_committed(tx, &"acme".into(), &mark).await }.boxed()
+        });
+        assert!(!asked.await.expect("the question is answered, and its transaction ends well"));
     }
 }

@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use sync_core::{
@@ -41,7 +42,11 @@ struct Last {
     keys: Arc<HashSet<u64>>,
     alone: bool,
     stored: Arc<Stored>,
+    taken: Instant,
 }
+
+/// How long it is remembered that a run's commit failed, unless the run's end is told before.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// The runs whose commits are under way.
 #[derive(Debug, Default)]
@@ -89,11 +94,24 @@ impl Turns {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let run = (workspace.clone(), fence.run.0, fence.token);
         let stored = runs.get(&run).map(|last| Arc::clone(&last.stored)).unwrap_or_default();
-        runs.retain(|_, last| !matches!(*last.step.borrow(), Step::Done | Step::Failed) && last.step.has_changed().is_ok());
-        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored) };
+        // One that failed is remembered: nothing of its run may come after it.
+        runs.retain(|_, last| match *last.step.borrow() {
+            Step::Done => false,
+            Step::Failed => last.taken.elapsed() < REMEMBERED,
+            Step::Begun | Step::Opened => true,
+        });
+        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored), taken: Instant::now() };
         let before = runs.insert(run, last);
         let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
         Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored }
+    }
+}
+
+impl Turns {
+    /// Forgets a run that has ended: no commit of it is taken any more.
+    pub(crate) fn end(&self, workspace: &WorkspaceId, fence: Fence) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.remove(&(workspace.clone(), fence.run.0, fence.token));
     }
 }
 
@@ -176,5 +194,65 @@ impl Drop for Turn {
             }
             failed
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::Utc;
+    use sync_core::{Counts, RunId, Source, Target, store::Feed};
+
+    use super::*;
+
+    fn commit() -> PageCommit {
+        let target = Target {
+            entity: "x".into(),
+            place: Place::Stream,
+            fields: Arc::default(),
+            rules: Arc::default(),
+            duplicates: Duplicates::LastWins,
+            lineage: true,
+            source: Arc::new(Source { kind: "api".into(), id: "c1/s".into(), refs: BTreeMap::new() }),
+            pushes: Arc::default(),
+        };
+        PageCommit {
+            fence: FENCE,
+            feed: Feed { connection: "c1".into(), stream: "s".into(), mapping: "".into() },
+            target: Arc::new(target),
+            batches: Vec::new(),
+            failures: Vec::new(),
+            before: Counts::default(),
+            scan: None,
+            cursors: Vec::new(),
+            events: Vec::new(),
+            at: Utc::now(),
+        }
+    }
+
+    const FENCE: Fence = Fence { run: RunId(1), token: 7 };
+
+    #[tokio::test]
+    async fn after_a_commit_that_failed_none_of_its_run_begins_however_late_it_comes() {
+        let (turns, acme) = (Turns::default(), WorkspaceId::from("acme"));
+        let commit = commit();
+        drop(turns.take(&acme, FENCE, &commit));
+        // Others come and go meanwhile.
+        turns.take(&acme, Fence { run: RunId(2), token: 8 }, &commit).done();
+        for _ in 0..2 {
+            assert!(turns.take(&acme, FENCE, &commit).begin().await.is_err(), "it would cover what was not written");
+        }
+        turns.end(&acme, FENCE);
+        assert!(turns.take(&acme, FENCE, &commit).begin().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_ended_well_is_not_kept() {
+        let (turns, acme) = (Turns::default(), WorkspaceId::from("acme"));
+        for run in 0..100 {
+            turns.take(&acme, Fence { run: RunId(run), token: 1 }, &commit()).done();
+        }
+        assert!(turns.0.lock().expect("unpoisoned").len() <= 1);
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Row as _,
 use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 
 use crate::{
-    error::{Db, Fault, explain},
+    error::{Db, Fault, explain, is_end_of_session},
     name::{literal, quoted},
     session::Session,
     storage::{Inner, Settings},
@@ -157,8 +157,9 @@ impl Tx {
                 self.connection = None;
                 Ok(())
             }
-            // The server answered, so it knows that there is no such transaction any more.
-            Err(error @ Sql::Database(_)) => Err(Fault::Sql(error)),
+            // It was refused: there is no such transaction any more.
+            Err(error @ Sql::Database(_)) if !is_end_of_session(&error) => Err(Fault::Sql(error)),
+            // The connection broke, or the session was ended (a pooler says so in the server's place): it was committed, or it was not.
             Err(error) => Err(Fault::Unknown(error)),
         }
     }

@@ -3,7 +3,6 @@
 use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -83,44 +82,6 @@ impl OAuthSpec {
         text
     }
 
-    /// Where the browser is sent: [`authorize_url`](Self::authorize_url) with the standard's parameters, the service's and the caller's,
-    /// in this order. The caller's replace the service's of the same name.
-    ///
-    /// # Errors
-    /// [`Config`](crate::ErrorKind::Config) when the caller's parameters name one of the standard's, which are not theirs to set.
-    pub fn authorize_link(&self, request: &AuthorizeRequest<'_>) -> Result<String> {
-        if let Some((name, _)) = request.extra.iter().find(|(name, _)| OURS.contains(name)) {
-            let text = format!("the parameter {name:?} of the authorization request is set by the library; leave it out");
-            return Err(Error::config("authorize", text).at("authority", self.authority));
-        }
-        let mut link = String::from(&*self.authorize_url);
-        let mut add = |name: &str, value: &str| {
-            link.push(if link.contains('?') { '&' } else { '?' });
-            link.extend(utf8_percent_encode(name, ENCODED));
-            link.push('=');
-            link.extend(utf8_percent_encode(value, ENCODED));
-        };
-        add("response_type", "code");
-        add("client_id", request.client_id);
-        add("redirect_uri", request.redirect_uri);
-        let scope = self.scope_text();
-        if !scope.is_empty() {
-            add("scope", &scope);
-        }
-        add("state", request.state);
-        add("code_challenge", request.challenge);
-        add("code_challenge_method", "S256");
-        for (name, value) in self.authorize_params {
-            if !request.extra.iter().any(|(other, _)| other == name) {
-                add(name, value);
-            }
-        }
-        for (name, value) in request.extra {
-            add(name, value);
-        }
-        Ok(link)
-    }
-
     /// The scopes that were asked for and not granted. A service that does not tell what it granted is taken to have granted all.
     #[must_use]
     pub fn missing(&self, granted: Option<&[Box<str>]>) -> Vec<&Scope> {
@@ -129,33 +90,39 @@ impl OAuthSpec {
     }
 }
 
-/// What only a library that keeps the state and the verifier may set.
-const OURS: [&str; 7] = ["response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"];
-
-/// Everything but the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// One visit to the authorization page.
-#[derive(Clone, Copy)]
+/// What an authorization request says beside the [`OAuthSpec`].
+#[derive(Clone, Copy, Debug)]
 pub struct AuthorizeRequest<'a> {
     /// The client registered with the service.
     pub client_id: &'a str,
-    /// The registered redirect URI, exactly.
+    /// The redirect URI it is registered with, exactly.
     pub redirect_uri: &'a str,
-    /// What comes back unchanged and proves that the answer belongs to this visit.
+    /// What comes back with the answer.
     pub state: &'a str,
-    /// The PKCE challenge: base64url without padding of the SHA-256 of the verifier.
+    /// The PKCE challenge, S256 (RFC 7636).
     pub challenge: &'a str,
-    /// More parameters, as the service knows them: `login_hint`, `team`.
-    pub extra: &'a [(&'a str, &'a str)],
 }
 
-impl Debug for AuthorizeRequest<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthorizeRequest")
-            .field("client_id", &self.client_id)
-            .field("redirect_uri", &self.redirect_uri)
-            .finish_non_exhaustive()
+impl OAuthSpec {
+    /// The address a browser is sent to (RFC 6749, section 4.1.1).
+    #[must_use]
+    pub fn authorize(&self, request: &AuthorizeRequest<'_>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", request.client_id)
+            .append_pair("redirect_uri", request.redirect_uri)
+            .append_pair("state", request.state)
+            .append_pair("code_challenge", request.challenge)
+            .append_pair("code_challenge_method", "S256");
+        if !self.scopes.is_empty() {
+            query.append_pair("scope", &self.scope_text());
+        }
+        for (name, value) in self.authorize_params {
+            query.append_pair(name, value);
+        }
+        let join = if self.authorize_url.contains('?') { '&' } else { '?' };
+        format!("{}{join}{}", self.authorize_url, query.finish())
     }
 }
 
@@ -248,12 +215,12 @@ pub trait OAuthProvider: Debug + Send + Sync {
     /// The service's OAuth, as data. The same every time.
     fn spec(&self) -> &OAuthSpec;
 
-    /// Where the browser is sent. Pure.
+    /// The address a browser is sent to. Providers whose requests are unlike the standard's say their own.
     ///
     /// # Errors
-    /// As [`OAuthSpec::authorize_link`].
+    /// [`Config`](crate::ErrorKind::Config) when it cannot be made of this.
     fn authorize_url(&self, request: &AuthorizeRequest<'_>) -> Result<String> {
-        self.spec().authorize_link(request)
+        Ok(self.spec().authorize(request))
     }
 
     /// Exchanges an authorization code (RFC 6749, section 4.1.3) with its PKCE verifier (RFC 7636). Sent once: a code is good once.
@@ -285,21 +252,22 @@ const _: Option<&dyn OAuthProvider> = None;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ErrorKind;
 
-    fn spec() -> OAuthSpec {
+    const SCOPES: &[Scope] = &[
+        Scope { name: "channels:read", streams: &["channels"], required: true },
+        Scope { name: "chat:write", streams: &["messages"], required: false },
+    ];
+
+    fn spec(authorize_url: &str) -> OAuthSpec {
         OAuthSpec {
-            authority: "shop",
-            authorize_url: "https://shop.example/authorize".into(),
-            token_url: "https://shop.example/token".into(),
+            authority: "demo",
+            authorize_url: authorize_url.into(),
+            token_url: "https://demo.example/token".into(),
             revoke_url: None,
             client_auth: ClientAuth::Body,
-            scopes: &[
-                Scope { name: "read:all", streams: &["orders"], required: true },
-                Scope { name: "write", streams: &["orders"], required: false },
-            ],
-            scope_separator: ' ',
-            authorize_params: &[("access_type", "offline"), ("prompt", "consent")],
+            scopes: SCOPES,
+            scope_separator: ',',
+            authorize_params: &[("access_type", "offline")],
             pkce: true,
             refresh: RefreshRule::Kept,
             life: None,
@@ -307,48 +275,34 @@ mod tests {
         }
     }
 
-    fn request<'a>(extra: &'a [(&'a str, &'a str)]) -> AuthorizeRequest<'a> {
-        AuthorizeRequest {
-            client_id: "id&x=1",
-            redirect_uri: "https://app.example/back?to=a b",
-            state: "st+a/te=",
-            challenge: "chal-lenge_",
-            extra,
-        }
-    }
-
     #[test]
-    fn a_link_carries_every_parameter_once_and_encoded() {
-        let link = spec().authorize_link(&request(&[("login_hint", "j\u{e9}@x.example"), ("prompt", "none")])).expect("a link");
+    fn the_address_carries_everything_escaped() {
+        let request = AuthorizeRequest { client_id: "a b", redirect_uri: "https://app.example/cb?x=1&y=2", state: "s.t", challenge: "c-_" };
         assert_eq!(
-            link,
-            "https://shop.example/authorize?response_type=code&client_id=id%26x%3D1&redirect_uri=https%3A%2F%2Fapp.example%2Fback%3Fto%3Da%20b\
-             &scope=read%3Aall%20write&state=st%2Ba%2Fte%3D&code_challenge=chal-lenge_&code_challenge_method=S256&access_type=offline\
-             &login_hint=j%C3%A9%40x.example&prompt=none"
+            spec("https://demo.example/authorize").authorize(&request),
+            "https://demo.example/authorize?response_type=code&client_id=a+b&redirect_uri=https%3A%2F%2Fapp.example%2Fcb%3Fx%3D1%26y%3D2\
+             &state=s.t&code_challenge=c-_&code_challenge_method=S256&scope=channels%3Aread%2Cchat%3Awrite&access_type=offline"
+        );
+        assert!(
+            spec("https://demo.example/authorize?v=2").authorize(&request).starts_with("https://demo.example/authorize?v=2&response_type")
         );
     }
 
     #[test]
-    fn a_page_that_has_a_query_already_keeps_it_and_no_scopes_are_no_parameter() {
-        let spec = OAuthSpec { authorize_url: "https://shop.example/a?v=2".into(), scopes: &[], authorize_params: &[], ..spec() };
-        let link = spec.authorize_link(&request(&[])).expect("a link");
-        assert!(link.starts_with("https://shop.example/a?v=2&response_type=code&"), "{link}");
-        assert!(!link.contains("scope"), "{link}");
+    fn what_was_not_granted_is_told_unless_the_service_tells_nothing() {
+        let missing = |granted: Option<&[Box<str>]>| -> Vec<&'static str> {
+            spec("https://demo.example/").missing(granted).iter().map(|scope| scope.name).collect()
+        };
+        assert!(missing(None).is_empty());
+        assert_eq!(missing(Some(&[])), ["channels:read", "chat:write"]);
+        assert_eq!(missing(Some(&["chat:write".into(), "other".into()])), ["channels:read"]);
     }
 
     #[test]
-    fn nobody_sets_what_protects_the_flow() {
-        for name in OURS {
-            let extra = [(name, "x")];
-            let error = spec().authorize_link(&request(&extra)).expect_err("refused");
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.text().contains(name), "{error}");
+    fn kinds_of_grants_read_back() {
+        for kind in [GrantKind::RefreshToken, GrantKind::ClientCredentials, GrantKind::ServiceAccount] {
+            assert_eq!(GrantKind::parse(kind.as_str()), Some(kind));
         }
-    }
-
-    #[test]
-    fn debug_of_a_visit_shows_neither_state_nor_challenge() {
-        let shown = format!("{:?}", request(&[]));
-        assert!(!shown.contains("st+a") && !shown.contains("chal-lenge"), "{shown}");
+        assert_eq!(GrantKind::parse("password"), None);
     }
 }

@@ -6,12 +6,14 @@ use sync_core::{Error, IntegrationSync, Registry, Result, mapping::Transforms, s
 use tokio::sync::broadcast;
 
 use crate::{
-    Clock, Keyring, Syncline, SystemClock,
+    Clock, KeySource, Keyring, OAuthClient, Syncline, SystemClock,
     crash::CrashPoints,
+    oauth::Clients,
     push::RecordSource,
     run::{Stopping, Turns},
     services::{Breakers, Limits, Overrides, Shared},
     syncline::{Engine, Unended},
+    vault,
 };
 
 /// Events kept for a reader that is behind.
@@ -23,11 +25,14 @@ const EVENTS_KEPT: usize = 1024;
 pub struct Builder {
     storage: Option<Arc<dyn Storage>>,
     keyring: Option<Keyring>,
+    key_source: Option<Arc<dyn KeySource>>,
     providers: Vec<Arc<dyn IntegrationSync>>,
     clock: Option<Arc<dyn Clock>>,
     quotas: Overrides,
     transforms: Transforms,
     source: Option<Arc<dyn RecordSource>>,
+    clients: Clients,
+    return_paths: Vec<Box<str>>,
     crash_points: CrashPoints,
 }
 
@@ -43,9 +48,15 @@ impl Builder {
         self
     }
 
-    /// The keys credentials are sealed with. Required.
+    /// The keys credentials are sealed with. Required, or a [`key_source`](Self::key_source).
     pub fn keyring(mut self, keyring: Keyring) -> Self {
         self.keyring = Some(keyring);
+        self
+    }
+
+    /// Where to ask for the keys, in the place of a [`keyring`](Self::keyring).
+    pub fn key_source(mut self, source: impl KeySource + 'static) -> Self {
+        self.key_source = Some(Arc::new(source));
         self
     }
 
@@ -70,6 +81,18 @@ impl Builder {
     /// Rows of the host's own, for pushes of whole tables ([`Push::source`](crate::Push::source)).
     pub fn source(mut self, source: impl RecordSource) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The host's OAuth client for an authority (`google`, `slack`): workspaces without one of their own are authorised with it.
+    pub fn oauth_client(mut self, authority: &str, client: OAuthClient) -> Self {
+        self.clients.0.insert(authority.into(), client);
+        self
+    }
+
+    /// Allows a path of the host's application as the place a browser goes to after an authorization: exactly this one.
+    pub fn return_path(mut self, path: &str) -> Self {
+        self.return_paths.push(path.into());
         self
     }
 
@@ -101,18 +124,44 @@ impl Builder {
         if self.storage.is_none() {
             problems.push("no storage was given: call storage(…)".to_owned());
         }
-        if self.keyring.is_none() {
+        if self.keyring.is_none() && self.key_source.is_none() {
             problems.push("no keyring was given: call keyring(…)".to_owned());
         }
-        let (Some(storage), Some(keyring), true) = (self.storage, self.keyring, problems.is_empty()) else {
+        if self.keyring.is_some() && self.key_source.is_some() {
+            problems.push("both a keyring and a key source were given: one of them has to go".to_owned());
+        }
+        problems.extend(self.clients.0.iter().filter_map(|(authority, client)| client.check(authority).err()).map(|e| e.to_string()));
+        // `//host` and `/\\host` lead away.
+        let leads_away = |path: &str| !path.starts_with('/') || path.starts_with("//") || path.contains(['\\', '\r', '\n']);
+        problems.extend(
+            self.return_paths
+                .iter()
+                .filter(|path| leads_away(path))
+                .map(|path| format!("the return path {path:?} is not a path of the host's own")),
+        );
+        let (Some(storage), true) = (self.storage, problems.is_empty()) else {
             return Err(Error::config("build", problems.join("; ")));
         };
+        let keyring = match (self.keyring, self.key_source) {
+            (Some(keyring), _) => keyring,
+            (None, Some(source)) => source.keys().await?,
+            (None, None) => return Err(Error::config("build", "no keyring was given: call keyring(…)")),
+        };
+        vault::check(&keyring, &*storage.fleet()).await?;
         let interrupted = storage.fleet().reap().await?;
         if interrupted > 0 {
             tracing::warn!(runs = interrupted, "ended runs whose process is gone; the next pull goes on from their last commit");
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let shared = Shared { clock, keyring, limits: Limits::new(self.quotas), breakers: Breakers::default() };
+        let shared = Shared {
+            clock,
+            keyring,
+            limits: Limits::new(self.quotas),
+            breakers: Breakers::default(),
+            clients: self.clients,
+            renewals: Turns::default(),
+            crash_points: self.crash_points.clone(),
+        };
         Ok(Syncline(Arc::new(Engine {
             storage,
             registry,
@@ -124,6 +173,7 @@ impl Builder {
             stopping: Stopping::default(),
             turns: Turns::default(),
             source: self.source,
+            return_paths: self.return_paths,
         })))
     }
 }

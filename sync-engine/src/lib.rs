@@ -5,6 +5,7 @@ mod clock;
 mod connection;
 mod crash;
 mod event;
+mod oauth;
 mod pull;
 mod push;
 mod retention;
@@ -17,12 +18,13 @@ mod workspace;
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
-    connection::{Connect, Connection},
+    connection::{Actor, Connect, Connection, Diagnosis},
     event::{Events, SyncEvent},
+    oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     pull::Pull,
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     retention::{Pruned, Retention},
     syncline::Syncline,
-    vault::{Credentials, Keyring},
+    vault::{Credentials, KeySource, KeyUse, Keyring, Rotated},
     workspace::Workspace,
 };

@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     pub(crate) turns: Turns,
     /// The host's own rows.
     pub(crate) source: Option<Arc<dyn RecordSource>>,
+    /// Where browsers may go after an authorization.
+    pub(crate) return_paths: Vec<Box<str>>,
 }
 
 /// Ends that could not be written, since the database was locked or full. Their runs are over, but say `running` and hold their stream,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
-    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, WorkspaceStore},
+    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
 };
 
-use crate::{Connect, Connection, Credentials, syncline::Engine};
+use crate::{BeginAuthorization, Connect, Connection, Credentials, OAuthClient, syncline::Engine};
 
 /// The handle of one tenant: its connections, runs, rows and history. A cheap clone.
 #[derive(Clone, Debug)]
@@ -35,6 +35,33 @@ impl Workspace {
         Connect::new(self.clone(), provider, credentials)
     }
 
+    /// Begins to connect an account in a browser: await the answer, or set more first. What comes back goes to
+    /// [`finish_authorization`](crate::Syncline::finish_authorization).
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the provider is not authorised in a browser, or there is no OAuth client for it.
+    pub fn begin_authorization(&self, provider: &str) -> BeginAuthorization {
+        BeginAuthorization::new(self.clone(), provider)
+    }
+
+    /// Stores an OAuth client of the workspace's own, its secret sealed; it goes before the host's.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when its redirect URI is none that a service would take.
+    pub async fn set_oauth_client(&self, authority: &str, client: OAuthClient) -> Result<()> {
+        client.check(authority)?;
+        let shared = &self.engine.shared;
+        let secret = client.seal(&shared.keyring, &self.id, authority)?;
+        let (client_id, redirect_uri) = (client.id, client.redirect_uri);
+        let stored = StoredClient { authority: authority.into(), client_id, secret, redirect_uri, updated_at: shared.clock.now() };
+        self.store.set_oauth_client(stored).await
+    }
+
+    /// Forgets the workspace's own OAuth client; answers whether there was one.
+    pub async fn remove_oauth_client(&self, authority: &str) -> Result<bool> {
+        self.store.remove_oauth_client(authority).await
+    }
+
     /// A connection by its id.
     ///
     /// # Errors
@@ -44,6 +71,20 @@ impl Workspace {
         let id = id.into();
         let row = self.store.connection(&id).await?.ok_or_else(|| unknown(&id))?;
         Connection::new(self.clone(), &row)
+    }
+
+    /// Deletes everything there is of this workspace: connections and their credentials, rows of managed tables, runs, lineage, logs. Tables
+    /// of the host stay as they are. Answers how many rows went; may be repeated.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) while a run is under way; [`Config`](ErrorKind::Config) when `confirmed` is not this workspace's id.
+    pub async fn erase(&self, confirmed: &str) -> Result<u64> {
+        if confirmed != self.id.as_str() {
+            return Err(Error::config("erase", "to erase a workspace, confirm with its id; nothing was deleted"));
+        }
+        let erased = self.engine.storage.fleet().erase(&self.id).await?;
+        tracing::warn!(workspace = %self.id, rows = erased, "erased a workspace");
+        Ok(erased)
     }
 
     /// The connections, the oldest first.

@@ -24,6 +24,16 @@ use crate::push_support::*;
 const PASSES: u8 = 0;
 const LOST_BEFORE: u8 = 1;
 const LOST_AFTER: u8 = 2;
+const CRASHED_AFTER: u8 = 3;
+
+/// What a pooler says when the server's session ended under it: an ErrorResponse with severity, SQLSTATE and text.
+fn crashed() -> Vec<u8> {
+    let fields = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0";
+    let mut message = vec![b'E'];
+    message.extend_from_slice(&(fields.len() as u32 + 4).to_be_bytes());
+    message.extend_from_slice(fields);
+    message
+}
 
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
@@ -56,6 +66,11 @@ async fn pass(client: TcpStream, server: Box<dyn Wire>, next: Arc<AtomicU8>) {
                 if what == LOST_AFTER {
                     // The server has answered, so it is done.
                     let _ = from_server.read(&mut down).await;
+                    return;
+                }
+                if what == CRASHED_AFTER {
+                    let _ = from_server.read(&mut down).await;
+                    let _ = to_client.write_all(&crashed()).await;
                     return;
                 }
             }
@@ -92,7 +107,7 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
     let storage = PostgresStorage::builder(url).max_connections(3).open().await.expect("opens through the proxy");
     let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
     run.commit(&[up("a", json!({"n": 0}))]).await;
-    for (n, lost) in [(1, LOST_BEFORE), (2, LOST_AFTER), (3, PASSES)] {
+    for (n, lost) in [(1, LOST_BEFORE), (2, LOST_AFTER), (3, PASSES), (4, CRASHED_AFTER)] {
         next.store(lost, Ordering::SeqCst);
         let page = PageCommit {
             events: vec![json!({"n": n}).to_string().into()],
@@ -104,10 +119,10 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
         let state = site.column("SELECT commits || ' ' || rows_created || ' ' || rows_updated FROM syncline.sync_runs").await;
         assert_eq!(state, [format!("{} {} {n}", n + 1, n + 1)]);
     }
-    assert_eq!(site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await, [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
+    assert_eq!(site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await, [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]);
     assert_eq!(
         site.column("SELECT changes::text FROM syncline.lineage_entries ORDER BY seq").await,
-        [r#"{"n":[0,1]}"#, r#"{"n":[1,2]}"#, r#"{"n":[2,3]}"#]
+        [r#"{"n":[0,1]}"#, r#"{"n":[1,2]}"#, r#"{"n":[2,3]}"#, r#"{"n":[3,4]}"#]
     );
 }
 

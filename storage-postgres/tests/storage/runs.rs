@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 use sync_core::{
-    ErrorKind, RunId,
+    Error, ErrorKind, RunError, RunId,
     store::{Begin, NewActivity, NewRun, PageCommit, RunFilter, RunStatus, Storage as _},
 };
 
@@ -140,4 +140,15 @@ async fn a_reader_that_follows_the_events_skips_none_while_many_commit() {
         assert_eq!(own, expected.iter().collect::<Vec<_>>(), "the events of one run, in their order");
     }
     let _ = Arc::new(database);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_whatever_its_error_says() {
+    let (_database, storage) = fresh().await;
+    let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
+    let mut end = run_end(RunStatus::Failed);
+    end.errors = vec![RunError { message: "it said \0 twice: \0".into(), ..RunError::new(&Error::new(ErrorKind::Invalid, "x", "y")) }];
+    let ended = run.store.end_run(run.fence, end.clone()).await.expect("it is written");
+    assert_eq!(&*ended.errors[0].message, "it said \u{fffd} twice: \u{fffd}");
+    assert_eq!(run.store.end_run(run.fence, end).await.expect("the same end is known again"), ended);
 }

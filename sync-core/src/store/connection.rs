@@ -101,6 +101,8 @@ pub struct Renewal {
     pub not_before: Option<DateTime<Utc>>,
     /// An attempt was begun and its end is not known: its answer may have been lost.
     pub underway_since: Option<DateTime<Utc>>,
+    /// The service said that the grant is gone: nobody tries again until somebody connects the account.
+    pub refused_at: Option<DateTime<Utc>>,
 }
 
 /// Credentials as they are stored: envelopes only.
@@ -114,7 +116,9 @@ pub struct SealedCredentials {
     pub grant: Option<GrantKind>,
     /// The scopes the service says it granted; `None` leaves what is stored.
     pub scopes: Option<Vec<Box<str>>>,
-    /// When the token ends.
+    /// When the token was given: with its end this says how long it lives. `None` is unknown.
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When the token ends; `None` is unknown, not expired.
     pub expires_at: Option<DateTime<Utc>>,
     /// Which version this is.
     pub version: u64,

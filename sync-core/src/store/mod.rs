@@ -14,6 +14,7 @@ mod lease;
 mod lineage;
 mod push;
 mod run;
+mod sealed;
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -33,6 +34,7 @@ pub use self::{
     lineage::{LineageEntry, LineageStore},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
 };
 use crate::{Error, Result, WorkspaceId};
 
@@ -61,6 +63,46 @@ pub trait FleetStore: Debug + Send + Sync {
     async fn prune(&self, log: Log, before: DateTime<Utc>, limit: u32) -> Result<u64> {
         let _ = (log, before, limit);
         Err(Error::unsupported("prune"))
+    }
+
+    /// Sealed values behind `after`, in order, at most `limit`: those whose envelope does not begin with `header`.
+    async fn sealed(&self, header: &[u8], after: Option<&SealedPlace>, limit: u32) -> Result<Vec<SealedValue>> {
+        let _ = (header, after, limit);
+        Err(Error::unsupported("sealed"))
+    }
+
+    /// How many sealed values have an envelope that begins with `header`.
+    async fn count_sealed(&self, header: &[u8]) -> Result<u64> {
+        let _ = header;
+        Err(Error::unsupported("count_sealed"))
+    }
+
+    /// Puts another envelope in the place of a value that is still `old`, durably; `false` when it is not. Nothing else of its row
+    /// changes: what is sealed is the same.
+    async fn reseal(&self, old: &SealedValue, envelope: Vec<u8>) -> Result<bool> {
+        let _ = (old, envelope);
+        Err(Error::unsupported("reseal"))
+    }
+
+    /// Writes down a key that nobody has written down yet, and answers what is known of its id.
+    async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {
+        Ok(KnownKey { id: id.into(), check: check.to_vec(), retired_at: None })
+    }
+
+    /// Retires a key, durably, if no sealed value has an envelope that begins with `header`; `false` when one has.
+    async fn retire_key(&self, id: &str, header: &[u8], at: DateTime<Utc>) -> Result<bool> {
+        let _ = (id, header, at);
+        Err(Error::unsupported("retire_key"))
+    }
+
+    /// Deletes everything there is of a workspace, in all tables that are ours; tables of the host stay. Answers how many rows went. May be
+    /// repeated: what is gone stays gone.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) while a run of it is under way.
+    async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
+        let _ = workspace;
+        Err(Error::unsupported("erase"))
     }
 }
 

@@ -8,16 +8,12 @@ use std::{
 
 use serde_json::Value;
 use sync_core::{
-    ConnectionId, Error, ErrorKind, Result, SyncContext,
-    store::{NewConnection, SealedCredentials},
+    Account, ConnectionId, Error, ErrorKind, IntegrationSync, Result, Services as _, SyncContext,
+    store::{self, NewConnection},
 };
 
 use super::{CALL_DEADLINE, raw};
-use crate::{
-    Connection, Credentials, Workspace,
-    services::ConnectionServices,
-    vault::{Field, Place},
-};
+use crate::{Connection, Credentials, Workspace, services::ConnectionServices, workspace::unknown};
 
 /// A connection about to be made; await it.
 #[derive(Debug)]
@@ -63,56 +59,137 @@ impl Connect {
     }
 
     async fn make(self) -> Result<Connection> {
-        let Workspace { engine, id: workspace, store } = &self.workspace;
-        let provider = engine.registry.provider(&self.provider)?;
-        let descriptor = provider.descriptor();
-        let new_id = ConnectionId::from(short_id());
-        let services = Arc::new(ConnectionServices::connecting(
-            Arc::clone(&engine.shared),
-            Arc::clone(store) as _,
-            workspace.clone(),
-            descriptor,
-            self.credentials.clone(),
-        ));
-        let clock = &engine.shared.clock;
-        let cx = SyncContext {
-            workspace: workspace.clone(),
-            connection: new_id.clone(),
-            settings: raw(&self.settings)?,
-            deadline: clock.now() + CALL_DEADLINE,
+        let provider = self.workspace.engine.registry.provider(&self.provider)?;
+        let making = Making {
+            settings: self.settings,
+            subject: self.subject,
+            connected_by: self.connected_by,
+            frequency_minutes: self.frequency_minutes,
+            ..Making::new(&self.workspace, provider)
+        };
+        making.make(&self.workspace, self.credentials).await
+    }
+}
+
+/// An account on its way to becoming a connection.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) provider: Arc<dyn IntegrationSync>,
+    /// Its id, unless the account has one already.
+    pub(crate) id: ConnectionId,
+    pub(crate) services: ConnectionServices,
+    pub(crate) settings: Value,
+    pub(crate) subject: Option<Box<str>>,
+    pub(crate) connected_by: Option<Box<str>>,
+    pub(crate) frequency_minutes: u32,
+    /// The connection whose account it has to be.
+    pub(crate) again: Option<ConnectionId>,
+}
+
+/// How often another id may be found for an account between our look and our write.
+const LOOKS: u32 = 3;
+
+impl Making {
+    pub(crate) fn new(workspace: &Workspace, provider: Arc<dyn IntegrationSync>) -> Self {
+        let services = ConnectionServices::new(
+            Arc::clone(&workspace.engine.shared),
+            (&workspace.store).into(),
+            workspace.id.clone(),
+            Arc::clone(&provider),
+        );
+        Self {
+            provider,
+            id: ConnectionId::from(short_id()),
             services,
-        };
-        let account = provider.validate_credentials(&cx).await.map_err(|e| e.at("provider", descriptor.name))?;
-        let row = store
-            .connect(NewConnection {
-                id: new_id,
-                provider: descriptor.name.into(),
-                subject_id: self.subject,
-                account_id: account.id,
-                account_name: account.name,
-                connected_by: self.connected_by,
-                oauth_provider: None,
-                settings: self.settings,
-                sync_frequency_minutes: self.frequency_minutes,
-                at: clock.now(),
-            })
-            .await?;
-        let place = |field| Place { workspace, connection: &row.id, field };
-        let keyring = &engine.shared.keyring;
-        let sealed = SealedCredentials {
-            access: keyring.seal(place(Field::Access), &self.credentials.access)?,
-            refresh: self.credentials.refresh.as_ref().map(|token| keyring.seal(place(Field::Refresh), token)).transpose()?,
-            expires_at: self.credentials.expires_at,
-            version: row.token_version + 1,
-        };
-        if !store.replace_credentials(&row.id, row.token_version, sealed, clock.now()).await? {
-            let error = Error::new(ErrorKind::Conflict, "connect", "somebody else has just connected this account");
-            return Err(error.at("connection", row.id.as_str()));
+            settings: Value::Object(serde_json::Map::new()),
+            subject: None,
+            connected_by: None,
+            frequency_minutes: 60,
+            again: None,
         }
-        let connection = Connection::new(self.workspace.clone(), &row)?;
+    }
+
+    /// Proves the credentials, and stores the connection with them in one transaction.
+    pub(crate) async fn make(self, workspace: &Workspace, credentials: Credentials) -> Result<Connection> {
+        let clock = &workspace.engine.shared.clock;
+        let name = self.provider.descriptor().name;
+        let settings = raw(&self.settings)?;
+        let credentials = self.with_token(credentials).await.map_err(|e| e.at("provider", name))?;
+        let Some(access) = &credentials.access else {
+            return Err(Error::config("connect", "there is neither a token nor anything to get one with").at("provider", name));
+        };
+        let cx = SyncContext {
+            workspace: workspace.id.clone(),
+            connection: self.id.clone(),
+            settings,
+            deadline: clock.now() + CALL_DEADLINE,
+            services: Arc::new(self.services.connecting(access.clone())),
+        };
+        let account = self.provider.validate_credentials(&cx).await.map_err(|e| e.at("provider", name))?;
+        if let Some(again) = &self.again {
+            let row = workspace.store.connection(again).await?.ok_or_else(|| unknown(again))?;
+            if row.account_id != account.id {
+                let text = format!(
+                    "the account {:?} came back, and this connection is of {:?}; sign in to that one, or connect the other by itself",
+                    account.id, row.account_id
+                );
+                return Err(Error::new(ErrorKind::Conflict, "connect", text).at("connection", again.as_str()));
+            }
+        }
+        let row = self.store(workspace, &credentials, &account).await?;
+        let connection = Connection::new(workspace.clone(), &row)?;
         connection.log(&row, "connected", true, None).await?;
-        tracing::info!(workspace = %workspace, connection = %row.id, provider = descriptor.name, "connected");
+        tracing::info!(workspace = %workspace.id, connection = %row.id, provider = name, "connected");
         Ok(connection)
+    }
+
+    /// Gets the first token where there is none yet.
+    async fn with_token(&self, credentials: Credentials) -> Result<Credentials> {
+        let (None, Some(grant)) = (&credentials.access, &credentials.grant) else { return Ok(credentials) };
+        let oauth = self.provider.as_oauth().ok_or_else(|| {
+            Error::config(
+                "connect",
+                "this provider knows no OAuth, so no token can be got with these credentials; hand over a key or token",
+            )
+        })?;
+        let tokens = self.services.ask(oauth, grant).await?;
+        Ok(Credentials::answered(tokens, Some(grant.clone()), self.services.now()))
+    }
+
+    async fn store(&self, workspace: &Workspace, credentials: &Credentials, account: &Account) -> Result<store::Connection> {
+        let name = self.provider.descriptor().name;
+        for look in 1.. {
+            let known = workspace.store.account(name, &account.id).await?;
+            let id = known.map_or_else(|| self.id.clone(), |row| row.id);
+            let mut sealed = self.services.seal(&id, credentials, 0)?;
+            // A service gives the refresh token at the first consent alone, and keeps it good.
+            if sealed.grant.is_none()
+                && credentials.issued_at.is_some()
+                && let Some(kept) = workspace.store.credentials(&id).await?
+            {
+                (sealed.refresh, sealed.grant) = (kept.refresh, kept.grant);
+            }
+            let by_oauth = sealed.grant.is_some() || credentials.issued_at.is_some();
+            let new = NewConnection {
+                id,
+                provider: name.into(),
+                subject_id: self.subject.clone(),
+                account_id: account.id.clone(),
+                account_name: account.name.clone(),
+                connected_by: self.connected_by.clone(),
+                oauth_provider: self.provider.as_oauth().filter(|_| by_oauth).map(|oauth| oauth.spec().authority.into()),
+                settings: self.settings.clone(),
+                sync_frequency_minutes: self.frequency_minutes,
+                credentials: Some(sealed),
+                at: self.services.now(),
+            };
+            match workspace.store.connect(new).await {
+                // Somebody else connects the same account at this moment: its id is known by now.
+                Err(error) if error.kind() == ErrorKind::Conflict && look < LOOKS => {}
+                done => return done,
+            }
+        }
+        unreachable!("the last look returns")
     }
 }
 

@@ -1,18 +1,25 @@
 //! One authorised account.
 
 mod connect;
+mod diagnosis;
 mod push;
+mod tokens;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
 use serde_json::{Value, value::RawValue};
 use sync_core::{
     Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
     store::{self, ConnectionPatch, ConnectionStatus, NewActivity},
 };
 
-pub use self::connect::Connect;
+pub(crate) use self::connect::Making;
+pub use self::{
+    connect::Connect,
+    diagnosis::{Actor, Diagnosis},
+};
 use crate::{Pull, Workspace, services::ConnectionServices, workspace::unknown};
 
 /// How long one page, or one call outside of a run, may take with all its attempts and waits.
@@ -32,9 +39,9 @@ impl Connection {
         let provider = workspace.engine.registry.provider(&row.provider)?;
         let services = Arc::new(ConnectionServices::new(
             Arc::clone(&workspace.engine.shared),
-            Arc::clone(&workspace.store) as _,
+            (&workspace.store).into(),
             workspace.id.clone(),
-            provider.descriptor(),
+            Arc::clone(&provider),
         ));
         Ok(Self { workspace, id: row.id.clone(), provider, services })
     }
@@ -96,9 +103,9 @@ impl Connection {
         self.provider.validate_credentials(&cx).await
     }
 
-    /// Whether [`validate_credentials`](Self::validate_credentials) succeeds; never an error.
+    /// Whether [`validate_credentials`](Self::validate_credentials) succeeds; never an error, nor a panic of the provider's.
     pub async fn is_valid(&self) -> bool {
-        self.validate_credentials().await.is_ok()
+        AssertUnwindSafe(self.validate_credentials()).catch_unwind().await.is_ok_and(|account| account.is_ok())
     }
 
     /// The streams this account offers.

@@ -2,30 +2,28 @@
 
 mod breakers;
 mod limits;
+mod renewal;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use secrecy::SecretString;
 use sync_core::{
-    AccessToken, CallSite, ConnectionId, Descriptor, Error, ErrorKind, Permit, Result, Retry, Services, WorkspaceId, store::ConnectionStore,
+    AccessToken, CallSite, ConnectionId, Error, ErrorKind, IntegrationSync, Permit, Result, Retry, Services, WorkspaceId,
+    store::{ActivityStore, AuthorizationStore, ConnectionStore, LeaseStore, WorkspaceStore},
 };
-use tokio::sync::Mutex;
 
+use self::tokens::Tokens;
 pub(crate) use self::{
     breakers::Breakers,
     limits::{Limits, Overrides},
 };
-use crate::{
-    Clock, Credentials, Keyring,
-    vault::{Field, Place},
-};
-
-/// How long an opened token is kept before the store is asked again.
-const TOKEN_KEPT: Duration = Duration::from_secs(30);
+use crate::{Clock, Keyring, crash::CrashPoints, oauth::Clients, run::Turns};
 
 /// What all connections of a process share.
 #[derive(Debug)]
@@ -34,85 +32,65 @@ pub(crate) struct Shared {
     pub(crate) keyring: Keyring,
     pub(crate) limits: Limits,
     pub(crate) breakers: Breakers,
+    /// The host's OAuth clients.
+    pub(crate) clients: Clients,
+    /// Renewals of this process, one at a time for each connection; between processes leases keep them apart.
+    pub(crate) renewals: Turns,
+    pub(crate) crash_points: CrashPoints,
 }
 
-/// The services of one connection.
-#[derive(Debug)]
+/// The services of one connection. A cheap clone.
+#[derive(Clone, Debug)]
 pub(crate) struct ConnectionServices {
     shared: Arc<Shared>,
-    store: Arc<dyn ConnectionStore>,
+    stores: Stores,
     workspace: WorkspaceId,
-    descriptor: Descriptor,
+    provider: Arc<dyn IntegrationSync>,
     tokens: Tokens,
 }
 
-#[derive(Debug)]
-enum Tokens {
-    /// From the vault, with the last one that was opened and when.
-    Vault(Mutex<Option<(AccessToken, DateTime<Utc>)>>),
-    /// Handed over by a host that is just connecting.
-    Given(Box<Credentials>),
+/// The parts of a workspace's store that tokens need.
+#[derive(Clone, Debug)]
+pub(crate) struct Stores {
+    pub(crate) connections: Arc<dyn ConnectionStore>,
+    pub(crate) authorizations: Arc<dyn AuthorizationStore>,
+    pub(crate) leases: Arc<dyn LeaseStore>,
+    pub(crate) activity: Arc<dyn ActivityStore>,
+}
+
+impl From<&Arc<dyn WorkspaceStore>> for Stores {
+    fn from(store: &Arc<dyn WorkspaceStore>) -> Self {
+        Self {
+            connections: Arc::clone(store) as _,
+            authorizations: Arc::clone(store) as _,
+            leases: Arc::clone(store) as _,
+            activity: Arc::clone(store) as _,
+        }
+    }
 }
 
 impl ConnectionServices {
-    pub(crate) fn new(shared: Arc<Shared>, store: Arc<dyn ConnectionStore>, workspace: WorkspaceId, descriptor: &Descriptor) -> Self {
-        Self { shared, store, workspace, descriptor: descriptor.clone(), tokens: Tokens::Vault(Mutex::new(None)) }
+    pub(crate) fn new(shared: Arc<Shared>, stores: Stores, workspace: WorkspaceId, provider: Arc<dyn IntegrationSync>) -> Self {
+        Self { shared, stores, workspace, provider, tokens: Tokens::Vault(Arc::default()) }
     }
 
-    pub(crate) fn connecting(
-        shared: Arc<Shared>,
-        store: Arc<dyn ConnectionStore>,
-        workspace: WorkspaceId,
-        descriptor: &Descriptor,
-        given: Credentials,
-    ) -> Self {
-        Self { tokens: Tokens::Given(Box::new(given)), ..Self::new(shared, store, workspace, descriptor) }
-    }
-
-    async fn open_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
-        let sealed = self.store.credentials(connection).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Auth, "token", "no access token found: the connection was never authorised, or was disconnected")
-                .at("connection", connection.as_str())
-        })?;
-        if sealed.expires_at.is_some_and(|end| end <= self.shared.clock.now()) {
-            return Err(Error::new(ErrorKind::Auth, "token", "the access token has expired").at("connection", connection.as_str()));
-        }
-        let place = Place { workspace: &self.workspace, connection, field: Field::Access };
-        let secret = self.shared.keyring.open(place, &sealed.access)?;
-        Ok(AccessToken { secret, version: sealed.version })
+    /// Those of an account that is just being connected with an access token.
+    pub(crate) fn connecting(&self, access: SecretString) -> Self {
+        Self { tokens: Tokens::Given(access), ..self.clone() }
     }
 }
 
 #[async_trait]
 impl Services for ConnectionServices {
     async fn token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
-        let kept = match &self.tokens {
-            Tokens::Given(given) if rejected.is_none() => return Ok(AccessToken { secret: given.access.clone(), version: 0 }),
-            Tokens::Given(_) => return Err(refused(connection)),
-            Tokens::Vault(kept) => kept,
-        };
-        let mut kept = kept.lock().await;
-        let now = self.shared.clock.now();
-        if rejected.is_none()
-            && let Some((token, at)) = &*kept
-            && (now - *at).to_std().is_ok_and(|age| age < TOKEN_KEPT)
-        {
-            return Ok(token.clone());
-        }
-        let token = self.open_token(connection).await?;
-        // A newer version than the refused one is another caller's fresh token; the same one cannot be renewed here.
-        if rejected.is_some_and(|version| token.version <= version) {
-            return Err(refused(connection));
-        }
-        *kept = Some((token.clone(), now));
-        Ok(token)
+        self.usable_token(connection, rejected).await
     }
 
     async fn permit(&self, call: &CallSite<'_>, deadline: DateTime<Utc>) -> Result<Permit> {
-        let breaker = self.shared.breakers.breaker(self.descriptor.name, call.host);
+        let breaker = self.shared.breakers.breaker(self.provider.descriptor().name, call.host);
         let connection = call.connection.map_or("", ConnectionId::as_str);
-        let quota = self.descriptor.quotas.iter().find(|quota| quota.bucket == call.bucket);
-        let bucket = self.shared.limits.bucket(self.descriptor.name, connection, call.bucket, quota);
+        let quota = self.provider.descriptor().quotas.iter().find(|quota| quota.bucket == call.bucket);
+        let bucket = self.shared.limits.bucket(self.provider.descriptor().name, connection, call.bucket, quota);
         loop {
             let now = self.shared.clock.now();
             match bucket.take(call.cost, now) {
@@ -138,7 +116,8 @@ impl Services for ConnectionServices {
                 }
                 Err(wait) => {
                     tracing::debug!(bucket = call.bucket, wait_ms = wait.as_millis() as u64, "waiting for quota");
-                    metrics::histogram!("syncline_quota_wait_seconds", "provider" => self.descriptor.name).record(wait.as_secs_f64());
+                    metrics::histogram!("syncline_quota_wait_seconds", "provider" => self.provider.descriptor().name)
+                        .record(wait.as_secs_f64());
                     self.shared.clock.sleep(wait).await;
                 }
             }
@@ -156,11 +135,6 @@ impl Services for ConnectionServices {
     fn random(&self) -> u64 {
         rand::random()
     }
-}
-
-fn refused(connection: &ConnectionId) -> Error {
-    Error::new(ErrorKind::Auth, "token", "the service refused the access token, and there is no newer one")
-        .at("connection", connection.as_str())
 }
 
 fn words(wait: Duration) -> String {

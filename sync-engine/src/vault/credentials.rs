@@ -2,19 +2,25 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use sync_core::{Grant, TokenSet};
 
 /// What an account is reached with. `Debug` shows no secret, memory is zeroed on drop.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    pub(crate) access: SecretString,
-    pub(crate) refresh: Option<SecretString>,
+    /// `None` until the first token is got with the grant.
+    pub(crate) access: Option<SecretString>,
+    pub(crate) grant: Option<Grant>,
+    pub(crate) scopes: Option<Vec<Box<str>>>,
+    pub(crate) issued_at: Option<DateTime<Utc>>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Credentials {
+    const NONE: Self = Self { access: None, grant: None, scopes: None, issued_at: None, expires_at: None };
+
     /// An API key or personal access token: no refresh, no known end.
     pub fn api_key(key: impl Into<SecretString>) -> Self {
-        Self { access: key.into(), refresh: None, expires_at: None }
+        Self { access: Some(key.into()), ..Self::NONE }
     }
 
     /// An access token the host got by itself.
@@ -22,10 +28,22 @@ impl Credentials {
         Self::api_key(token)
     }
 
+    /// A service account's key file, as the JSON it was downloaded as: tokens are got with it when they are needed (RFC 7523). It is
+    /// sealed like a refresh token.
+    pub fn service_account(key_file: impl Into<SecretString>) -> Self {
+        Self { grant: Some(Grant::ServiceAccount(key_file.into())), ..Self::NONE }
+    }
+
+    /// The OAuth client's own credentials (RFC 6749, section 4.4): tokens are got with them when they are needed.
+    #[must_use]
+    pub fn client() -> Self {
+        Self { grant: Some(Grant::ClientCredentials), ..Self::NONE }
+    }
+
     /// Adds the refresh token.
     #[must_use]
     pub fn with_refresh(mut self, token: impl Into<SecretString>) -> Self {
-        self.refresh = Some(token.into());
+        self.grant = Some(Grant::RefreshToken(token.into()));
         self
     }
 
@@ -34,5 +52,16 @@ impl Credentials {
     pub fn expiring(mut self, at: DateTime<Utc>) -> Self {
         self.expires_at = Some(at);
         self
+    }
+
+    /// What a token endpoint answered at `now`; without a refresh token the grant stays `kept`.
+    pub(crate) fn answered(tokens: TokenSet, kept: Option<Grant>, now: DateTime<Utc>) -> Self {
+        Self {
+            access: Some(tokens.access),
+            grant: tokens.refresh.map(Grant::RefreshToken).or(kept),
+            scopes: tokens.scopes,
+            issued_at: Some(now),
+            expires_at: tokens.expires_in.and_then(|life| now.checked_add_signed(chrono::Duration::from_std(life).ok()?)),
+        }
     }
 }

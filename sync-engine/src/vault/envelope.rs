@@ -6,7 +6,8 @@ use aes_gcm::{
     aead::{Aead, Generate, KeyInit, Payload, consts::U12},
 };
 use secrecy::{ExposeSecret, SecretString};
-use sync_core::{ConnectionId, Error, ErrorKind, Result, WorkspaceId};
+pub(crate) use sync_core::store::SealedField as Field;
+use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 use zeroize::Zeroizing;
 
 use super::Keyring;
@@ -15,35 +16,19 @@ const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
-/// Which secret of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Access,
-    Refresh,
-}
-
-impl Field {
-    /// The column it is stored in: part of what is authenticated, so never renamed.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Access => "credentials_encrypted",
-            Self::Refresh => "refresh_token_encrypted",
-        }
-    }
-}
-
 /// Where an envelope belongs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) workspace: &'a WorkspaceId,
-    pub(crate) connection: &'a ConnectionId,
+    /// Whose secret it is inside the workspace: the id of a connection, or what the [`Field`] says.
+    pub(crate) owner: &'a str,
     pub(crate) field: Field,
 }
 
 impl Place<'_> {
     fn authenticated(&self, header: &[u8]) -> Vec<u8> {
         let mut data = header.to_vec();
-        for part in [self.workspace.as_str(), self.connection.as_str(), self.field.name()] {
+        for part in [self.workspace.as_str(), self.owner, self.field.as_str()] {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part.as_bytes());
         }
@@ -51,12 +36,18 @@ impl Place<'_> {
     }
 }
 
+/// What the envelopes of a key begin with.
+pub(crate) fn header(key: &str) -> Vec<u8> {
+    let mut header = vec![VERSION, key.len() as u8];
+    header.extend_from_slice(key.as_bytes());
+    header
+}
+
 impl Keyring {
     /// Seals a secret for one place.
     pub(crate) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Result<Vec<u8>> {
         let (id, key) = self.active()?;
-        let mut envelope = vec![VERSION, id.len() as u8];
-        envelope.extend_from_slice(id.as_bytes());
+        let mut envelope = header(id);
         let data = place.authenticated(&envelope);
         let nonce = Nonce::<U12>::generate();
         let sealed = Aes256Gcm::new(&(*key).into())
@@ -70,8 +61,7 @@ impl Keyring {
     /// Opens an envelope that was sealed for this place.
     pub(crate) fn open(&self, place: Place<'_>, envelope: &[u8]) -> Result<SecretString> {
         let damaged = |what: &str| {
-            Error::new(ErrorKind::Key, "open", format!("the stored credentials are damaged: {what}"))
-                .at("connection", place.connection.as_str())
+            Error::new(ErrorKind::Key, "open", format!("the stored credentials are damaged: {what}")).at(place.field.owner(), place.owner)
         };
         let (&version, rest) = envelope.split_first().ok_or_else(|| damaged("they are empty"))?;
         if version != VERSION {
@@ -87,7 +77,7 @@ impl Keyring {
         let key = self.key(id).ok_or_else(|| {
             let known = self.ids().collect::<Vec<_>>().join(", ");
             Error::new(ErrorKind::Key, "open", format!("key {id:?} is not in the keyring, which has: {known}"))
-                .at("connection", place.connection.as_str())
+                .at(place.field.owner(), place.owner)
         })?;
         let data = place.authenticated(&envelope[..2 + usize::from(length)]);
         let nonce = Nonce::<U12>::try_from(nonce).map_err(|_| damaged("they are cut short"))?;
@@ -109,15 +99,15 @@ mod tests {
         Keyring::parse(&text.join(",")).expect("well formed")
     }
 
-    struct Owner(WorkspaceId, ConnectionId);
+    struct Owner(WorkspaceId, &'static str);
 
     impl Owner {
-        fn new(workspace: &str, connection: &str) -> Self {
-            Self(workspace.into(), connection.into())
+        fn new(workspace: &str, owner: &'static str) -> Self {
+            Self(workspace.into(), owner)
         }
 
         fn place(&self, field: Field) -> Place<'_> {
-            Place { workspace: &self.0, connection: &self.1, field }
+            Place { workspace: &self.0, owner: self.1, field }
         }
     }
 
@@ -148,7 +138,7 @@ mod tests {
     fn an_envelope_opens_in_no_other_field_connection_or_workspace() {
         let ring = ring(&["k"]);
         let owners = [Owner::new("acme", "c1"), Owner::new("acme", "c2"), Owner::new("bolt", "c1"), Owner::new("acm", "ec1")];
-        let places: Vec<Place<'_>> = owners.iter().flat_map(|o| [o.place(Field::Access), o.place(Field::Refresh)]).collect();
+        let places: Vec<Place<'_>> = owners.iter().flat_map(|o| Field::ALL.map(|field| o.place(field))).collect();
         for (n, from) in places.iter().enumerate() {
             let envelope = ring.seal(*from, &"s".into()).expect("sealed");
             for (m, to) in places.iter().enumerate() {

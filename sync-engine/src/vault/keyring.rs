@@ -8,7 +8,10 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use sync_core::{Error, Result};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -16,6 +19,18 @@ use zeroize::{Zeroize, Zeroizing};
 /// a chance of 2^-32 after 2^32 messages (NIST SP 800-38D, section 8.3).
 const WARN_AT: u64 = 1 << 28;
 const REFUSE_AT: u64 = 1 << 32;
+
+/// Where keys come from, when they are neither in the environment nor in a file: a KMS that unwraps them, a vault that hands them out.
+/// Asked once, when the engine is built.
+#[async_trait]
+pub trait KeySource: fmt::Debug + Send + Sync {
+    /// The keys, the active one first.
+    ///
+    /// # Errors
+    /// [`Key`](sync_core::ErrorKind::Key) when the source refuses, [`Transport`](sync_core::ErrorKind::Transport) when it cannot be
+    /// reached; never with a key in the text.
+    async fn keys(&self) -> Result<Keyring>;
+}
 
 /// AES-256 keys by id. New envelopes use the first one, old ones name theirs.
 #[derive(Clone)]
@@ -37,6 +52,20 @@ impl Keyring {
             Error::config("keyring", format!("the environment variable {variable} is not set; it holds keys as id:base64 of 32 bytes"))
         })?;
         Self::parse(&text).map_err(|e| e.at("variable", variable))
+    }
+
+    /// Reads keys from a file, in the form of [`parse`](Self::parse), one in a line.
+    ///
+    /// # Errors
+    /// [`Config`](sync_core::ErrorKind::Config) naming the file when it cannot be read, and the entry that is malformed; never a key.
+    pub fn from_file(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let shown = || path.display().to_string();
+        let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
+            let text = "the file of keys cannot be read; it holds keys as id:base64 of 32 bytes, one in a line";
+            Error::config("keyring", text).at("file", shown()).because(e)
+        })?;
+        Self::parse(&text).map_err(|e| e.at("file", shown()))
     }
 
     /// Reads keys as `id:base64`, separated by commas or line ends, the active one first.
@@ -88,6 +117,19 @@ impl Keyring {
             _ => {}
         }
         Ok((&key.id, &key.bytes))
+    }
+
+    /// The id of the key that new envelopes are sealed with.
+    pub(crate) fn active_id(&self) -> &str {
+        &self.0[0].id
+    }
+
+    /// A key for another purpose than sealing, made of one of these (HMAC-SHA256 as a key derivation, RFC 5869).
+    pub(crate) fn derived(&self, id: &str, purpose: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let mut mac = <Hmac<Sha256>>::new_from_slice(self.key(id)?).ok()?;
+        mac.update(b"syncline derived key 1\0");
+        mac.update(purpose);
+        Some(Zeroizing::new(mac.finalize().into_bytes().into()))
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&[u8; 32]> {

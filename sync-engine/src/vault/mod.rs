@@ -3,6 +3,14 @@
 mod credentials;
 mod envelope;
 mod keyring;
+mod rotation;
 
-pub(crate) use self::envelope::{Field, Place};
-pub use self::{credentials::Credentials, keyring::Keyring};
+pub use self::{
+    credentials::Credentials,
+    keyring::{KeySource, Keyring},
+    rotation::{KeyUse, Rotated},
+};
+pub(crate) use self::{
+    envelope::{Field, Place, header},
+    rotation::check,
+};

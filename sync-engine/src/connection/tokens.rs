@@ -1,0 +1,118 @@
+//! What a host may do with a connection's tokens, and taking the connection away.
+
+use sync_core::{
+    AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
+    store::{self, SealedCredentials},
+};
+
+use super::Connection;
+use crate::{BeginAuthorization, Credentials, Diagnosis, connection::diagnosis::diagnose};
+
+/// How often others may change the credentials between our look and our write.
+const LOOKS: u32 = 5;
+
+impl Connection {
+    /// A token that is good now: the stored one, renewed when its end is near. Never ask for it ahead of its use.
+    ///
+    /// # Errors
+    /// [`Auth`](ErrorKind::Auth) when it has ended and there is nothing to renew it with;
+    /// [`AuthRevoked`](ErrorKind::AuthRevoked) when the grant is gone.
+    pub async fn ensure_valid_token(&self) -> Result<AccessToken> {
+        self.services.token(&self.id, None).await
+    }
+
+    /// Whether [`ensure_valid_token`](Self::ensure_valid_token) succeeds; never an error.
+    pub async fn has_valid_tokens(&self) -> bool {
+        self.ensure_valid_token().await.is_ok()
+    }
+
+    /// Renews the token, however long the one there is would last.
+    ///
+    /// # Errors
+    /// [`Auth`](ErrorKind::Auth) when there is nothing to renew it with; what the service answers.
+    pub async fn refresh_oauth_token(&self) -> Result<AccessToken> {
+        self.services.renewed_token(&self.id).await
+    }
+
+    /// Stores tokens the host got by itself. Without a refresh token the stored one is kept.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token.
+    pub async fn update_oauth_tokens(&self, credentials: Credentials) -> Result<()> {
+        if credentials.access.is_none() {
+            return Err(Error::config("update_oauth_tokens", "there is no access token").at("connection", self.id.as_str()));
+        }
+        let store = &self.workspace.store;
+        for _ in 0..LOOKS {
+            let row = self.load_config().await?;
+            let kept = store.credentials(&self.id).await?;
+            let mut sealed = self.services.seal(&self.id, &credentials, row.token_version + 1)?;
+            if sealed.grant.is_none()
+                && let Some(SealedCredentials { refresh, grant, .. }) = kept
+            {
+                (sealed.refresh, sealed.grant) = (refresh, grant);
+            }
+            if store.replace_credentials(&self.id, row.token_version, sealed, self.services.now()).await? {
+                return self.log(&row, "oauth_tokens_updated", true, None).await;
+            }
+        }
+        let text = "others keep changing the credentials of this connection";
+        Err(Error::new(ErrorKind::Conflict, "update_oauth_tokens", text).at("connection", self.id.as_str()))
+    }
+
+    /// Begins to connect this account again in a browser, with its present settings.
+    pub async fn begin_authorization(&self) -> Result<BeginAuthorization> {
+        let row = self.load_config().await?;
+        let begin = self.workspace.begin_authorization(self.integration_name()).again(self.id.clone());
+        Ok(begin.settings(row.settings).every_minutes(row.sync_frequency_minutes))
+    }
+
+    /// Takes the connection away: its tokens are revoked at the service where that is possible, and deleted here in any case. Its rows
+    /// and history stay; connecting the account again heals it. Answers whether the service has revoked the tokens.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), or what the database says. That the service could not be reached is no error.
+    pub async fn disconnect(&self) -> Result<bool> {
+        let revoked = match self.revoke().await {
+            Ok(revoked) => revoked,
+            Err(error) => {
+                tracing::warn!(connection = %self.id, %error, "the tokens could not be revoked at the service; they are deleted here");
+                false
+            }
+        };
+        let row = self.workspace.store.disconnect(&self.id, self.services.now()).await?;
+        self.log(&row, "disconnected", true, None).await?;
+        Ok(revoked)
+    }
+
+    async fn revoke(&self) -> Result<bool> {
+        let (Some(oauth), Some(sealed)) = (self.provider.as_oauth(), self.workspace.store.credentials(&self.id).await?) else {
+            return Ok(false);
+        };
+        let Some(token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
+        let shared = &self.workspace.engine.shared;
+        let (workspace, authority) = (&self.workspace.id, oauth.spec().authority);
+        let client = shared.clients.find(&shared.keyring, &*self.workspace.store, workspace, authority).await?;
+        let call = OAuthCall {
+            workspace,
+            client_id: &client.id,
+            client_secret: client.secret.as_ref(),
+            redirect_uri: &client.redirect_uri,
+            services: &*self.services,
+        };
+        match oauth.revoke(&call, &token).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How the connection stands, in a sentence, and who has to do something about it.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound).
+    pub async fn why(&self) -> Result<Diagnosis> {
+        let row: store::Connection = self.load_config().await?;
+        Ok(diagnose(&row, self.services.now()))
+    }
+}

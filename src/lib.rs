@@ -38,8 +38,9 @@ pub use sync_core::{
     store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
 };
 pub use sync_engine::{
-    Builder, Clock, Connect, Connection, Credentials, Events, Keyring, Pruned, Pull, Push, PushRecord, RecordSource, Resolution, Retention,
-    SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
+    Actor, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials, Diagnosis, Events,
+    KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push, PushRecord, RecordSource, Resolution, Retention, Rotated, SourcePage,
+    SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -153,6 +153,9 @@ impl Kept {
             error_count,
             expires_at: _,
             token_version: _,
+            grant: _,
+            scopes: _,
+            renewal: _,
             created_at: _,
             updated_at: _,
         } = row;
@@ -357,7 +360,7 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "integration_connections",
             "id provider subject_id account_id account_name connected_by credentials_encrypted refresh_token_encrypted expires_at \
              token_version oauth_provider settings status sync_enabled sync_frequency_minutes last_sync_at sync_status error_message \
-             error_count created_at updated_at",
+             error_count created_at updated_at grant_kind granted_scopes renewal_failing_since renewal_not_before renewal_underway_since",
         ),
         ("integration_activity", "id integration_name action success records_affected error_message metadata created_at"),
         (
@@ -374,6 +377,9 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "id entity_type entity_id field_name source_type source_id source_ref previous_value new_value sync_run_id changed_by \
              changed_at",
         ),
+        ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at"),
+        ("oauth_clients", "authority client_id secret_encrypted redirect_uri updated_at"),
+        ("leases", "name holder until"),
     ] {
         let there = world.ask_all(&format!("SELECT name FROM pragma_table_info('syncline_{table}')"));
         for column in columns.split_whitespace().chain(["workspace_id"]) {

@@ -8,10 +8,11 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
 };
 
 use crate::{
+    credentials,
     error::{Db, damaged},
     storage::Scoped,
     table::connection_no,
@@ -22,7 +23,8 @@ macro_rules! columns {
     () => {
         "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings::text, status, \
          sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, \
-         created_at, updated_at"
+         created_at, updated_at, grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
+         renewal_refused_at"
     };
 }
 
@@ -30,6 +32,13 @@ fn from_row(row: &PgRow) -> Db<Connection> {
     let text = |at: usize| row.try_get::<String, _>(at);
     let optional = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(Box::<str>::from));
     let count = |at: usize| Ok::<_, sqlx::Error>(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(u32::MAX));
+    let (grant, scopes) = credentials::grant(row, 20, 21)?;
+    let renewal = Renewal {
+        failing_since: row.try_get(22)?,
+        not_before: row.try_get(23)?,
+        underway_since: row.try_get(24)?,
+        refused_at: row.try_get(25)?,
+    };
     Ok(Connection {
         workspace_id: text(0)?.into(),
         id: text(1)?.into(),
@@ -49,12 +58,15 @@ fn from_row(row: &PgRow) -> Db<Connection> {
         error_count: count(15)?,
         expires_at: row.try_get(16)?,
         token_version: row.try_get::<i64, _>(17)?.cast_unsigned(),
+        grant,
+        scopes,
+        renewal,
         created_at: row.try_get(18)?,
         updated_at: row.try_get(19)?,
     })
 }
 
-async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<Connection>> {
+pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<Connection>> {
     let found = sqlx::query(concat!("SELECT ", columns!(), " FROM integration_connections WHERE workspace_id = $1 AND id = $2"))
         .bind(workspace.as_str())
         .bind(id)
@@ -63,7 +75,7 @@ async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<Conne
     found.as_ref().map(from_row).transpose()
 }
 
-fn unknown(operation: &'static str, id: &str) -> Error {
+pub(crate) fn unknown(operation: &'static str, id: &str) -> Error {
     Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
 }
 
@@ -77,7 +89,7 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
          account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
          oauth_provider = coalesce(excluded.oauth_provider, c.oauth_provider), settings = excluded.settings, \
          sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
-         updated_at = excluded.updated_at RETURNING ",
+         updated_at = excluded.updated_at WHERE c.id = excluded.id OR NOT $12 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
@@ -91,10 +103,16 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
     .bind(new.settings.to_string())
     .bind(i64::from(new.sync_frequency_minutes))
     .bind(new.at)
-    .fetch_one(&mut **tx)
+    .bind(new.credentials.is_some())
+    .fetch_optional(&mut **tx)
     .await;
     let row = match row {
-        Ok(row) => row,
+        Ok(Some(row)) => row,
+        Ok(None) => {
+            let text =
+                "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
+            return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
+        }
         Err(error) if crate::error::code(&error) == Some("23505") => {
             return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into());
         }
@@ -103,7 +121,11 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
     let connection = from_row(&row)?;
     // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
     connection_no(tx, connection.id.as_str()).await?;
-    Ok(connection)
+    let Some(sealed) = &new.credentials else { return Ok(connection) };
+    let (id, version) = (connection.id.as_str(), connection.token_version);
+    // The row is ours until the end of the transaction, so its version stays what it is.
+    credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
+    find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id).into())
 }
 
 async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
@@ -126,28 +148,6 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
     .fetch_optional(&mut **tx)
     .await?;
     row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())
-}
-
-async fn replace(tx: &mut Tx, workspace: &WorkspaceId, id: &str, expected: u64, sealed: &SealedCredentials, at: DateTime<Utc>) -> Db<bool> {
-    let replaced = sqlx::query(
-        "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
-         token_version = $7, updated_at = $8 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
-    )
-    .bind(workspace.as_str())
-    .bind(id)
-    .bind(expected.cast_signed())
-    .bind(&sealed.access)
-    .bind(&sealed.refresh)
-    .bind(sealed.expires_at)
-    .bind(sealed.version.cast_signed())
-    .bind(at)
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if replaced == 0 && find(tx, workspace, id).await?.is_none() {
-        return Err(unknown("replace_credentials", id).into());
-    }
-    Ok(replaced == 1)
 }
 
 #[async_trait]
@@ -205,24 +205,7 @@ impl ConnectionStore for Scoped {
         let (workspace, id) = (self.workspace.clone(), id.clone());
         let found = self.inner.read("credentials", &self.workspace, move |tx| {
             let (workspace, id) = (workspace.clone(), id.clone());
-            async move {
-                let row = sqlx::query(
-                    "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version FROM integration_connections \
-                     WHERE workspace_id = $1 AND id = $2 AND credentials_encrypted IS NOT NULL",
-                )
-                .bind(workspace.as_str())
-                .bind(id.as_str())
-                .fetch_optional(&mut **tx)
-                .await?;
-                let Some(row) = row else { return Ok(None) };
-                Ok(Some(SealedCredentials {
-                    access: row.try_get(0)?,
-                    refresh: row.try_get(1)?,
-                    expires_at: row.try_get(2)?,
-                    version: row.try_get::<i64, _>(3)?.cast_unsigned(),
-                }))
-            }
-            .boxed()
+            async move { credentials::find(tx, &workspace, id.as_str()).await }.boxed()
         });
         found.await
     }
@@ -233,7 +216,46 @@ impl ConnectionStore for Scoped {
         // Begun anew after a commit whose answer was lost it would say "no" to what it did itself.
         let done = self.inner.run("replace_credentials", door, Repeat::UnlessCommitted, move |tx| {
             let (workspace, id, sealed) = (workspace.clone(), id.clone(), Arc::clone(&sealed));
-            async move { replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
+            async move { credentials::replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
+        });
+        done.await
+    }
+
+    async fn account(&self, provider: &str, account_id: &str) -> Result<Option<Connection>> {
+        let (workspace, provider, account) = (self.workspace.clone(), Arc::<str>::from(provider), Arc::<str>::from(account_id));
+        let found = self.inner.read("account", &self.workspace, move |tx| {
+            let (workspace, provider, account) = (workspace.clone(), Arc::clone(&provider), Arc::clone(&account));
+            async move {
+                let found = sqlx::query(concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM integration_connections WHERE workspace_id = $1 AND provider = $2 AND account_id = $3"
+                ));
+                let found = found.bind(workspace.as_str()).bind(&*provider).bind(&*account).fetch_optional(&mut **tx).await?;
+                found.as_ref().map(from_row).transpose()
+            }
+            .boxed()
+        });
+        found.await
+    }
+
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let door = Door::Workspace(self.workspace.clone());
+        let done = self.inner.run("note_renewal", door, Repeat::Always, move |tx| {
+            let (workspace, id) = (workspace.clone(), id.clone());
+            async move { credentials::note_renewal(tx, &workspace, id.as_str(), expected, &renewal, at).await }.boxed()
+        });
+        done.await
+    }
+
+    async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let door = Door::Workspace(self.workspace.clone());
+        // Done twice the version grows twice, which refuses no more than growing once.
+        let done = self.inner.run("disconnect", door, Repeat::Always, move |tx| {
+            let (workspace, id) = (workspace.clone(), id.clone());
+            async move { credentials::disconnect(tx, &workspace, id.as_str(), at).await }.boxed()
         });
         done.await
     }

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod authorization;
 mod commit;
 mod connection;
+mod credentials;
 mod doctor;
 mod entity;
+mod erase;
 mod error;
 mod failure;
 mod fleet;
@@ -13,6 +16,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod named_lease;
 mod numbers;
 mod push;
 mod retention;
@@ -20,6 +24,7 @@ mod row;
 mod run;
 mod scans;
 mod schema;
+mod sealed;
 mod security;
 mod session;
 mod source;

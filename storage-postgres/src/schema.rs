@@ -19,6 +19,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "push", include_str!("../migrations/0002_push.sql")),
     (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
+    (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
+    (6, "keys", include_str!("../migrations/0006_keys.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.
@@ -189,6 +191,9 @@ mod tests {
         }
         let tables: Vec<_> = made("TABLE").collect();
         assert!(tables.contains(&"sync_runs") && tables.contains(&"push_memory") && tables.contains(&"retention_marks"), "{tables:?}");
+        for of_oauth in ["oauth_states", "oauth_clients", "leases"] {
+            assert!(tables.contains(&of_oauth) && !security::SHARED.contains(&of_oauth), "{of_oauth} is walled off: {tables:?}");
+        }
         assert_eq!(made("VIEW").collect::<Vec<_>>(), ["integration_sync_logs"]);
     }
 }

@@ -5,11 +5,20 @@ use std::fmt::Write as _;
 use crate::{name::quoted, storage::RowSecurity};
 
 /// Tables of tenants that the fleet has to see whole: it ends runs, rotates keys, prunes logs, and knows whose a table of the host is.
-pub(crate) const FLEET: &[&str] =
-    &["integration_connections", "sync_runs", "sync_failures", "sync_events", "integration_activity", "lineage_entries", "host_tables"];
+pub(crate) const FLEET: &[&str] = &[
+    "integration_connections",
+    "oauth_clients",
+    "oauth_states",
+    "sync_runs",
+    "sync_failures",
+    "sync_events",
+    "integration_activity",
+    "lineage_entries",
+    "host_tables",
+];
 
 /// Tables of ours that belong to no tenant: their rows name tables, columns and versions, never a tenant's data.
-pub(crate) const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks"];
+pub(crate) const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks", "key_ring"];
 
 /// Makes the roles unless they are there, and the present user a member of both.
 pub(crate) fn roles(security: &RowSecurity) -> String {
@@ -38,7 +47,7 @@ pub(crate) fn doors(schema: &str, security: &RowSecurity) -> String {
     for table in SHARED {
         let _ = writeln!(sql, "GRANT SELECT ON {schema}.{} TO {app}, {fleet};", quoted(table));
     }
-    let _ = writeln!(sql, "GRANT INSERT, UPDATE ON {schema}.retention_marks TO {fleet};");
+    let _ = writeln!(sql, "GRANT INSERT, UPDATE ON {schema}.retention_marks, {schema}.key_ring TO {fleet};");
     sql
 }
 

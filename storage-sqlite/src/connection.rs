@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
 };
 
 use crate::{
+    credentials,
     error::Db,
     storage::{Durability, Scoped},
     table::connection_no,
@@ -16,7 +17,9 @@ use crate::{
 };
 
 const COLUMNS: &str = "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings, status, \
-    sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, created_at, updated_at";
+    sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, created_at, updated_at, \
+    grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
+    renewal_refused_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
     Ok(Connection {
@@ -38,26 +41,41 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
         error_count: row.get(15)?,
         expires_at: time::optional(row, 16)?,
         token_version: row.get::<_, i64>(17)?.cast_unsigned(),
+        grant: credentials::grant(row, 20)?,
+        scopes: credentials::scopes(row, 21)?,
+        renewal: Renewal {
+            failing_since: time::optional(row, 22)?,
+            not_before: time::optional(row, 23)?,
+            underway_since: time::optional(row, 24)?,
+            refused_at: time::optional(row, 25)?,
+        },
         created_at: time::column(row, 18)?,
         updated_at: time::column(row, 19)?,
     })
 }
 
-fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<Connection>> {
+pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<Connection>> {
     let sql = format!("SELECT {COLUMNS} FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2");
     Ok(tx.prepare_cached(&sql)?.query_row((workspace.as_str(), id.as_str()), from_row).optional()?)
 }
 
-fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
+pub(crate) fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
     Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
+}
+
+fn id_of(tx: &Transaction<'_>, workspace: &WorkspaceId, provider: &str, account: &str) -> Db<Option<ConnectionId>> {
+    let sql = "SELECT id FROM syncline_integration_connections WHERE workspace_id = ?1 AND provider = ?2 AND account_id = ?3";
+    let id: Option<String> = tx.prepare_cached(sql)?.query_row((workspace.as_str(), provider, account), |row| row.get(0)).optional()?;
+    Ok(id.map(ConnectionId::from))
 }
 
 fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
     let at = time::text(new.at);
-    let same: Option<String> = tx
-        .prepare_cached("SELECT id FROM syncline_integration_connections WHERE workspace_id = ?1 AND provider = ?2 AND account_id = ?3")?
-        .query_row((workspace.as_str(), &*new.provider, &*new.account_id), |row| row.get(0))
-        .optional()?;
+    let same = id_of(tx, workspace, &new.provider, &new.account_id)?;
+    if same.as_ref().is_some_and(|id| new.credentials.is_some() && *id != new.id) {
+        let text = "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
+        return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
+    }
     let id = match same {
         Some(id) => {
             tx.prepare_cached(
@@ -68,7 +86,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
             )?
             .execute((
                 workspace.as_str(),
-                &id,
+                id.as_str(),
                 new.subject_id.as_deref(),
                 new.account_name.as_deref(),
                 new.connected_by.as_deref(),
@@ -77,7 +95,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.sync_frequency_minutes,
                 &at,
             ))?;
-            ConnectionId::from(id)
+            id
         }
         None => {
             let taken = tx.prepare_cached("SELECT 1 FROM syncline_integration_connections WHERE id = ?1")?.exists([new.id.as_str()])?;
@@ -108,6 +126,9 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
             new.id.clone()
         }
     };
+    if let Some(sealed) = &new.credentials {
+        credentials::set(tx, workspace, &id, sealed, new.at)?;
+    }
     find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id).into())
 }
 
@@ -163,50 +184,38 @@ impl ConnectionStore for Scoped {
         self.inner.write("update_connection", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 
+    async fn account(&self, provider: &str, account_id: &str) -> Result<Option<Connection>> {
+        let (workspace, provider, account) = (self.workspace.clone(), Box::<str>::from(provider), Box::<str>::from(account_id));
+        let found = self.inner.read("account", move |tx| {
+            let id = id_of(tx, &workspace, &provider, &account)?;
+            id.map_or(Ok(None), |id| find(tx, &workspace, &id))
+        });
+        found.await
+    }
+
     async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
         let (workspace, id) = (self.workspace.clone(), id.clone());
-        self.inner
-            .read("credentials", move |tx| {
-                let mut found = tx.prepare_cached(
-                    "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version FROM syncline_integration_connections \
-                     WHERE workspace_id = ?1 AND id = ?2 AND credentials_encrypted IS NOT NULL",
-                )?;
-                let sealed = found.query_row((workspace.as_str(), id.as_str()), |row| {
-                    Ok(SealedCredentials {
-                        access: row.get(0)?,
-                        refresh: row.get(1)?,
-                        expires_at: time::optional(row, 2)?,
-                        version: row.get::<_, i64>(3)?.cast_unsigned(),
-                    })
-                });
-                Ok(sealed.optional()?)
-            })
-            .await
+        self.inner.read("credentials", move |tx| credentials::find(tx, &workspace, &id)).await
     }
 
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
         let (workspace, id) = (self.workspace.clone(), id.clone());
-        let job = move |tx: &Transaction<'_>| {
-            let replaced = tx
-                .prepare_cached(
-                    "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
-                     token_version = ?7, updated_at = ?8 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
-                )?
-                .execute((
-                    workspace.as_str(),
-                    id.as_str(),
-                    expected.cast_signed(),
-                    &sealed.access,
-                    &sealed.refresh,
-                    sealed.expires_at.map(time::text),
-                    sealed.version.cast_signed(),
-                    time::text(at),
-                ))?;
-            if replaced == 0 && find(tx, &workspace, &id)?.is_none() {
-                return Err(unknown("replace_credentials", &id).into());
-            }
-            Ok(replaced == 1)
-        };
+        let job = move |tx: &Transaction<'_>| credentials::replace(tx, &workspace, &id, expected, &sealed, at);
         self.inner.write("replace_credentials", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let job = move |tx: &Transaction<'_>| credentials::note_renewal(tx, &workspace, &id, expected, &renewal, at);
+        self.inner.write("note_renewal", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id) = (self.workspace.clone(), id.clone());
+        let job = move |tx: &Transaction<'_>| {
+            credentials::delete(tx, &workspace, &id, at)?;
+            find(tx, &workspace, &id)?.ok_or_else(|| unknown("disconnect", &id).into())
+        };
+        self.inner.write("disconnect", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 }

@@ -54,6 +54,10 @@ pub(crate) fn explain(operation: &'static str, path: &Path, fault: Fault) -> Err
     let file = file_name(path);
     let sql = match fault {
         Fault::Ours(error) => return error,
+        Fault::Sql(Sql::FromSqlConversionFailure(column, ..)) => {
+            let text = format!("what is stored in column {column} of the answer cannot be read; the database was changed by hand");
+            return Error::new(ErrorKind::Storage, operation, text).at("database", file);
+        }
         Fault::Sql(sql) => sql,
     };
     let (kind, retry, text) = match sql.sqlite_error_code() {

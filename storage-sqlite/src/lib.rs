@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod activity;
+mod authorization;
 mod commit;
 mod connection;
+mod credentials;
 mod entity;
+mod erase;
 mod error;
 mod failure;
 mod hook;
 mod host;
+mod lease;
 mod lineage;
 mod name;
 mod owner;
@@ -16,6 +20,7 @@ mod retention;
 mod row;
 mod run;
 mod schema;
+mod sealed;
 mod seen;
 mod storage;
 mod sweep;

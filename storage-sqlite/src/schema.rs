@@ -15,6 +15,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "push", include_str!("../migrations/0002_push.sql")),
     (3, "push_mode", include_str!("../migrations/0003_push_mode.sql")),
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
+    (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
+    (6, "keys", include_str!("../migrations/0006_keys.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

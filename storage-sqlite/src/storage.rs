@@ -3,7 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_core::{
     Error, ErrorKind, Result, WorkspaceId,
-    store::{FleetStore, Log, Storage, WorkspaceStore},
+    store::{FleetStore, KnownKey, Log, SealedPlace, SealedValue, Storage, WorkspaceStore},
 };
 use tokio::sync::oneshot;
 
@@ -21,7 +24,7 @@ use crate::{
     error::{Db, Fault, explain, file_name},
     hook::{Committed, HookResult, Hooks},
     owner::Owner,
-    schema,
+    schema, sealed,
     seen::Seen,
     table::Tables,
     worker::Workers,
@@ -35,9 +38,16 @@ pub(crate) struct Shared {
     pub(crate) owner: Owner,
     pub(crate) hooks: Mutex<Hooks>,
     crash_point: Mutex<Option<CrashPoint>>,
+    /// Microseconds that the clock of leases is ahead, for tests, which cannot wait.
+    ahead: AtomicU64,
 }
 
 impl Shared {
+    /// The clock of leases.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + Duration::from_micros(self.ahead.load(Ordering::Relaxed))
+    }
+
     /// A named place where tests may stop the process.
     pub(crate) fn crash_point(&self, name: &'static str) {
         // A test's hook may panic while it is held here; that must not break the next commit.
@@ -221,7 +231,8 @@ impl SqliteBuilder {
         })?;
         let owner = Owner::new(&path)?;
         let readers = (0..self.readers).map(|_| schema::connect(&path, self.busy_timeout, false)).collect::<Db<Vec<_>>>()?;
-        let shared = Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default() });
+        let shared =
+            Arc::new(Shared { path, owner, hooks: Mutex::new(self.hooks), crash_point: Mutex::default(), ahead: AtomicU64::new(0) });
         let writer =
             Writer { conn, cache: Cache::default(), shared: Arc::clone(&shared), durability: Durability::Normal, data_version: -1 };
         let thread = |e: std::io::Error| Fault::Ours(Error::new(ErrorKind::Storage, "open", "no thread can be started").because(e));
@@ -257,6 +268,12 @@ impl SqliteStorage {
     #[doc(hidden)]
     pub fn on_crash_point(&self, at: impl Fn(&'static str) + Send + Sync + 'static) {
         *self.0.shared.crash_point.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(at));
+    }
+
+    /// Sets how far the clock of this handle's leases is ahead of the machine's, so that tests need not wait.
+    #[doc(hidden)]
+    pub fn set_clock_ahead(&self, by: Duration) {
+        self.0.shared.ahead.store(u64::try_from(by.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -316,6 +333,49 @@ impl FleetStore for Fleet {
         // After a power cut the last ones may be there again, and go the next time.
         let job = move |tx: &Transaction<'_>| crate::retention::prune(tx, log, before, limit);
         self.0.write("prune", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
+    }
+
+    async fn sealed(&self, header: &[u8], after: Option<&SealedPlace>, limit: u32) -> Result<Vec<SealedValue>> {
+        let (header, after) = (header.to_vec(), after.cloned());
+        self.0.read("sealed", move |tx| sealed::list(tx, &header, after.as_ref(), limit)).await
+    }
+
+    async fn count_sealed(&self, header: &[u8]) -> Result<u64> {
+        let header = header.to_vec();
+        self.0.read("count_sealed", move |tx| sealed::count(tx, &header)).await
+    }
+
+    async fn reseal(&self, old: &SealedValue, envelope: Vec<u8>) -> Result<bool> {
+        let old = old.clone();
+        // After a power cut the old envelope may be there again, under a key that is kept until none is.
+        let job = move |tx: &Transaction<'_>| sealed::replace(tx, &old, &envelope);
+        self.0.write("reseal", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
+    }
+
+    async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {
+        let name = Box::<str>::from(id);
+        if let Some(known) = self.0.read("know_key", move |tx| sealed::known(tx, &name)).await? {
+            return Ok(known);
+        }
+        let (name, check) = (Box::<str>::from(id), check.to_vec());
+        let job = move |tx: &Transaction<'_>| {
+            sealed::know(tx, &name, &check)?;
+            Ok(sealed::known(tx, &name)?.unwrap_or(KnownKey { id: name, check, retired_at: None }))
+        };
+        self.0.write("know_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn retire_key(&self, id: &str, header: &[u8], at: DateTime<Utc>) -> Result<bool> {
+        let (id, header) = (Box::<str>::from(id), header.to_vec());
+        // Full: everything sealed anew before it is on the disk with it.
+        let job = move |tx: &Transaction<'_>| sealed::retire(tx, &id, &header, at);
+        self.0.write("retire_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
+        let workspace = workspace.clone();
+        let job = move |tx: &Transaction<'_>, shared: &Shared| crate::erase::erase(tx, &workspace, shared);
+        self.0.write("erase", move |writer| writer.write(Durability::Full, |tx, _, shared| job(tx, shared))).await
     }
 }
 

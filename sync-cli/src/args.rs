@@ -115,6 +115,12 @@ pub(crate) enum Command {
     Failures(Failures),
     /// How the connections are.
     Status,
+    /// Try a connection, say what is the matter with it, switch it, or take it away.
+    Connections(Connections),
+    /// The keys credentials are sealed with: how much is under each, a new one, everything under the newest.
+    Keys(Keys),
+    /// Delete everything there is of this workspace.
+    Erase(Erase),
     /// The last runs, or one of them with its failures.
     Runs(Runs),
     /// Rows of a table, or one of them.
@@ -138,9 +144,14 @@ pub(crate) struct Demo {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The token is read from the environment variable SYNCLINE_TOKEN, from another one (--token-env) or from a file (--token-file).
+In a browser: with an OAuth client of yours (client_id in [slack] or [sheets] of the configuration, its secret in
+SYNCLINE_SLACK_CLIENT_SECRET or SYNCLINE_SHEETS_CLIENT_SECRET) the address to open is printed and opened, and the answer waited for on
+this machine, at the client's redirect URI (default http://127.0.0.1:4011/callback; register exactly this one).
+
+With a token: it is read from the environment variable SYNCLINE_TOKEN, from another one (--token-env) or from a file (--token-file).
 It is never an argument: arguments can be read by everyone on the machine and stay in the shell's history.
 
+  syncline connect slack --browser
   syncline connect slack --token-env SLACK_TOKEN
   syncline connect sheets --token-file token.txt --set spreadsheet_id=1AbC…")]
 pub(crate) struct Connect {
@@ -149,6 +160,12 @@ pub(crate) struct Connect {
     /// The environment variable that holds the token.
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     pub(crate) token_env: Option<String>,
+    /// Authorise it in a browser, with the OAuth client of the configuration.
+    #[arg(long, conflicts_with_all = ["token_env", "token_file"])]
+    pub(crate) browser: bool,
+    /// Print the address and open nothing.
+    #[arg(long, requires = "browser")]
+    pub(crate) no_open: bool,
     /// The file that holds the token.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -170,6 +187,85 @@ pub(crate) struct Connect {
     /// Refused, so that nothing that may be a token is printed back.
     #[arg(hide = true)]
     pub(crate) surplus: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline connections why slack
+  syncline connections test slack
+  syncline connections disconnect slack")]
+pub(crate) struct Connections {
+    #[command(subcommand)]
+    pub(crate) what: Option<OnConnection>,
+}
+
+/// What is done with a connection. Each takes its id, the beginning of one, or a provider with one connection.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnConnection {
+    /// How it stands and who has to act, from what is stored; nothing is sent.
+    Why {
+        /// The connection.
+        connection: String,
+    },
+    /// One cheap call to the service: whether the credentials are taken, and whose they are.
+    Test {
+        /// The connection.
+        connection: String,
+    },
+    /// Renew its token now.
+    Renew {
+        /// The connection.
+        connection: String,
+    },
+    /// Switch it on; clears errors.
+    Enable {
+        /// The connection.
+        connection: String,
+    },
+    /// Switch it off: no run starts.
+    Disable {
+        /// The connection.
+        connection: String,
+    },
+    /// Revoke its tokens at the service where that can be, and delete them here. Rows and history stay.
+    Disconnect {
+        /// The connection.
+        connection: String,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+To change keys: `keys add` puts a new one in front of the keys file; start everything that uses the file anew; `keys rotate` seals
+everything under it, while everything goes on; `keys retire OLD`, and take the old one out of the file.")]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) what: Option<OnKeys>,
+}
+
+/// What is done with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnKeys {
+    /// Put a new key in front of the keys file.
+    Add {
+        /// Its id (default: today's date).
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+    },
+    /// Seal everything under the newest key.
+    Rotate,
+    /// Retire a key that nothing is sealed with any more.
+    Retire {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Erase {
+    /// The workspace's name once more, so that no other is erased by mistake.
+    #[arg(long, value_name = "WORKSPACE")]
+    pub(crate) confirm: String,
 }
 
 #[derive(Args, Debug)]

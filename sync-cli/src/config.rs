@@ -19,7 +19,7 @@ use crate::{
 const FILE: &str = "syncline.toml";
 
 /// Which variable sets which key. `SYNCLINE_KEYS` and tokens are read where they are needed, never into here.
-const VARIABLES: [(&str, &[&str]); 11] = [
+const VARIABLES: [(&str, &[&str]); 15] = [
     ("SYNCLINE_DATABASE", &["database"]),
     ("SYNCLINE_POSTGRES_SCHEMA", &["postgres", "schema"]),
     ("SYNCLINE_POSTGRES_MAX_CONNECTIONS", &["postgres", "max_connections"]),
@@ -30,11 +30,16 @@ const VARIABLES: [(&str, &[&str]); 11] = [
     ("SYNCLINE_KEYS_FILE", &["keys_file"]),
     ("SYNCLINE_LOG", &["log"]),
     ("SYNCLINE_SHEETS_BASE_URL", &["sheets", "base_url"]),
+    ("SYNCLINE_SHEETS_OAUTH_URL", &["sheets", "oauth_url"]),
+    ("SYNCLINE_SHEETS_CLIENT_ID", &["sheets", "client_id"]),
     ("SYNCLINE_SLACK_BASE_URL", &["slack", "base_url"]),
+    ("SYNCLINE_SLACK_OAUTH_URL", &["slack", "oauth_url"]),
+    ("SYNCLINE_SLACK_CLIENT_ID", &["slack", "client_id"]),
 ];
 
 /// Variables of ours that set no key.
-const OTHER_VARIABLES: [&str; 3] = ["SYNCLINE_CONFIG", "SYNCLINE_KEYS", "SYNCLINE_TOKEN"];
+const OTHER_VARIABLES: [&str; 5] =
+    ["SYNCLINE_CONFIG", "SYNCLINE_KEYS", "SYNCLINE_TOKEN", "SYNCLINE_SHEETS_CLIENT_SECRET", "SYNCLINE_SLACK_CLIENT_SECRET"];
 
 /// The configuration of the command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,6 +103,15 @@ pub(crate) struct Service {
     /// Its address, when that is not the vendor's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
+    /// The address of its consent page and token endpoint, when those are not the vendor's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oauth_url: Option<String>,
+    /// The OAuth client registered there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    /// The redirect URI it is registered with: one on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect_uri: Option<String>,
 }
 
 impl Default for Config {
@@ -197,6 +211,15 @@ impl Config {
             return Err(Failure::usage("the schema has no name", "schema", "give it one, or leave it out for \"syncline\""));
         }
         Ok(())
+    }
+
+    /// How a service is reached.
+    pub(crate) fn service(&self, provider: &str) -> Option<&Service> {
+        match provider {
+            "sheets" => Some(&self.sheets),
+            "slack" => Some(&self.slack),
+            _ => None,
+        }
     }
 
     /// The file with the keys.

@@ -20,7 +20,7 @@ pub(crate) enum Need {
     Seal,
     /// To open what is sealed: they have to be there.
     Open,
-    /// Nothing; a passing key will do.
+    /// Nothing.
     None,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn load(config: &Config, need: Need) -> Done<Keyring> {
                 "keys_file",
                 "put it back, name another one with --keys-file, or set SYNCLINE_KEYS",
             )),
-            Need::None => Ok(Keyring::parse(&Keyring::generate("unused"))?),
+            Need::None => Ok(Keyring::none()),
         },
         Err(problem) => {
             let text = format!("the keys file {} cannot be read: {problem}", file.display());
@@ -70,6 +70,6 @@ pub(crate) fn write(file: &Path, keys: &str) -> Done<()> {
 }
 
 /// Ids of new keys say when they were made, so that a person can tell them apart.
-fn id_of_today() -> String {
+pub(crate) fn id_of_today() -> String {
     SystemClock.now().format("%Y-%m-%d").to_string()
 }

@@ -1,7 +1,7 @@
 //! One command's engine, and how connections are named on the command line.
 
 use syncline::{
-    Builder, Connection, Sheets, Slack, Syncline, Workspace,
+    Builder, Connection, OAuthClient, Sheets, Slack, Syncline, Workspace,
     core::{IntegrationSync, store},
 };
 
@@ -26,7 +26,8 @@ impl Session {
     /// Opens the database. Only [`Need::Seal`] makes one that is not there.
     pub(crate) async fn open(config: &Config, need: Need) -> Done<Self> {
         let storage = storage::open(config, if need == Need::Seal { Missing::Make } else { Missing::Refuse }).await?;
-        let engine = providers(Syncline::builder(), config)?.shared_storage(storage).keyring(keys::load(config, need)?).build().await?;
+        let builder = providers(clients(Syncline::builder(), config), config)?;
+        let engine = builder.shared_storage(storage).keyring(keys::load(config, need)?).build().await?;
         let workspace = engine.workspace(&*config.workspace);
         Ok(Self { engine, workspace })
     }
@@ -37,6 +38,33 @@ impl Session {
         let id = choose(&all, named, self.workspace.id().as_str())?.id.clone();
         Ok(self.workspace.connection(id).await?)
     }
+}
+
+/// Where a browser comes back to when the configuration says nothing else.
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:4011/callback";
+
+/// The OAuth clients of the configuration, by the authority each is registered with.
+fn clients(mut builder: Builder, config: &Config) -> Builder {
+    for (authority, provider) in [("google", "sheets"), ("slack", "slack")] {
+        let Some((service, id)) = config.service(provider).and_then(|service| Some((service, service.client_id.as_deref()?))) else {
+            continue;
+        };
+        let client = OAuthClient::new(id, service.redirect_uri.as_deref().unwrap_or(REDIRECT_URI));
+        let secret = std::env::var(secret_variable(provider)).ok().filter(|secret| !secret.trim().is_empty());
+        builder = builder.oauth_client(
+            authority,
+            match secret {
+                Some(secret) => client.with_secret(secret.trim().to_owned()),
+                None => client,
+            },
+        );
+    }
+    builder
+}
+
+/// The variable that holds the secret of a service's OAuth client.
+pub(crate) fn secret_variable(provider: &str) -> String {
+    format!("SYNCLINE_{}_CLIENT_SECRET", provider.to_uppercase())
 }
 
 /// The services this command knows.

@@ -2,7 +2,7 @@
 
 use syncline::core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId, async_trait,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, SealedCredentials},
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
 };
 
 use super::{Scoped, World};
@@ -21,7 +21,10 @@ impl World {
     fn connect(&mut self, workspace: &WorkspaceId, new: NewConnection) -> Result<Connection> {
         let same =
             |kept: &Connection| kept.workspace_id == *workspace && kept.provider == new.provider && kept.account_id == new.account_id;
-        if let Some((kept, _)) = self.connections.iter_mut().find(|(kept, _)| same(kept)) {
+        if let Some((kept, stored)) = self.connections.iter_mut().find(|(kept, _)| same(kept)) {
+            if new.credentials.is_some() && kept.id != new.id {
+                return Err(Error::new(ErrorKind::Conflict, "connect", "the account is connected under another id"));
+            }
             kept.subject_id = new.subject_id.or(kept.subject_id.take());
             kept.account_name = new.account_name.or(kept.account_name.take());
             kept.connected_by = new.connected_by.or(kept.connected_by.take());
@@ -29,12 +32,16 @@ impl World {
             (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
             (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
             kept.updated_at = new.at;
+            if let Some(sealed) = new.credentials {
+                let version = kept.token_version + 1;
+                store(kept, stored, SealedCredentials { version, ..sealed });
+            }
             return Ok(kept.clone());
         }
         if self.connections.iter().any(|(kept, _)| kept.id == new.id) {
             return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one"));
         }
-        let made = Connection {
+        let mut made = Connection {
             workspace_id: workspace.clone(),
             id: new.id,
             provider: new.provider,
@@ -53,12 +60,27 @@ impl World {
             error_count: 0,
             expires_at: None,
             token_version: 0,
+            grant: None,
+            scopes: None,
+            renewal: Renewal::default(),
             created_at: new.at,
             updated_at: new.at,
         };
-        self.connections.push((made.clone(), None));
+        let mut stored = None;
+        if let Some(sealed) = new.credentials {
+            store(&mut made, &mut stored, SealedCredentials { version: 1, ..sealed });
+        }
+        self.connections.push((made.clone(), stored));
         Ok(made)
     }
+}
+
+/// Stores credentials and lets the connection tell of them.
+fn store(kept: &mut Connection, stored: &mut Option<SealedCredentials>, mut sealed: SealedCredentials) {
+    sealed.scopes = sealed.scopes.or(kept.scopes.take());
+    (kept.token_version, kept.expires_at, kept.grant) = (sealed.version, sealed.expires_at, sealed.grant);
+    (kept.scopes, kept.renewal) = (sealed.scopes.clone(), Renewal::default());
+    *stored = Some(sealed);
 }
 
 fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
@@ -111,9 +133,30 @@ impl ConnectionStore for Scoped {
             if kept.token_version != expected {
                 return Ok(false);
             }
-            (kept.token_version, kept.expires_at, kept.updated_at) = (sealed.version, sealed.expires_at, at);
-            *stored = Some(sealed);
+            store(kept, stored, sealed);
+            kept.updated_at = at;
             Ok(true)
+        })
+    }
+
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: Time) -> Result<bool> {
+        self.handle.write(|world| {
+            let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("note_renewal", id))?;
+            if kept.token_version != expected {
+                return Ok(false);
+            }
+            (kept.renewal, kept.updated_at) = (renewal, at);
+            Ok(true)
+        })
+    }
+
+    async fn disconnect(&self, id: &ConnectionId, at: Time) -> Result<Connection> {
+        self.handle.write(|world| {
+            let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("disconnect", id))?;
+            *stored = None;
+            (kept.status, kept.token_version, kept.updated_at) = (ConnectionStatus::Disconnected, kept.token_version + 1, at);
+            (kept.expires_at, kept.grant, kept.scopes, kept.renewal) = (None, None, None, Renewal::default());
+            Ok(kept.clone())
         })
     }
 }

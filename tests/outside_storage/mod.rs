@@ -2,6 +2,7 @@
 //! that may be refused in the middle works on a copy, which becomes the world when it went through; the others are refused before they
 //! change anything.
 
+mod authorizations;
 mod commit;
 mod connections;
 mod push;
@@ -12,11 +13,15 @@ mod sweep;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Instant,
 };
 
 use syncline::core::{
     ConnectionId, EntityType, PartitionId, RecordFailure, RecordId, Result, RunId, StreamName, WorkspaceId, async_trait,
-    store::{Activity, Connection, Event, Feed, FleetStore, LineageEntry, PartitionState, Run, SealedCredentials, Storage, WorkspaceStore},
+    store::{
+        Activity, Connection, Event, Feed, FleetStore, LineageEntry, PartitionState, PendingAuthorization, Run, SealedCredentials, Storage,
+        StoredClient, WorkspaceStore,
+    },
 };
 
 use self::{commit::Table, push::Pushed};
@@ -66,6 +71,10 @@ struct World {
     lineage: Vec<(WorkspaceId, LineageEntry)>,
     pushed: BTreeMap<FeedKey, Pushed>,
     activities: Vec<(WorkspaceId, Activity)>,
+    authorizations: BTreeMap<(WorkspaceId, Box<str>), PendingAuthorization>,
+    clients: BTreeMap<(WorkspaceId, Box<str>), StoredClient>,
+    /// Who holds what, and until when.
+    leases: BTreeMap<(WorkspaceId, Box<str>), (Box<str>, Instant)>,
 }
 
 impl World {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, types::Value as Sql};
+use rusqlite::{
+    Connection,
+    types::{Value as Sql, ValueRef},
+};
 use serde_json::{Map, Value};
 use sync_testkit::suite::storage::{Capability, Database, HOST_TABLE, StorageFixture};
 use syncline::{
@@ -21,7 +24,7 @@ impl StorageFixture for Sqlite {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention]
+        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention, Capability::OAuth, Capability::Search]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
@@ -96,6 +99,31 @@ impl Database for File {
                 Ok(fields)
             })?;
             rows.collect()
+        })
+    }
+
+    async fn search(&self, bytes: &[u8]) -> Result<Vec<String>> {
+        self.host(|conn| {
+            let mut tables = conn.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")?;
+            let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let mut found = Vec::new();
+            for table in tables {
+                let mut rows = conn.prepare(&format!("SELECT * FROM \"{table}\""))?;
+                let columns: Vec<String> = rows.column_names().into_iter().map(str::to_owned).collect();
+                let mut rows = rows.query([])?;
+                while let Some(row) = rows.next()? {
+                    for column in 0..columns.len() {
+                        let value = match row.get_ref(column)? {
+                            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
+                            _ => continue,
+                        };
+                        if value.windows(bytes.len()).any(|part| part == bytes) {
+                            found.push(format!("{table}.{}", columns[column]));
+                        }
+                    }
+                }
+            }
+            Ok(found)
         })
     }
 }

@@ -11,10 +11,11 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch, ConnectionStore, Entity,
-        EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LineageEntry, LineageStore, NewActivity,
-        NewConnection, NewRun, PageCommit, PartitionState, Preview, PushCommit, PushLink, PushMemory, PushStore, Run, RunEnd, RunFilter,
-        RunStore, SealedCredentials, Storage, Sweep, SweepReport, WorkspaceStore,
+        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
+        ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
+        LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, PendingAuthorization, Preview, PushCommit, PushLink,
+        PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, StoredClient, Sweep, SweepReport,
+        WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -175,6 +176,62 @@ impl ConnectionStore for Scope {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
         self.faulty.call("replace_credentials")?;
         self.inner.replace_credentials(id, expected, sealed, at).await
+    }
+
+    async fn account(&self, provider: &str, account_id: &str) -> Result<Option<Connection>> {
+        self.faulty.call("account")?;
+        self.inner.account(provider, account_id).await
+    }
+
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
+        self.faulty.call("note_renewal")?;
+        self.inner.note_renewal(id, expected, renewal, at).await
+    }
+
+    async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
+        self.faulty.call("disconnect")?;
+        self.inner.disconnect(id, at).await
+    }
+}
+
+#[async_trait]
+impl AuthorizationStore for Scope {
+    async fn keep_authorization(&self, pending: PendingAuthorization) -> Result<()> {
+        self.faulty.call("keep_authorization")?;
+        self.inner.keep_authorization(pending).await
+    }
+
+    async fn take_authorization(&self, nonce: &str) -> Result<Option<PendingAuthorization>> {
+        self.faulty.call("take_authorization")?;
+        self.inner.take_authorization(nonce).await
+    }
+
+    async fn oauth_client(&self, authority: &str) -> Result<Option<StoredClient>> {
+        self.faulty.call("oauth_client")?;
+        self.inner.oauth_client(authority).await
+    }
+
+    async fn set_oauth_client(&self, client: StoredClient) -> Result<()> {
+        self.faulty.call("set_oauth_client")?;
+        self.inner.set_oauth_client(client).await
+    }
+
+    async fn remove_oauth_client(&self, authority: &str) -> Result<bool> {
+        self.faulty.call("remove_oauth_client")?;
+        self.inner.remove_oauth_client(authority).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Scope {
+    async fn lease(&self, name: &str, holder: &str, life: Duration) -> Result<bool> {
+        self.faulty.call("lease")?;
+        self.inner.lease(name, holder, life).await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<()> {
+        self.faulty.call("release")?;
+        self.inner.release(name, holder).await
     }
 }
 

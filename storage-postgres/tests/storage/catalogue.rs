@@ -3,10 +3,11 @@
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
-use sync_core::store::PageCommit;
+use sync_core::store::{NewConnection, PageCommit, PendingAuthorization, SealedCredentials, Storage as _, StoredClient};
 
 use crate::{
-    push_support::{batch, begin, feed, managed, part, target, up},
+    connections::connection,
+    push_support::{at, batch, begin, feed, managed, part, target, up},
     support::fresh,
 };
 
@@ -14,7 +15,7 @@ use crate::{
 const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks"];
 
 /// Everything in our schema that a tenant's row could be reached by, and what is wrong with it.
-async fn wrong(connection: &mut PgConnection) -> Vec<String> {
+pub(crate) async fn wrong(connection: &mut PgConnection) -> Vec<String> {
     let shared: Vec<String> = SHARED.iter().map(|table| (*table).to_owned()).collect();
     let mut wrong = Vec::new();
     for (what, sql) in [
@@ -83,8 +84,27 @@ async fn wrong(connection: &mut PgConnection) -> Vec<String> {
     wrong
 }
 
-/// A stream's own table, and one fed through a mapping, each with a row of `acme`.
+/// A stream's own table, and one fed through a mapping, each with a row of `acme`; and its connection, authorization, client and lease.
 async fn fill(storage: &PostgresStorage) {
+    let acme = storage.workspace(&"acme".into());
+    let sealed =
+        SealedCredentials { access: vec![1], refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 };
+    acme.connect(NewConnection { credentials: Some(sealed), ..connection("c1", "acc") }).await.expect("connects");
+    acme.keep_authorization(PendingAuthorization {
+        nonce: "n".into(),
+        provider: "slack".into(),
+        browser: [1].into(),
+        verifier: vec![1],
+        redirect_uri: "https://x".into(),
+        request: json!({}),
+        begun_at: at(0),
+        expires_at: at(1),
+    })
+    .await
+    .expect("kept");
+    let (authority, client_id, redirect_uri) = ("slack".into(), "id".into(), "https://x".into());
+    acme.set_oauth_client(StoredClient { authority, client_id, secret: None, redirect_uri, updated_at: at(0) }).await.expect("stored");
+    assert!(acme.lease("renew c1", "one", std::time::Duration::from_secs(60)).await.expect("an answer"));
     for target in [target("members"), managed("people", &["email"])] {
         let run = begin(storage, "acme", &feed("c1", target.entity.as_str()), &target).await;
         let page =
@@ -141,7 +161,13 @@ async fn without_a_workspace_nothing_is_seen_and_nothing_can_be_written() {
     ] {
         sqlx::raw_sql(sql).execute(&mut connection).await.expect("settings are made");
     }
-    for table in ["members", "people", "sync_runs", "record_links", "connection_numbers", "sync_events", "field_lineage", "scans"] {
+    let of_runs = ["members", "people", "sync_runs", "record_links", "connection_numbers", "sync_events", "field_lineage", "scans"];
+    for table in of_runs.into_iter().chain(["integration_connections", "oauth_states", "oauth_clients", "leases"]) {
+        let whole: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM syncline.{table}")))
+            .fetch_one(&mut database.connection().await)
+            .await
+            .expect("a superuser reads it");
+        assert!(whole > 0, "{table} has rows, or the test proves nothing");
         let sql = format!("SELECT count(*) FROM {table}");
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect("the table is read");
         assert_eq!(rows, 0, "{table}");

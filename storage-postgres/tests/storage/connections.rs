@@ -22,6 +22,7 @@ pub(crate) fn connection(id: &str, account: &str) -> NewConnection {
         oauth_provider: None,
         settings: json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
+        credentials: None,
         at: at(0),
     }
 }
@@ -47,7 +48,10 @@ async fn of_many_that_replace_one_version_of_the_credentials_one_does() {
     one.workspace(&"acme".into()).connect(connection("c1", "acc")).await.expect("connected");
     let replaced = futures_util::future::join_all((0..16u8).map(|n| {
         let store = if n % 2 == 0 { &one } else { &two }.workspace(&"acme".into());
-        let (id, sealed) = (id.clone(), SealedCredentials { access: vec![n], refresh: None, expires_at: None, version: 1 });
+        let (id, sealed) = (
+            id.clone(),
+            SealedCredentials { access: vec![n], refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 },
+        );
         async move { (n, store.replace_credentials(&id, 0, sealed, at(1)).await.expect("an answer")) }
     }));
     let won: Vec<u8> = replaced.await.into_iter().filter(|(_, replaced)| *replaced).map(|(n, _)| n).collect();

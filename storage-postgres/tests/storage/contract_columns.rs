@@ -11,7 +11,7 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "integration_connections",
             "id provider subject_id account_id account_name connected_by credentials_encrypted refresh_token_encrypted expires_at \
              token_version oauth_provider settings status sync_enabled sync_frequency_minutes last_sync_at sync_status error_message \
-             error_count created_at updated_at",
+             error_count created_at updated_at grant_kind granted_scopes renewal_failing_since renewal_not_before renewal_underway_since",
         ),
         ("integration_activity", "id integration_name action success records_affected error_message metadata created_at"),
         (
@@ -28,6 +28,9 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "field_lineage",
             "id entity_type entity_id field_name source_type source_id source_ref previous_value new_value sync_run_id changed_by changed_at",
         ),
+        ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at"),
+        ("oauth_clients", "authority client_id secret_encrypted redirect_uri updated_at"),
+        ("leases", "name holder until"),
         ("push_intents", "feed_no entity_id marker operation fields content_hash external_id version state attempts run_id"),
     ] {
         let there =

@@ -69,6 +69,7 @@ async fn each_broken_wall_is_named_with_what_mends_it() {
             "ALTER VIEW syncline.integration_sync_logs RESET (security_invoker)",
             "view \"integration_sync_logs\" reads with its owner's rights",
         ),
+        ("ALTER TABLE syncline.oauth_clients DISABLE ROW LEVEL SECURITY", "\"oauth_clients\": row security is not switched on"),
         ("CREATE UNIQUE INDEX guess ON syncline.push_intents (marker)", "key \"guess\" does not begin with workspace_id"),
     ] {
         run(&database, sql).await;
@@ -76,7 +77,7 @@ async fn each_broken_wall_is_named_with_what_mends_it() {
         assert!(complaints(&report, "row_security").iter().any(|found| found.contains(part)), "after {sql}: {:?}", report.findings);
         assert_eq!(report.worst(), Level::Error);
     }
-    assert_eq!(complaints(&doctor(&database).await, "row_security").len(), 8, "each once, and nothing else");
+    assert_eq!(complaints(&doctor(&database).await, "row_security").len(), 9, "each once, and nothing else");
 }
 
 #[tokio::test]

@@ -21,9 +21,9 @@ use tokio::{
 use crate::push_support::*;
 
 /// What becomes of the next COMMIT.
-const PASSES: u8 = 0;
-const LOST_BEFORE: u8 = 1;
-const LOST_AFTER: u8 = 2;
+pub(crate) const PASSES: u8 = 0;
+pub(crate) const LOST_BEFORE: u8 = 1;
+pub(crate) const LOST_AFTER: u8 = 2;
 const CRASHED_AFTER: u8 = 3;
 
 /// What a pooler says when the server's session ended under it: an ErrorResponse with severity, SQLSTATE and text.
@@ -84,7 +84,8 @@ async fn pass(client: TcpStream, server: Box<dyn Wire>, next: Arc<AtomicU8>) {
     }
 }
 
-async fn proxy(database: &TestDatabase) -> (String, Arc<AtomicU8>) {
+/// The URL of a proxy before the database, and what becomes of the next COMMIT that goes through it.
+pub(crate) async fn proxy(database: &TestDatabase) -> (String, Arc<AtomicU8>) {
     let server: PgConnectOptions = database.url().parse().expect("a URL");
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -119,7 +120,10 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
         let state = site.column("SELECT commits || ' ' || rows_created || ' ' || rows_updated FROM syncline.sync_runs").await;
         assert_eq!(state, [format!("{} {} {n}", n + 1, n + 1)]);
     }
-    assert_eq!(site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await, [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]);
+    assert_eq!(
+        site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await,
+        [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]
+    );
     assert_eq!(
         site.column("SELECT changes::text FROM syncline.lineage_entries ORDER BY seq").await,
         [r#"{"n":[0,1]}"#, r#"{"n":[1,2]}"#, r#"{"n":[2,3]}"#, r#"{"n":[3,4]}"#]

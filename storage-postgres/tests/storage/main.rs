@@ -11,6 +11,7 @@ mod leases;
 mod lineage;
 mod lost;
 mod mapped;
+mod oauth;
 mod opening;
 mod order;
 mod owners;

@@ -28,7 +28,7 @@ impl StorageFixture for Postgres {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention]
+        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention, Capability::OAuth, Capability::Search]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {
@@ -121,6 +121,24 @@ impl Database for Fresh {
             format!("SELECT json_strip_nulls(row_to_json(p))::text FROM {HOST_TABLE} p ORDER BY tenant COLLATE \"C\", email COLLATE \"C\"");
         let rows = self.host(sql, Vec::new()).await?;
         Ok(rows.iter().map(|row| serde_json::from_str(row.get(0)).expect("a row as JSON")).collect())
+    }
+
+    async fn search(&self, bytes: &[u8]) -> Result<Vec<String>> {
+        let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'syncline'::regnamespace AND relkind = 'r' ORDER BY 1";
+        // Bytes are told in hexadecimal.
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mut found = Vec::new();
+        for table in self.host(tables.to_owned(), Vec::new()).await? {
+            let table: String = table.get(0);
+            let sql = format!(
+                "SELECT 1 FROM syncline.{table:?} t WHERE strpos(row_to_json(t)::text, $1) > 0 OR strpos(row_to_json(t)::text, $2) > 0 LIMIT 1"
+            );
+            if !self.host(sql, vec![Some(hex.clone()), Some(text.clone())]).await?.is_empty() {
+                found.push(table);
+            }
+        }
+        Ok(found)
     }
 }
 

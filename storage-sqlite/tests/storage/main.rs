@@ -5,6 +5,7 @@ mod lineage;
 mod living;
 mod mapped;
 mod model;
+mod oauth;
 mod push_changed;
 mod push_echo;
 mod push_journal;

@@ -23,12 +23,21 @@ pub(crate) fn connection(id: &str, account: &str) -> NewConnection {
         oauth_provider: Some("slack".into()),
         settings: json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
+        credentials: None,
         at: at(0),
     }
 }
 
 fn sealed(version: u64) -> SealedCredentials {
-    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), expires_at: Some(at(30)), version }
+    SealedCredentials {
+        access: vec![1, version as u8],
+        refresh: Some(vec![2]),
+        grant: None,
+        scopes: None,
+        issued_at: None,
+        expires_at: Some(at(30)),
+        version,
+    }
 }
 
 #[tokio::test]

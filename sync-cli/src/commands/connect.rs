@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Map, Value, json};
 use syncline::{
-    ConnectionStatus, Credentials,
+    Connection, ConnectionStatus, Credentials,
     core::{SecretString, store},
 };
 
@@ -25,6 +25,9 @@ const TOKEN: &str = "SYNCLINE_TOKEN";
 pub(crate) async fn run(config: &Config, args: &Connect, view: View) -> Done {
     refuse_tokens(args)?;
     let settings = settings(args)?;
+    if args.browser {
+        return super::authorize::run(config, args, settings, view).await;
+    }
     let token = token(args)?;
     let session = Session::open(config, Need::Seal).await?;
     let before: Vec<_> = session.workspace.connections().await?.into_iter().filter(|row| *row.provider == *args.provider).collect();
@@ -35,7 +38,11 @@ pub(crate) async fn run(config: &Config, args: &Connect, view: View) -> Done {
     if let Some(subject) = &args.subject {
         connect = connect.subject(subject.as_str());
     }
-    let connection = connect.await?;
+    tell(&connect.await?, &before, view).await
+}
+
+/// Says what was connected, and what comes next.
+pub(super) async fn tell(connection: &Connection, before: &[store::Connection], view: View) -> Done {
     let row = connection.load_config().await?;
     let healed = before.iter().any(|known| known.id == row.id);
     let streams = connection.streams().await.unwrap_or_default();
@@ -94,7 +101,7 @@ fn refuse_tokens(args: &Connect) -> Done<()> {
 }
 
 fn token(args: &Connect) -> Done<SecretString> {
-    let hint = "set the variable, or use --token-env NAME or --token-file FILE";
+    let hint = "set the variable, or use --token-env NAME or --token-file FILE, or authorise it in a browser: --browser";
     let (text, place) = match &args.token_file {
         Some(file) => {
             let text = fs::read_to_string(file).map_err(|problem| {

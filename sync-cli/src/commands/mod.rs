@@ -1,11 +1,15 @@
 //! One module per command.
 
+pub(crate) mod authorize;
 pub(crate) mod connect;
+pub(crate) mod connections;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod ended;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod failures;
+pub(crate) mod keys;
 pub(crate) mod mapping;
 pub(crate) mod migrate;
 pub(crate) mod pull;

@@ -56,6 +56,10 @@ pub trait AuthorizationStore: Debug + Send + Sync {
     }
 
     /// Takes an authorization out, durably and once: of any number of callers at once one is answered with it, expired or not.
+    ///
+    /// # Errors
+    /// Those of the storage. After one the authorization counts as taken, whether it is still there or not: an answer that was lost on the
+    /// way is given to nobody a second time.
     async fn take_authorization(&self, nonce: &str) -> Result<Option<PendingAuthorization>> {
         let _ = nonce;
         Err(Error::unsupported("take_authorization"))

@@ -120,7 +120,7 @@ pub struct SealedCredentials {
     pub issued_at: Option<DateTime<Utc>>,
     /// When the token ends; `None` is unknown, not expired.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which version this is.
+    /// Which version this is. [`connect`](ConnectionStore::connect) does not look at it and counts by itself.
     pub version: u64,
 }
 
@@ -202,9 +202,15 @@ pub trait ConnectionStore: Debug + Send + Sync {
 
     /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not. Clears what
     /// is kept of failed renewals.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound).
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool>;
 
     /// Writes down how renewing goes, if the credentials' version is still `expected`, durably; `false` when it is not.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound).
     async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
         let _ = (id, expected, renewal, at);
         Err(crate::Error::unsupported("note_renewal"))

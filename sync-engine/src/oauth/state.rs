@@ -50,7 +50,8 @@ impl State {
     /// The state as it travels: payload and signature.
     pub(crate) fn sign(&self, keyring: &Keyring) -> Result<String> {
         let payload = serde_json::to_vec(self).map_err(|e| Error::new(ErrorKind::Internal, "state", "the state is no JSON").because(e))?;
-        let mac = mac(keyring, &self.key, &payload).ok_or_else(forged)?;
+        let mac = mac(keyring, &self.key, &payload)
+            .ok_or_else(|| Error::new(ErrorKind::Key, "begin_authorization", "this process was given no keys, so it can sign nothing"))?;
         Ok(format!("{}.{}", BASE64.encode(&payload), BASE64.encode(mac.finalize().into_bytes())))
     }
 

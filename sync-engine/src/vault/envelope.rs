@@ -76,6 +76,7 @@ impl Keyring {
         let id = std::str::from_utf8(id).map_err(|_| damaged("the key id is not text"))?;
         let key = self.key(id).ok_or_else(|| {
             let known = self.ids().collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none" } else { &known };
             Error::new(ErrorKind::Key, "open", format!("key {id:?} is not in the keyring, which has: {known}"))
                 .at(place.field.owner(), place.owner)
         })?;

@@ -95,6 +95,12 @@ impl Keyring {
         Ok(Self(Arc::new(keys)))
     }
 
+    /// A keyring for a process that needs no credentials: it seals nothing and opens nothing, and says so when it is asked to.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// A new random key under `id`, in the form of [`parse`](Self::parse): keep it where the host keeps its secrets.
     #[must_use]
     pub fn generate(id: &str) -> Zeroizing<String> {
@@ -104,7 +110,9 @@ impl Keyring {
 
     /// The key new envelopes are sealed with, counted as used once more.
     pub(super) fn active(&self) -> Result<(&str, &[u8; 32])> {
-        let key = &self.0[0];
+        let Some(key) = self.0.first() else {
+            return Err(Error::new(sync_core::ErrorKind::Key, "seal", "this process was given no keys, so it can seal nothing"));
+        };
         match key.seals.fetch_add(1, Ordering::Relaxed) {
             REFUSE_AT.. => {
                 return Err(Error::new(
@@ -121,7 +129,7 @@ impl Keyring {
 
     /// The id of the key that new envelopes are sealed with.
     pub(crate) fn active_id(&self) -> &str {
-        &self.0[0].id
+        self.0.first().map_or("", |key| &key.id)
     }
 
     /// A key for another purpose than sealing, made of one of these (HMAC-SHA256 as a key derivation, RFC 5869).

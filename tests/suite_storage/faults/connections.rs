@@ -13,7 +13,14 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "never knows an account again",
         harm: Harm::Connect(|new| new.account_id = format!("{}{}", new.account_id, new.id).into()),
-        fails: &["a_new_connection_is_as_it_was_asked_for", "connecting_again_heals"],
+        fails: &[
+            "a_new_connection_is_as_it_was_asked_for",
+            "connecting_again_heals",
+            "an_account_is_found",
+            "another_workspace_sees_nothing",
+            "connecting_without_credentials_keeps_those_there_are",
+            "credentials_sealed_for_another_id_are_refused",
+        ],
     },
     Fault {
         name: "keeps the old settings when healing",
@@ -39,7 +46,11 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         fails: &["three_counted_failures_are_an_error"],
     },
-    Fault { name: "swaps credentials whatever their version", harm: Harm::SwapsBlindly, fails: &["credentials_are_compared_and_swapped"] },
+    Fault {
+        name: "swaps credentials whatever their version",
+        harm: Harm::SwapsBlindly,
+        fails: &["credentials_are_compared_and_swapped", "new_credentials_end_a_renewal"],
+    },
     Fault {
         name: "lists the newest connection first",
         harm: Harm::Connections(|all| all.reverse()),
@@ -121,6 +132,9 @@ pub(super) const FAULTS: &[Fault] = &[
             "the_reaper_ends_runs_without_owner_alone",
             "what_was_committed_outlives_its_owner",
             "an_intent_outlives_its_run",
+            "secrets_that_were_taken_away_are_nowhere",
+            "an_authorization_is_taken_once",
+            "a_race_gives_one_lease",
         ],
     },
     Fault {

@@ -3,13 +3,14 @@
 use crate::{faults::Fault, harm::Harm};
 
 pub(super) const FAULTS: &[Fault] = &[
-    Fault { name: "leaks connect", harm: Harm::Leaks("connect"), fails: &["accounts_are_unique"] },
+    Fault { name: "leaks connect", harm: Harm::Leaks("connect"), fails: &["accounts_are_unique", "an_account_is_found"] },
     Fault { name: "leaks connection", harm: Harm::Leaks("connection"), fails: &["another_workspace_sees_nothing"] },
     Fault {
         name: "leaks connections",
         harm: Harm::Leaks("connections"),
         fails: &["accounts_are_unique", "another_workspace_sees_nothing"],
     },
+    Fault { name: "leaks account", harm: Harm::Leaks("account"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks update_connection", harm: Harm::Leaks("update_connection"), fails: &["another_workspace_changes_nothing"] },
     Fault { name: "leaks credentials", harm: Harm::Leaks("credentials"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks replace_credentials", harm: Harm::Leaks("replace_credentials"), fails: &["another_workspace_changes_nothing"] },
@@ -66,4 +67,37 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "leaks journal", harm: Harm::Leaks("journal"), fails: &["another_workspace_changes_nothing"] },
     Fault { name: "leaks log_activity", harm: Harm::Leaks("log_activity"), fails: &["another_workspace_changes_nothing"] },
     Fault { name: "leaks activities", harm: Harm::Leaks("activities"), fails: &["another_workspace_sees_nothing"] },
+    Fault {
+        name: "leaks note_renewal",
+        harm: Harm::Leaks("note_renewal"),
+        fails: &["authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault { name: "leaks disconnect", harm: Harm::Leaks("disconnect"), fails: &["authorizations_clients_and_leases_are_of_one_workspace"] },
+    Fault {
+        name: "leaks keep_authorization",
+        harm: Harm::Leaks("keep_authorization"),
+        fails: &["authorizations_long_past_are_forgotten", "authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault {
+        name: "leaks take_authorization",
+        harm: Harm::Leaks("take_authorization"),
+        fails: &["authorizations_long_past_are_forgotten", "authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault {
+        name: "leaks oauth_client",
+        harm: Harm::Leaks("oauth_client"),
+        fails: &["authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault {
+        name: "leaks set_oauth_client",
+        harm: Harm::Leaks("set_oauth_client"),
+        fails: &["authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault {
+        name: "leaks remove_oauth_client",
+        harm: Harm::Leaks("remove_oauth_client"),
+        fails: &["authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault { name: "leaks lease", harm: Harm::Leaks("lease"), fails: &["authorizations_clients_and_leases_are_of_one_workspace"] },
+    Fault { name: "leaks release", harm: Harm::Leaks("release"), fails: &["authorizations_clients_and_leases_are_of_one_workspace"] },
 ];

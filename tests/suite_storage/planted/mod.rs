@@ -9,6 +9,8 @@ macro_rules! harm {
     };
 }
 
+mod connections;
+mod oauth;
 mod push;
 mod rows;
 mod runs;
@@ -61,11 +63,18 @@ struct Notes {
     swept: BTreeSet<(String, u64)>,
     feeds: Vec<Feed>,
     links: BTreeMap<String, PushLink>,
+    kept: BTreeMap<Named, PendingAuthorization>,
+    handed_out: BTreeMap<Named, PendingAuthorization>,
+    /// Who was given a lease last.
+    holders: BTreeMap<Named, Box<str>>,
     /// Handles that stay open.
     open: Vec<Arc<dyn Storage>>,
     /// Databases of their own.
     apart: Vec<Apart>,
 }
+
+/// A nonce or a name, in its workspace.
+type Named = (WorkspaceId, Box<str>);
 
 struct Apart(#[expect(dead_code, reason = "it is kept so that its storage lives")] Box<dyn Database>);
 
@@ -106,6 +115,10 @@ impl Database for PlantedDatabase {
 
     async fn host_rows(&self) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
         self.inner.host_rows().await
+    }
+
+    async fn search(&self, bytes: &[u8]) -> Result<Vec<String>> {
+        self.inner.search(bytes).await
     }
 }
 

@@ -1,52 +1,9 @@
-//! Connections and runs.
+//! Runs.
 
-use syncline::core::{ConnectionId, Error, ErrorKind, RecordFailure, Result, RunId, async_trait, store::*};
+use syncline::core::{Error, ErrorKind, RecordFailure, Result, RunId, async_trait, store::*};
 
 use super::{Store, note};
 use crate::harm::Harm;
-
-type Time = chrono::DateTime<chrono::Utc>;
-
-#[async_trait]
-impl ConnectionStore for Store {
-    async fn connect(&self, mut new: NewConnection) -> Result<Connection> {
-        harm!(self, Connect, &mut new);
-        let mut made = self.error(self.to("connect").connect(new).await)?;
-        harm!(self, Connection, &mut made);
-        Ok(made)
-    }
-
-    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
-        let mut found = self.to("connection").connection(id).await?;
-        if let Some(found) = &mut found {
-            harm!(self, Connection, found);
-        }
-        Ok(found)
-    }
-
-    async fn connections(&self) -> Result<Vec<Connection>> {
-        let mut found = self.to("connections").connections().await?;
-        harm!(self, Connections, &mut found);
-        Ok(found)
-    }
-
-    async fn update_connection(&self, id: &ConnectionId, mut patch: ConnectionPatch, at: Time) -> Result<Connection> {
-        harm!(self, Patch, &mut patch);
-        let mut made = self.error(self.to("update_connection").update_connection(id, patch, at).await)?;
-        harm!(self, Connection, &mut made);
-        Ok(made)
-    }
-
-    async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>> {
-        self.to("credentials").credentials(id).await
-    }
-
-    async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: Time) -> Result<bool> {
-        let stored = self.own.credentials(id).await?.map_or(0, |stored| stored.version);
-        let expected = if let Harm::SwapsBlindly = self.harm { stored } else { expected };
-        self.to("replace_credentials").replace_credentials(id, expected, sealed, at).await
-    }
-}
 
 #[async_trait]
 impl RunStore for Store {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sync_core::{
-    ConnectionId, ErrorKind,
-    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, SealedCredentials},
+    ConnectionId, ErrorKind, GrantKind,
+    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, Renewal, SealedCredentials},
 };
 
 use super::{
@@ -16,13 +16,15 @@ pub(super) const CHECKS: &[Check] = &[
     check!(a_new_connection_is_as_it_was_asked_for, "A connection is stored as it was asked for, active and without errors"),
     check!(connecting_again_heals, "Connecting an account again keeps id and history, replaces settings and clears the errors"),
     check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and by its id in the workspace"),
+    check!(an_account_is_found, "An account is found by its provider and its id there, and no other is"),
     check!(a_patch_changes_what_it_names, "A patch changes the fields it names and no others"),
     check!(credentials_are_compared_and_swapped, "Credentials are replaced only over the version that was read"),
     check!(connections_are_listed_oldest_first, "Connections are listed in the order in which they were made"),
 ];
 
 pub(super) fn sealed(version: u64) -> SealedCredentials {
-    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), expires_at: Some(at(30)), version }
+    let (grant, expires_at) = (Some(GrantKind::RefreshToken), Some(at(30)));
+    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at, version }
 }
 
 async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
@@ -47,6 +49,9 @@ async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
         error_count: 0,
         expires_at: None,
         token_version: 0,
+        grant: None,
+        scopes: None,
+        renewal: Renewal::default(),
         created_at: at(0),
         updated_at: at(0),
     };
@@ -92,6 +97,18 @@ async fn accounts_are_unique(scene: Scene) -> Looked {
     Ok(())
 }
 
+async fn an_account_is_found(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let first = acme.connect(connection("c1", "acc")).await?;
+    let other = acme.connect(NewConnection { provider: "sheets".into(), ..connection("c2", "acc") }).await?;
+    scene.globex().connect(connection("c3", "theirs")).await?;
+    same!(acme.account("slack", "acc").await?, Some(first), "the account");
+    same!(acme.account("sheets", "acc").await?, Some(other), "the account of that id at another provider");
+    same!(acme.account("slack", "nobody").await?, None, "an unknown account");
+    same!(acme.account("slack", "theirs").await?, None, "an account of another workspace");
+    Ok(())
+}
+
 async fn a_patch_changes_what_it_names(scene: Scene) -> Looked {
     let acme = scene.acme();
     let id = ConnectionId::from("c1");
@@ -126,7 +143,7 @@ async fn credentials_are_compared_and_swapped(scene: Scene) -> Looked {
     holds!(!acme.replace_credentials(&id, 0, sealed(2), at(2)).await?, "somebody was faster, but was overwritten");
     let stored = there(acme.credentials(&id).await?, "the first credentials")?;
     same!((stored.access, stored.version), (vec![1, 1], 1), "what is stored after a lost race");
-    let bare = SealedCredentials { refresh: None, expires_at: None, ..sealed(2) };
+    let bare = SealedCredentials { refresh: None, issued_at: None, expires_at: None, ..sealed(2) };
     holds!(acme.replace_credentials(&id, 1, bare, at(3)).await?, "the second were not stored");
     let stored = there(acme.credentials(&id).await?, "the second credentials")?;
     same!((stored.access, stored.refresh, stored.expires_at, stored.version), (vec![1, 2], None, None, 2), "what is stored");

@@ -16,6 +16,10 @@ pub enum Capability {
     Reopen,
     /// Logs are pruned.
     Retention,
+    /// Grants and their renewal, authorizations, clients and named leases are kept.
+    OAuth,
+    /// Every table can be searched for what was written.
+    Search,
 }
 
 impl fmt::Display for Capability {
@@ -25,6 +29,8 @@ impl fmt::Display for Capability {
             Self::Owners => "several owners at once",
             Self::Reopen => "reopening",
             Self::Retention => "pruning of logs",
+            Self::OAuth => "grants, authorizations and leases",
+            Self::Search => "searching in every table",
         })
     }
 }
@@ -73,5 +79,12 @@ pub trait Database: Send + Sync {
     /// All rows of the host's table, whatever their tenant, by tenant and email; a column that is null is left out.
     async fn host_rows(&self) -> Result<Vec<Map<String, Value>>> {
         Err(Error::unsupported("host_rows"))
+    }
+
+    /// The names of the tables in which these bytes stand, as a part of any text or of any bytes, whatever the tenant. Only asked for with
+    /// [`Capability::Search`].
+    async fn search(&self, bytes: &[u8]) -> Result<Vec<String>> {
+        let _ = bytes;
+        Err(Error::unsupported("search"))
     }
 }

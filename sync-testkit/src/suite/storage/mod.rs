@@ -43,14 +43,17 @@
 #[macro_use]
 mod check;
 mod activity;
+mod authorizations;
 mod changed;
 mod commits;
 mod connections;
 mod entities;
 mod fixture;
+mod grants;
 mod health;
 mod host;
 mod intents;
+mod leases;
 mod lineage;
 mod load;
 mod mapped;
@@ -74,7 +77,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 20] = [
+    let all: [&'static [Check]; 23] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -95,6 +98,9 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         pushed::CHECKS,
         changed::CHECKS,
         retention::CHECKS,
+        grants::CHECKS,
+        authorizations::CHECKS,
+        leases::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -63,6 +63,7 @@ pub(super) fn connection(id: &str, account: &str) -> NewConnection {
         oauth_provider: Some("slack".into()),
         settings: serde_json::json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
+        credentials: None,
         at: at(0),
     }
 }

@@ -1,4 +1,5 @@
-//! What one workspace sees and touches of another: nothing. Two tables hold every method of every store.
+//! What one workspace sees and touches of another: nothing. Two tables hold every method of every store; those that not every storage
+//! offers are looked at beside them.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -85,6 +86,7 @@ async fn reads(store: &dyn WorkspaceStore, of: &Pull) -> Vec<(&'static str, Stri
     vec![
         ("connection", told(store.connection(&id).await)),
         ("connections", told(store.connections().await)),
+        ("account", told(store.account("slack", "acc").await)),
         ("credentials", told(store.credentials(&id).await)),
         ("run", told(store.run(run).await)),
         ("runs", told(store.runs(runs).await)),

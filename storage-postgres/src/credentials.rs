@@ -1,0 +1,127 @@
+//! Sealed credentials, and how renewing them goes.
+
+use chrono::{DateTime, Utc};
+use sqlx::{Row as _, postgres::PgRow};
+use sync_core::{
+    GrantKind, WorkspaceId,
+    store::{Connection, Renewal, SealedCredentials},
+};
+
+use crate::{
+    connection,
+    error::{Db, damaged},
+    tx::Tx,
+};
+
+/// Reads the kind of a grant and its scopes, from these columns.
+pub(crate) fn grant(row: &PgRow, kind: usize, scopes: usize) -> Db<(Option<GrantKind>, Option<Vec<Box<str>>>)> {
+    let stored: Option<String> = row.try_get(kind)?;
+    let unknown = || damaged("connection", "kind of a grant");
+    let stored = stored.map(|text| GrantKind::parse(&text).ok_or_else(unknown)).transpose()?;
+    let scopes: Option<Vec<String>> = row.try_get(scopes)?;
+    Ok((stored, scopes.map(|scopes| scopes.into_iter().map(Box::from).collect())))
+}
+
+pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<SealedCredentials>> {
+    let row = sqlx::query(
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
+         FROM integration_connections WHERE workspace_id = $1 AND id = $2 AND credentials_encrypted IS NOT NULL",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (grant, scopes) = grant(&row, 4, 5)?;
+    Ok(Some(SealedCredentials {
+        access: row.try_get(0)?,
+        refresh: row.try_get(1)?,
+        grant,
+        scopes,
+        issued_at: row.try_get(6)?,
+        expires_at: row.try_get(2)?,
+        version: row.try_get::<i64, _>(3)?.cast_unsigned(),
+    }))
+}
+
+/// Stores credentials over the version they were made from, under their own; clears what is kept of failed renewals.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    id: &str,
+    expected: u64,
+    sealed: &SealedCredentials,
+    at: DateTime<Utc>,
+) -> Db<bool> {
+    let scopes: Option<Vec<&str>> = sealed.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref).collect());
+    let replaced = sqlx::query(
+        "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
+         token_version = $7, grant_kind = $8, granted_scopes = coalesce($9, granted_scopes), renewal_failing_since = NULL, \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10 \
+         WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(expected.cast_signed())
+    .bind(&sealed.access)
+    .bind(&sealed.refresh)
+    .bind(sealed.expires_at)
+    .bind(sealed.version.cast_signed())
+    .bind(sealed.grant.map(GrantKind::as_str))
+    .bind(scopes)
+    .bind(at)
+    .bind(sealed.issued_at)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if replaced == 0 && connection::find(tx, workspace, id).await?.is_none() {
+        return Err(connection::unknown("replace_credentials", id).into());
+    }
+    Ok(replaced == 1)
+}
+
+pub(crate) async fn note_renewal(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    id: &str,
+    expected: u64,
+    renewal: &Renewal,
+    at: DateTime<Utc>,
+) -> Db<bool> {
+    let noted = sqlx::query(
+        "UPDATE integration_connections SET renewal_failing_since = $4, renewal_not_before = $5, renewal_underway_since = $6, \
+         renewal_refused_at = $8, updated_at = $7 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(expected.cast_signed())
+    .bind(renewal.failing_since)
+    .bind(renewal.not_before)
+    .bind(renewal.underway_since)
+    .bind(at)
+    .bind(renewal.refused_at)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if noted == 0 && connection::find(tx, workspace, id).await?.is_none() {
+        return Err(connection::unknown("note_renewal", id).into());
+    }
+    Ok(noted == 1)
+}
+
+/// Deletes the credentials of a connection and marks it as disconnected. The version grows, so that whoever renews them just now comes
+/// too late.
+pub(crate) async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, at: DateTime<Utc>) -> Db<Connection> {
+    sqlx::query(
+        "UPDATE integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
+         expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = $3 \
+         WHERE workspace_id = $1 AND id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(at)
+    .execute(&mut **tx)
+    .await?;
+    connection::find(tx, workspace, id).await?.ok_or_else(|| connection::unknown("disconnect", id).into())
+}

@@ -1,0 +1,150 @@
+//! Sealed credentials, and how renewing them goes.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Error as Sql, OptionalExtension as _, Row, Transaction, types::Type};
+use sync_core::{
+    ConnectionId, GrantKind, WorkspaceId,
+    store::{Renewal, SealedCredentials},
+};
+
+use crate::{
+    connection,
+    error::{Db, damaged},
+    time,
+};
+
+/// Reads the kind of a grant; nobody but us writes it.
+pub(crate) fn grant(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<GrantKind>> {
+    let stored = row.get_ref(at)?.as_str_or_null()?;
+    let unknown = || Sql::FromSqlConversionFailure(at, Type::Text, "an unknown kind of grant".into());
+    stored.map(|text| GrantKind::parse(text).ok_or_else(unknown)).transpose()
+}
+
+/// Reads the scopes of a grant.
+pub(crate) fn scopes(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Vec<Box<str>>>> {
+    let stored = row.get_ref(at)?.as_str_or_null()?;
+    stored.map(|text| serde_json::from_str(text).map_err(|e| Sql::FromSqlConversionFailure(at, Type::Text, Box::new(e)))).transpose()
+}
+
+pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<SealedCredentials>> {
+    let mut found = tx.prepare_cached(
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
+         FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2 AND credentials_encrypted IS NOT NULL",
+    )?;
+    let sealed = found.query_row((workspace.as_str(), id.as_str()), |row| {
+        Ok(SealedCredentials {
+            access: row.get(0)?,
+            refresh: row.get(1)?,
+            grant: grant(row, 4)?,
+            scopes: scopes(row, 5)?,
+            issued_at: time::optional(row, 6)?,
+            expires_at: time::optional(row, 2)?,
+            version: row.get::<_, i64>(3)?.cast_unsigned(),
+        })
+    });
+    Ok(sealed.optional()?)
+}
+
+/// Stores credentials under a version, over `expected`, and clears what is kept of failed renewals; answers whether it was that.
+fn store(
+    tx: &Transaction<'_>,
+    whose: (&WorkspaceId, &ConnectionId),
+    (expected, version): (u64, u64),
+    sealed: &SealedCredentials,
+    at: DateTime<Utc>,
+) -> Db<bool> {
+    let scopes = sealed.scopes.as_ref().map(serde_json::to_string).transpose().map_err(|_| damaged("connect", "list of scopes"))?;
+    let stored = tx
+        .prepare_cached(
+            "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
+             grant_kind = ?7, granted_scopes = coalesce(?8, granted_scopes), token_version = ?9, renewal_failing_since = NULL, \
+             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10 \
+             WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+        )?
+        .execute((
+            whose.0.as_str(),
+            whose.1.as_str(),
+            expected.cast_signed(),
+            &sealed.access,
+            &sealed.refresh,
+            sealed.expires_at.map(time::text),
+            sealed.grant.map(GrantKind::as_str),
+            scopes,
+            version.cast_signed(),
+            time::text(at),
+            sealed.issued_at.map(time::text),
+        ))?;
+    Ok(stored == 1)
+}
+
+/// Stores credentials over whatever there is, under the next version.
+pub(crate) fn set(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: &ConnectionId,
+    sealed: &SealedCredentials,
+    at: DateTime<Utc>,
+) -> Db<()> {
+    let sql = "SELECT token_version FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2";
+    let version: i64 = tx.prepare_cached(sql)?.query_row((workspace.as_str(), id.as_str()), |row| row.get(0))?;
+    let version = version.cast_unsigned();
+    store(tx, (workspace, id), (version, version + 1), sealed, at)?;
+    Ok(())
+}
+
+pub(crate) fn replace(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: &ConnectionId,
+    expected: u64,
+    sealed: &SealedCredentials,
+    at: DateTime<Utc>,
+) -> Db<bool> {
+    let replaced = store(tx, (workspace, id), (expected, sealed.version), sealed, at)?;
+    if !replaced && connection::find(tx, workspace, id)?.is_none() {
+        return Err(connection::unknown("replace_credentials", id).into());
+    }
+    Ok(replaced)
+}
+
+pub(crate) fn note_renewal(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: &ConnectionId,
+    expected: u64,
+    renewal: &Renewal,
+    at: DateTime<Utc>,
+) -> Db<bool> {
+    let noted = tx
+        .prepare_cached(
+            "UPDATE syncline_integration_connections SET renewal_failing_since = ?4, renewal_not_before = ?5, \
+             renewal_underway_since = ?6, renewal_refused_at = ?8, updated_at = ?7 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+        )?
+        .execute((
+            workspace.as_str(),
+            id.as_str(),
+            expected.cast_signed(),
+            renewal.failing_since.map(time::text),
+            renewal.not_before.map(time::text),
+            renewal.underway_since.map(time::text),
+            time::text(at),
+            renewal.refused_at.map(time::text),
+        ))?;
+    if noted == 0 && connection::find(tx, workspace, id)?.is_none() {
+        return Err(connection::unknown("note_renewal", id).into());
+    }
+    Ok(noted == 1)
+}
+
+/// Deletes the credentials of a connection and marks it as disconnected. The version grows, so that whoever renews them just now comes
+/// too late.
+pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, at: DateTime<Utc>) -> Db<()> {
+    tx.prepare_cached(
+        "UPDATE syncline_integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
+         expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = ?3 \
+         WHERE workspace_id = ?1 AND id = ?2",
+    )?
+    .execute((workspace.as_str(), id.as_str(), time::text(at)))?;
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Grants: credentials that come with a connection, how renewing them goes, and that they are gone with it.
+
+use sync_core::{
+    ConnectionId, ErrorKind, GrantKind,
+    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, Renewal, SealedCredentials, WorkspaceStore},
+};
+
+use super::{
+    Check,
+    authorizations::{client, pending},
+    check::{Looked, refused, there},
+    scene::{Scene, at, connection},
+};
+use crate::suite::Finding;
+
+pub(super) const CHECKS: &[Check] = &[
+    check!(credentials_come_with_the_connection, "Connecting with credentials stores both, the credentials under the next version", needs OAuth),
+    check!(new_credentials_heal_under_the_kept_id, "Connecting again replaces the credentials where it brings some, and ends a failed renewal", needs OAuth),
+    check!(connecting_without_credentials_keeps_those_there_are, "Connecting again without credentials leaves those there are, and their version", needs OAuth),
+    check!(credentials_sealed_for_another_id_are_refused, "Credentials for an account that is known under another id are refused, and nothing is written", needs OAuth),
+    check!(a_renewal_is_noted_over_its_own_version, "How renewing goes is noted only over the version of the credentials it is about", needs OAuth),
+    check!(new_credentials_end_a_renewal, "Replacing the credentials clears what was noted of renewing them", needs OAuth),
+    check!(scopes_stay_when_the_service_does_not_tell, "Credentials without scopes leave those that are stored; without a grant there is none", needs OAuth),
+    check!(a_disconnected_connection_has_no_credentials, "Disconnecting deletes the credentials and lets their version grow; the connection stays", needs OAuth),
+    check!(connecting_again_ends_a_disconnection, "An account that was disconnected is connected again under its id", needs OAuth),
+    check!(secrets_that_were_taken_away_are_nowhere, "Of credentials, clients and authorizations that were deleted no table holds a trace", needs OAuth, Search),
+];
+
+fn granted(access: &[u8]) -> SealedCredentials {
+    SealedCredentials {
+        access: access.to_vec(),
+        refresh: Some([access, b"/refresh"].concat()),
+        grant: Some(GrantKind::RefreshToken),
+        scopes: Some(vec!["read".into(), "write".into()]),
+        issued_at: Some(at(1)),
+        expires_at: Some(at(30)),
+        // Not looked at by connect, which counts by itself.
+        version: 77,
+    }
+}
+
+fn connecting(id: &str, access: &[u8]) -> NewConnection {
+    NewConnection { credentials: Some(granted(access)), ..connection(id, "acc") }
+}
+
+fn failing() -> Renewal {
+    Renewal { failing_since: Some(at(5)), not_before: Some(at(6)), underway_since: Some(at(7)), refused_at: Some(at(8)) }
+}
+
+/// The credentials as they are stored, under this version.
+async fn stored(store: &dyn WorkspaceStore, expected: &SealedCredentials, version: u64, what: &str) -> Looked {
+    let expected = SealedCredentials { version, ..expected.clone() };
+    same!(store.credentials(&"c1".into()).await?, Some(expected), "{what}");
+    Ok(())
+}
+
+/// What the connection tells of its credentials.
+fn told(of: &Connection) -> (u64, Option<GrantKind>, Option<Vec<Box<str>>>, bool) {
+    (of.token_version, of.grant, of.scopes.clone(), of.expires_at.is_some())
+}
+
+async fn c1(store: &dyn WorkspaceStore) -> Result<Connection, Finding> {
+    there(store.connection(&"c1".into()).await?, "the connection")
+}
+
+async fn credentials_come_with_the_connection(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let made = acme.connect(connecting("c1", b"first")).await?;
+    let scopes = granted(b"").scopes;
+    same!(told(&made), (1, Some(GrantKind::RefreshToken), scopes, true), "what connect tells of the credentials");
+    same!(c1(&*acme).await?, made, "what is stored of the connection");
+    stored(&*acme, &granted(b"first"), 1, "the credentials that are stored").await
+}
+
+async fn new_credentials_heal_under_the_kept_id(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    let first = acme.connect(connecting("c1", b"first")).await?;
+    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    let broken = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
+    acme.update_connection(&id, broken, at(2)).await?;
+    let key = SealedCredentials { refresh: None, grant: None, issued_at: None, expires_at: None, ..granted(b"second") };
+    let again = NewConnection { at: at(3), credentials: Some(key.clone()), ..connection("c1", "acc") };
+    let healed = acme.connect(again).await?;
+    same!((&healed.id, healed.created_at, healed.updated_at), (&id, first.created_at, at(3)), "id and times");
+    same!(healed.status, ConnectionStatus::Active, "its status");
+    same!(told(&healed), (2, None, key.scopes.clone(), false), "what it tells of the credentials");
+    same!(healed.renewal, Renewal::default(), "what is kept of the failed renewal");
+    stored(&*acme, &key, 2, "the credentials that are stored").await
+}
+
+async fn connecting_without_credentials_keeps_those_there_are(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    acme.connect(connecting("c1", b"first")).await?;
+    holds!(acme.note_renewal(&"c1".into(), 1, failing(), at(1)).await?, "the renewal was not noted");
+    let again = acme.connect(connection("c1", "acc")).await?;
+    same!((told(&again).0, again.renewal), (1, failing()), "version and renewal");
+    let other = acme.connect(connection("c9", "acc")).await?;
+    same!(other.id, ConnectionId::from("c1"), "the id of the account, whatever id is offered");
+    stored(&*acme, &granted(b"first"), 1, "the credentials that are stored").await
+}
+
+async fn credentials_sealed_for_another_id_are_refused(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let first = acme.connect(connection("c1", "acc")).await?;
+    let other = NewConnection { settings: serde_json::json!({"other": true}), at: at(9), ..connecting("c2", b"other") };
+    refused(acme.connect(other).await, ErrorKind::Conflict, "credentials sealed for an id that is not the account's")?;
+    same!(c1(&*acme).await?, first, "the connection of the account");
+    same!(acme.credentials(&"c1".into()).await?, None, "its credentials");
+    same!(acme.connections().await?.len(), 1, "connections");
+    let id = there(acme.account("slack", "acc").await?, "the account")?.id;
+    same!(acme.connect(connecting(id.as_str(), b"own")).await?.token_version, 1, "the version when they are sealed for its id");
+    Ok(())
+}
+
+async fn a_renewal_is_noted_over_its_own_version(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    let mut expected = acme.connect(connecting("c1", b"first")).await?;
+    same!(expected.renewal, Renewal::default(), "what is noted at first");
+    holds!(!acme.note_renewal(&id, 0, failing(), at(1)).await?, "it was noted over a version that is not there any more");
+    same!(c1(&*acme).await?, expected, "the connection after a note that came too late");
+    holds!(acme.note_renewal(&id, 1, failing(), at(2)).await?, "it was not noted over the version that is there");
+    (expected.renewal, expected.updated_at) = (failing(), at(2));
+    same!(c1(&*acme).await?, expected, "the connection with the note");
+    let listed: Vec<Renewal> = acme.connections().await?.iter().map(|connection| connection.renewal).collect();
+    same!(listed, [failing()], "what the list tells of it");
+    let waits = Renewal { underway_since: None, ..failing() };
+    holds!(acme.note_renewal(&id, 1, waits, at(3)).await?, "a second note was refused");
+    (expected.renewal, expected.updated_at) = (waits, at(3));
+    same!(c1(&*acme).await?, expected, "the connection with the second note");
+    stored(&*acme, &granted(b"first"), 1, "the credentials, which it does not touch").await?;
+    refused(acme.note_renewal(&"nope".into(), 0, failing(), at(1)).await, ErrorKind::NotFound, "an unknown id")?;
+    Ok(())
+}
+
+async fn new_credentials_end_a_renewal(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connecting("c1", b"first")).await?;
+    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    let second = SealedCredentials { version: 2, ..granted(b"second") };
+    holds!(!acme.replace_credentials(&id, 0, second.clone(), at(2)).await?, "a version that is gone was replaced");
+    same!(c1(&*acme).await?.renewal, failing(), "what is noted when nothing was replaced");
+    holds!(acme.replace_credentials(&id, 1, second, at(2)).await?, "the credentials were not replaced");
+    same!(c1(&*acme).await?.renewal, Renewal::default(), "what is noted after they were replaced");
+    Ok(())
+}
+
+async fn scopes_stay_when_the_service_does_not_tell(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connecting("c1", b"first")).await?;
+    let bare = SealedCredentials { scopes: None, version: 2, ..granted(b"second") };
+    holds!(acme.replace_credentials(&id, 1, bare, at(1)).await?, "the second were not stored");
+    stored(&*acme, &granted(b"second"), 2, "the second, with the scopes of the first").await?;
+    let file = SealedCredentials { grant: Some(GrantKind::ServiceAccount), scopes: Some(Vec::new()), version: 3, ..granted(b"third") };
+    holds!(acme.replace_credentials(&id, 2, file.clone(), at(2)).await?, "the third were not stored");
+    stored(&*acme, &file, 3, "the third, of another grant and without any scope").await?;
+    let client = SealedCredentials { grant: Some(GrantKind::ClientCredentials), version: 4, ..file };
+    holds!(acme.replace_credentials(&id, 3, client, at(3)).await?, "the fourth were not stored");
+    same!(told(&c1(&*acme).await?), (4, Some(GrantKind::ClientCredentials), Some(Vec::new()), true), "what the connection tells");
+    let key =
+        SealedCredentials { refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 5, ..granted(b"fifth") };
+    holds!(acme.replace_credentials(&id, 4, key, at(4)).await?, "the fifth were not stored");
+    same!(told(&c1(&*acme).await?), (5, None, Some(Vec::new()), false), "what the connection tells of a bare key");
+    Ok(())
+}
+
+async fn a_disconnected_connection_has_no_credentials(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connecting("c1", b"first")).await?;
+    let untouched = acme.connect(NewConnection { account_id: "other".into(), ..connecting("c2", b"other") }).await?;
+    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    let before = c1(&*acme).await?;
+    let gone = acme.disconnect(&id, at(5)).await?;
+    same!((gone.status, gone.updated_at), (ConnectionStatus::Disconnected, at(5)), "status and time");
+    same!(told(&gone), (2, None, None, false), "what it tells of its credentials");
+    same!(gone.renewal, Renewal::default(), "what is noted of renewing them");
+    same!((&gone.settings, gone.created_at), (&before.settings, before.created_at), "what stays");
+    same!(c1(&*acme).await?, gone, "what is stored");
+    same!(acme.credentials(&id).await?, None, "its credentials");
+    let late = SealedCredentials { version: 2, ..granted(b"late") };
+    holds!(!acme.replace_credentials(&id, 1, late, at(6)).await?, "a renewal that came too late brought credentials back");
+    holds!(!acme.note_renewal(&id, 1, failing(), at(6)).await?, "a renewal that came too late was noted");
+    same!(acme.credentials(&id).await?, None, "its credentials after a renewal that came too late");
+    same!(acme.disconnect(&id, at(7)).await?.status, ConnectionStatus::Disconnected, "disconnecting once more");
+    same!(acme.connection(&"c2".into()).await?, Some(untouched), "the other connection");
+    refused(acme.disconnect(&"nope".into(), at(5)).await, ErrorKind::NotFound, "an unknown id")?;
+    Ok(())
+}
+
+async fn connecting_again_ends_a_disconnection(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let first = acme.connect(connecting("c1", b"first")).await?;
+    let gone = acme.disconnect(&"c1".into(), at(5)).await?;
+    let again = acme.connect(NewConnection { at: at(6), ..connecting("c1", b"again") }).await?;
+    same!((&again.id, again.created_at, again.status), (&first.id, first.created_at, ConnectionStatus::Active), "the connection");
+    same!(again.token_version, gone.token_version + 1, "the version");
+    stored(&*acme, &granted(b"again"), again.token_version, "the credentials that are stored").await
+}
+
+async fn secrets_that_were_taken_away_are_nowhere(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    acme.connect(connecting("c1", b"sealed-token-of-c1")).await?;
+    acme.keep_authorization(pending("nonce", b"sealed-verifier")).await?;
+    acme.set_oauth_client(client("google", Some(b"sealed-client-secret"))).await?;
+    // The whole of the refresh token is found by its beginning too.
+    let secrets: [&[u8]; 4] = [b"sealed-token-of-c1", b"sealed-token-of-c1/refresh", b"sealed-verifier", b"sealed-client-secret"];
+    for secret in secrets {
+        let found = scene.database.search(secret).await?;
+        holds!(!found.is_empty(), "a secret that was stored is not found, so the check proves nothing");
+    }
+    acme.disconnect(&"c1".into(), at(1)).await?;
+    there(acme.take_authorization("nonce").await?, "the authorization")?;
+    holds!(acme.remove_oauth_client("google").await?, "there was no client");
+    for secret in secrets {
+        let found = scene.database.search(secret).await?;
+        same!(found, [""; 0], "tables in which {:?} stands", String::from_utf8_lossy(secret));
+    }
+    Ok(())
+}

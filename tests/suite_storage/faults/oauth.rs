@@ -1,0 +1,127 @@
+//! Grants, authorizations, clients and leases.
+
+use syncline::core::store::ConnectionStatus;
+
+use crate::{faults::Fault, harm::Harm};
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault { name: "finds accounts of any provider", harm: Harm::AccountsOfAnyProvider, fails: &["an_account_is_found"] },
+    Fault {
+        name: "leaves out the credentials a connection comes with",
+        harm: Harm::Connect(|new| new.credentials = None),
+        fails: &[
+            "credentials_come_with_the_connection",
+            "new_credentials_heal_under_the_kept_id",
+            "connecting_without_credentials_keeps_those_there_are",
+            "credentials_sealed_for_another_id_are_refused",
+            "a_renewal_is_noted_over_its_own_version",
+            "new_credentials_end_a_renewal",
+            "scopes_stay_when_the_service_does_not_tell",
+            "a_disconnected_connection_has_no_credentials",
+            "connecting_again_ends_a_disconnection",
+            "secrets_that_were_taken_away_are_nowhere",
+        ],
+    },
+    Fault {
+        name: "drops the credentials when connecting without any",
+        harm: Harm::DropsCredentials,
+        fails: &["connecting_again_heals", "connecting_without_credentials_keeps_those_there_are"],
+    },
+    Fault {
+        name: "takes credentials that were sealed for another id",
+        harm: Harm::TakesForeignSeals,
+        fails: &["credentials_sealed_for_another_id_are_refused"],
+    },
+    Fault {
+        name: "heals a connection whose credentials it refuses",
+        harm: Harm::HealsWhatItRefuses,
+        fails: &["credentials_sealed_for_another_id_are_refused"],
+    },
+    Fault {
+        name: "forgets what kind of grant there is",
+        harm: Harm::Connection(|c| c.grant = None),
+        fails: &["credentials_come_with_the_connection", "scopes_stay_when_the_service_does_not_tell"],
+    },
+    Fault {
+        name: "takes the scopes away when the service does not tell",
+        harm: Harm::Sealing(|sealed| sealed.scopes = Some(sealed.scopes.take().unwrap_or_default())),
+        fails: &["scopes_stay_when_the_service_does_not_tell"],
+    },
+    Fault {
+        name: "forgets that a renewal is under way",
+        harm: Harm::Noting(|renewal| renewal.underway_since = None),
+        fails: &[
+            "connecting_without_credentials_keeps_those_there_are",
+            "a_renewal_is_noted_over_its_own_version",
+            "new_credentials_end_a_renewal",
+        ],
+    },
+    Fault {
+        name: "notes a renewal whatever the version",
+        harm: Harm::NotesBlindly,
+        fails: &["a_renewal_is_noted_over_its_own_version", "a_disconnected_connection_has_no_credentials"],
+    },
+    Fault { name: "keeps a failed renewal with new credentials", harm: Harm::KeepsRenewals, fails: &["new_credentials_end_a_renewal"] },
+    Fault {
+        name: "disconnects and keeps the credentials",
+        harm: Harm::DisconnectsSoftly,
+        fails: &["a_disconnected_connection_has_no_credentials", "secrets_that_were_taken_away_are_nowhere"],
+    },
+    Fault {
+        name: "keeps the version when disconnecting",
+        harm: Harm::Connection(|c| {
+            if c.status == ConnectionStatus::Disconnected {
+                c.token_version = c.token_version.saturating_sub(1)
+            }
+        }),
+        fails: &["a_disconnected_connection_has_no_credentials", "connecting_again_ends_a_disconnection"],
+    },
+    Fault { name: "leaves disconnected what was", harm: Harm::StaysDisconnected, fails: &["connecting_again_ends_a_disconnection"] },
+    Fault {
+        name: "writes credentials into the activity log",
+        harm: Harm::LogsSecrets,
+        fails: &["secrets_that_were_taken_away_are_nowhere"],
+    },
+    Fault {
+        name: "forgets what the connection is to be like",
+        harm: Harm::Authorization(|pending| pending.request = serde_json::json!({})),
+        fails: &[
+            "an_authorization_is_kept_as_it_was_begun",
+            "a_nonce_is_known_once",
+            "authorizations_clients_and_leases_are_of_one_workspace",
+        ],
+    },
+    Fault { name: "writes over a nonce that is known", harm: Harm::OverwritesNonces, fails: &["a_nonce_is_known_once"] },
+    Fault {
+        name: "hands an authorization out again",
+        harm: Harm::HandsOutAgain,
+        fails: &["an_authorization_is_kept_as_it_was_begun", "an_authorization_is_taken_once"],
+    },
+    Fault { name: "forgets no authorization", harm: Harm::ForgetsNoAuthorization, fails: &["authorizations_long_past_are_forgotten"] },
+    Fault {
+        name: "forgets the secret of a client",
+        harm: Harm::Client(|client| client.secret = None),
+        fails: &["a_client_takes_the_place_of_the_one_before", "authorizations_clients_and_leases_are_of_one_workspace"],
+    },
+    Fault {
+        name: "keeps the first client there was",
+        harm: Harm::KeepsFirstClient,
+        fails: &["a_client_takes_the_place_of_the_one_before"],
+    },
+    Fault {
+        name: "gives a lease to anybody",
+        harm: Harm::LeasesToAnybody,
+        fails: &[
+            "a_lease_is_held_by_one",
+            "a_lease_ends_by_itself",
+            "a_holder_prolongs_its_lease",
+            "a_lease_is_given_back_by_its_holder_alone",
+            "a_race_gives_one_lease",
+            "authorizations_clients_and_leases_are_of_one_workspace",
+        ],
+    },
+    Fault { name: "gives leases for ever", harm: Harm::LeasesForEver, fails: &["a_lease_ends_by_itself", "a_holder_prolongs_its_lease"] },
+    Fault { name: "prolongs no lease", harm: Harm::ProlongsNothing, fails: &["a_holder_prolongs_its_lease"] },
+    Fault { name: "lets anybody give a lease back", harm: Harm::ReleasesForAnybody, fails: &["a_lease_is_given_back_by_its_holder_alone"] },
+    Fault { name: "takes no lease back", harm: Harm::ReleasesNothing, fails: &["a_lease_is_given_back_by_its_holder_alone"] },
+];

@@ -5,6 +5,7 @@ mod api;
 mod auth;
 mod budget;
 mod hint;
+mod oauth;
 mod page;
 mod redact;
 mod request;
@@ -23,6 +24,7 @@ pub use self::{
     auth::Auth,
     budget::RetryBudget,
     hint::{quota_left, retry_after},
+    oauth::{StandardOAuth, StandardOAuthBuilder, TokenReader, classify_oauth},
     page::{offset_after, offset_next, same_origin_path, segment},
     redact::scrub,
     request::Request,

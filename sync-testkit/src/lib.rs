@@ -19,7 +19,7 @@ mod secrets;
 #[cfg(feature = "suite")]
 pub use self::secrets::{Leak, Log, Outputs};
 #[cfg(feature = "simulator")]
-pub use self::simulator::{Sandbox, Served};
+pub use self::simulator::{Access, AuthorizationRules, AuthorizationServer, Decision, Issued, Refusal, Sandbox, Served};
 pub use self::{
     canary::Canary,
     clock::VirtualClock,

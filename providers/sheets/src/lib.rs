@@ -7,6 +7,7 @@ mod dates;
 mod error;
 mod header;
 mod map;
+mod oauth;
 mod position;
 mod provider;
 mod push;

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Duplicates, Found, IntegrationSync, Method, Partitions, Passthrough, PassthroughAnswer,
-    PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits, PushMode, PushOutcome, Quota, Result, Stream, StreamName,
-    SyncContext, Writes, async_trait,
+    Account, Capabilities, Descriptor, Duplicates, Found, IntegrationSync, Method, OAuthProvider, Partitions, Passthrough,
+    PassthroughAnswer, PassthroughRequest, PullPage, PullRequest, PushBatch, PushLimits, PushMode, PushOutcome, Quota, Result, Stream,
+    StreamName, SyncContext, Writes, async_trait,
 };
-use sync_http::{Api, Auth, HttpTransport};
+use sync_http::{Api, Auth, HttpTransport, StandardOAuth};
 
 use crate::{
     Settings, a1,
@@ -15,6 +15,7 @@ use crate::{
     config,
     error::classify,
     header::Header,
+    oauth,
     push::{self, Writers},
     read,
 };
@@ -51,6 +52,7 @@ const PUSH: PushLimits = PushLimits {
 #[derive(Clone, Debug)]
 pub struct Sheets {
     api: SheetsApi,
+    oauth: StandardOAuth,
     writers: Arc<Writers>,
     descriptor: Descriptor,
 }
@@ -58,7 +60,7 @@ pub struct Sheets {
 impl Sheets {
     /// Begins a provider that speaks to Google.
     pub fn builder() -> SheetsBuilder {
-        SheetsBuilder { base_url: "https://sheets.googleapis.com/".into(), transport: None }
+        SheetsBuilder { base_url: "https://sheets.googleapis.com/".into(), oauth_url: None, transport: None }
     }
 }
 
@@ -67,6 +69,7 @@ impl Sheets {
 #[must_use]
 pub struct SheetsBuilder {
     base_url: String,
+    oauth_url: Option<String>,
     transport: Option<Arc<dyn HttpTransport>>,
 }
 
@@ -74,6 +77,13 @@ impl SheetsBuilder {
     /// Where the Sheets API is. Default `https://sheets.googleapis.com/`; plain http is allowed for loopback addresses.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
+        self
+    }
+
+    /// Where what stands in for Google's authorization server is: its `o/oauth2/v2/auth`, `token` and `revoke`. Default: Google's own
+    /// addresses; plain http is allowed for loopback addresses.
+    pub fn oauth_url(mut self, url: impl Into<String>) -> Self {
+        self.oauth_url = Some(url.into());
         self
     }
 
@@ -86,14 +96,15 @@ impl SheetsBuilder {
     /// The provider.
     ///
     /// # Errors
-    /// [`Config`](sync_core::ErrorKind::Config) when the base URL cannot be used.
+    /// [`Config`](sync_core::ErrorKind::Config) when a URL cannot be used.
     pub fn build(self) -> Result<Sheets> {
         let builder = Api::builder("sheets", &self.base_url).auth(Auth::Bearer).classifier(classify);
-        let builder = match self.transport {
-            Some(transport) => builder.transport(transport),
+        let builder = match &self.transport {
+            Some(transport) => builder.transport(Arc::clone(transport)),
             None => builder,
         };
-        Ok(Sheets { api: SheetsApi(builder.build()?), writers: Arc::default(), descriptor: descriptor() })
+        let oauth = oauth::google(self.oauth_url.as_deref(), self.transport.as_ref())?;
+        Ok(Sheets { api: SheetsApi(builder.build()?), oauth, writers: Arc::default(), descriptor: descriptor() })
     }
 }
 
@@ -166,6 +177,10 @@ impl IntegrationSync for Sheets {
 
     async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
         push::find(&self.api, &self.writers, cx, batch).await
+    }
+
+    fn as_oauth(&self) -> Option<&dyn OAuthProvider> {
+        Some(&self.oauth)
     }
 
     fn as_passthrough(&self) -> Option<&dyn Passthrough> {

@@ -25,7 +25,7 @@ const COMMERCIAL_HISTORY: &str = "conversations.history.commercial";
 const COMMERCIAL_REPLIES: &str = "conversations.replies.commercial";
 
 /// What calls of the host's own draw from, of methods that are not listed here.
-const OTHERS: &str = "other methods";
+pub(crate) const OTHERS: &str = "other methods";
 
 /// Rows asked for in one call of a listing, as Slack advises.
 const LISTED: u16 = 200;

@@ -8,6 +8,7 @@ mod error;
 mod look;
 mod map;
 mod mapping;
+mod oauth;
 mod passthrough;
 mod people;
 mod provider;

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{
-    Account, Capabilities, Descriptor, Error, Found, IntegrationSync, Partitions, Passthrough, PullPage, PullRequest, PushBatch,
-    PushOutcome, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
+    Account, Capabilities, Descriptor, Error, Found, IntegrationSync, OAuthProvider, Partitions, Passthrough, PullPage, PullRequest,
+    PushBatch, PushOutcome, Result, Stream, StreamName, SyncContext, TokenLife, async_trait,
 };
 use sync_http::{Api, Auth, HttpTransport};
 
@@ -14,6 +14,7 @@ use crate::{
     config,
     error::classify,
     look,
+    oauth::SlackOAuth,
     people::People,
     push, read, streams,
 };
@@ -38,6 +39,7 @@ const LOOK_BACK: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct Slack {
     api: SlackApi,
+    oauth: SlackOAuth,
     people: Arc<People>,
     descriptor: Descriptor,
 }
@@ -62,7 +64,8 @@ pub struct SlackBuilder {
 }
 
 impl SlackBuilder {
-    /// Where the methods of the Web API are. Default `https://slack.com/api/`; plain http is allowed for loopback addresses.
+    /// Where the methods of the Web API are. Default `https://slack.com/api/`; plain http is allowed for loopback addresses. The page that
+    /// asks people for leave is beside it, at `oauth/v2/authorize`.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
@@ -80,11 +83,13 @@ impl SlackBuilder {
     /// [`Config`](sync_core::ErrorKind::Config) when the base URL cannot be used.
     pub fn build(self) -> Result<Slack> {
         let builder = Api::builder("slack", &self.base_url).auth(Auth::Bearer).classifier(classify);
-        let builder = match self.transport {
-            Some(transport) => builder.transport(transport),
+        let builder = match &self.transport {
+            Some(transport) => builder.transport(Arc::clone(transport)),
             None => builder,
         };
-        Ok(Slack { api: SlackApi(builder.build()?), people: Arc::default(), descriptor: descriptor() })
+        let api = builder.build()?;
+        let oauth = SlackOAuth::new(&self.base_url, self.transport.as_ref(), &api)?;
+        Ok(Slack { api: SlackApi(api), oauth, people: Arc::default(), descriptor: descriptor() })
     }
 }
 
@@ -155,6 +160,10 @@ impl IntegrationSync for Slack {
     async fn find(&self, cx: &SyncContext, batch: &PushBatch) -> Result<Vec<Found>> {
         writable(&batch.stream, "slack.find")?;
         look::find(&self.api, cx, batch).await
+    }
+
+    fn as_oauth(&self) -> Option<&dyn OAuthProvider> {
+        Some(&self.oauth)
     }
 
     fn as_passthrough(&self) -> Option<&dyn Passthrough> {

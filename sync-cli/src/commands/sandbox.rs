@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde_json::json;
-use syncline::testkit::{Sandbox, Simulation};
+use syncline::{
+    providers::{sheets::simulator::SheetsSim, slack::simulator::SlackSim},
+    testkit::{AuthorizationServer, Sandbox, Simulation},
+};
 
 use super::{
     View,
@@ -26,23 +29,47 @@ use crate::{
 const SHEETS_TOKEN: &str = "ya29.sandbox-token-of-a-simulated-account";
 const SLACK_TOKEN: &str = "xoxb-sandbox-token-of-a-simulated-workspace";
 
+/// The OAuth client of both; it may be sent back to any address of this machine.
+const CLIENT_ID: &str = "sandbox-client";
+const CLIENT_SECRET: &str = "sandbox-client-secret";
+
 pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
-    let book = Simulation::new(Book::seeded(SHEETS_TOKEN));
-    let talk = Simulation::new(Talk::seeded(SLACK_TOKEN));
+    let [google, slack] = [SheetsSim::authorization_rules(), SlackSim::authorization_rules(true)]
+        .map(|rules| AuthorizationServer::new(rules).with_local_client(CLIENT_ID, Some(CLIENT_SECRET)));
+    let book = Simulation::new(Book::seeded(SHEETS_TOKEN).authorized_by(&google));
+    let talk = Simulation::new(Talk::seeded(SLACK_TOKEN).authorized_by(&slack));
     let sandbox = Sandbox::default().mount("sheets", "Google Sheets", SHEETS_TOKEN, &book).mount("slack", "Slack", SLACK_TOKEN, &talk);
     let served =
         sandbox.serve_at(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await.map_err(|problem| refused(args.port, &problem))?;
     let (url, style) = (served.url.as_str(), Style::stdout());
     // Google serves Drive from another host; here it stands beside Sheets.
     let places = [
-        ("sheets", "Google Sheets", format!("{url}/sheets/"), SHEETS_TOKEN, json!({ "spreadsheet_id": sheet::ID })),
-        ("slack", "Slack", format!("{url}/slack/api/"), SLACK_TOKEN, json!({})),
+        (
+            "sheets",
+            "Google Sheets",
+            format!("{url}/sheets/"),
+            SHEETS_TOKEN,
+            json!({ "spreadsheet_id": sheet::ID }),
+            [format!("{url}/sheets/o/oauth2/v2/auth"), format!("{url}/sheets/token"), format!("{url}/sheets/revoke")],
+        ),
+        (
+            "slack",
+            "Slack",
+            format!("{url}/slack/api/"),
+            SLACK_TOKEN,
+            json!({}),
+            [format!("{url}/slack/oauth/v2/authorize"), format!("{url}/slack/api/oauth.v2.access"), format!("{url}/slack/api/auth.revoke")],
+        ),
     ];
     if view.json {
         let providers: serde_json::Map<_, _> = places
             .iter()
-            .map(|(name, _, base_url, token, settings)| {
-                ((*name).to_owned(), json!({ "base_url": base_url, "token": token, "settings": settings }))
+            .map(|(name, _, base_url, token, settings, [authorize, exchange, revoke])| {
+                let oauth = json!({
+                    "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "authorize_url": authorize, "token_url": exchange,
+                    "revoke_url": revoke,
+                });
+                ((*name).to_owned(), json!({ "base_url": base_url, "token": token, "settings": settings, "oauth": oauth }))
             })
             .collect();
         // One line, so that whoever started it can read it while it runs.
@@ -50,7 +77,7 @@ pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
     } else {
         output::line(format!("{}  {url}", style.bold("Syncline sandbox")));
         output::line("Simulated services; nothing here reaches a real account, and everything is forgotten at the end.");
-        for (name, title, base_url, token, settings) in &places {
+        for (name, title, base_url, token, settings, [authorize, exchange, revoke]) in &places {
             output::line("");
             output::line(style.bold(title));
             output::verbatim(format!("  base URL  {base_url}"));
@@ -58,6 +85,10 @@ pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
             for (setting, value) in settings.as_object().into_iter().flatten() {
                 output::verbatim(format!("  {setting}  {}", value.as_str().unwrap_or_default()));
             }
+            output::verbatim(format!("  OAuth     {authorize}"));
+            output::verbatim(format!("            {exchange}"));
+            output::verbatim(format!("            {revoke}"));
+            output::verbatim(format!("  client    {CLIENT_ID} {CLIENT_SECRET}"));
             let set = settings.as_object().into_iter().flatten().map(|(k, v)| format!(" --set {k}={}", v.as_str().unwrap_or_default()));
             let variable = format!("SYNCLINE_{}_BASE_URL", name.to_uppercase());
             output::verbatim(

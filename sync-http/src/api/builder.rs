@@ -118,7 +118,7 @@ impl ApiBuilder {
 }
 
 /// The base URL, or what is wrong with it, without repeating credentials it may hold.
-fn base_url(text: &str) -> Result<Url, String> {
+pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("the base URL cannot be read: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the base URL holds credentials; give them to the connection instead".to_owned());

@@ -17,6 +17,7 @@ use sync_core::{ConnectionId, OAuthCall, Result, Services, SyncContext, Workspac
 use url::Url;
 
 pub use self::builder::ApiBuilder;
+pub(crate) use self::builder::base_url as checked_url;
 #[cfg(feature = "reqwest")]
 pub(crate) use self::builder::is_loopback;
 use crate::{Answer, Auth, Classifier, HttpTransport, Request, RetryBudget};
@@ -107,13 +108,28 @@ impl Api {
     /// # Cancellation
     /// As [`send`](Self::send).
     pub async fn send_oauth(&self, call: &OAuthCall<'_>, request: Request) -> Result<Answer> {
+        self.fetch_oauth(call, request, Ok).await
+    }
+
+    /// Like [`send_oauth`](Self::send_oauth), with reading the answer inside the one retry, as [`fetch`](Self::fetch) does.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and what `read` says.
+    ///
+    /// # Cancellation
+    /// As [`send`](Self::send).
+    pub async fn fetch_oauth<T, F>(&self, call: &OAuthCall<'_>, request: Request, mut read: F) -> Result<T>
+    where
+        T: Send,
+        F: FnMut(Answer) -> Result<T> + Send,
+    {
         let caller = Caller {
             workspace: call.workspace,
             connection: None,
             deadline: later(call.services.now(), self.0.retry.deadline),
             services: call.services,
         };
-        self.call(&caller, &request, |answer, _| Ok(answer)).await
+        self.call(&caller, &request, |answer, _| read(answer)).await
     }
 
     /// The provider's name.

@@ -25,8 +25,8 @@ use std::{
     time::Duration,
 };
 
-use sync_core::SecretString;
-use sync_testkit::Window;
+use sync_core::{RefreshRule, SecretString};
+use sync_testkit::{AuthorizationRules, AuthorizationServer, Window};
 
 pub use self::grid::SimCell;
 use self::{book::Book, grid::Tab};
@@ -46,6 +46,7 @@ struct State {
     /// Never empty.
     books: Vec<Book>,
     token: Token,
+    authorization: Option<AuthorizationServer>,
     reads: Window,
     writes: Window,
     drive_lag: Duration,
@@ -63,7 +64,42 @@ impl SheetsSim {
     pub fn new(spreadsheet_id: impl Into<String>, title: impl Into<String>) -> Self {
         let minute = Window::new(60, Duration::from_secs(60));
         let books = vec![Book::new(spreadsheet_id.into(), title.into())];
-        Self { state: Mutex::new(State { books, token: Token::Any, reads: minute, writes: minute, drive_lag: Duration::from_secs(180) }) }
+        Self {
+            state: Mutex::new(State {
+                books,
+                token: Token::Any,
+                authorization: None,
+                reads: minute,
+                writes: minute,
+                drive_lag: Duration::from_secs(180),
+            }),
+        }
+    }
+
+    /// How Google's OAuth behaves, for the server that [`authorized_by`](Self::authorized_by) takes: refresh tokens stay, come only for
+    /// `access_type=offline`, and single scopes can be unticked.
+    #[must_use]
+    pub fn authorization_rules() -> AuthorizationRules {
+        AuthorizationRules {
+            authorize_path: "/o/oauth2/v2/auth",
+            token_path: "/token",
+            revoke_path: "/revoke",
+            refresh: RefreshRule::Kept,
+            life: Some(Duration::from_secs(3599)),
+            offline: true,
+            unknown_is_refused: true,
+            access_prefix: "ya29.",
+            refresh_prefix: "1//0",
+            ..AuthorizationRules::default()
+        }
+    }
+
+    /// Joins it with an authorization server: its page and endpoints answer here, and beside a token that was named with
+    /// [`expect_token`](Self::expect_token) only those it gave out for spreadsheets are good.
+    #[must_use]
+    pub fn authorized_by(self, server: &AuthorizationServer) -> Self {
+        self.state().authorization = Some(server.clone());
+        self
     }
 
     /// Adds a tab of 1000 rows and 26 columns, like a new one of Google's, and fills it from its first row on, as an import of CSV

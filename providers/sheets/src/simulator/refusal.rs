@@ -49,6 +49,11 @@ pub(super) fn unauthenticated() -> SimAnswer {
     SimAnswer::json(401, error(401, "UNAUTHENTICATED", message))
 }
 
+/// 403 for a token that was granted less.
+pub(super) fn insufficient_scopes() -> SimAnswer {
+    SimAnswer::json(403, error(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes."))
+}
+
 pub(super) fn not_found() -> SimAnswer {
     SimAnswer::json(404, error(404, "NOT_FOUND", "Requested entity was not found."))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sync_core::ExposeSecret;
 use sync_http::Method;
-use sync_testkit::{SimAnswer, SimRequest, Simulated, Simulator};
+use sync_testkit::{Access, SimAnswer, SimRequest, Simulated, Simulator};
 
 use super::{
     SheetsSim, State, Token,
@@ -33,17 +33,23 @@ const EVERYWHERE: &[&str] = &[
     "upload_protocol",
 ];
 
+/// What every call needs.
+const SCOPE: &str = "https://www.googleapis.com/auth/spreadsheets";
+
 const NOT_SIMULATED: &[&str] = &[
     "formulas are kept and never calculated; every one shows #ERROR!",
     "formats of single cells, merged cells, notes, validation, filters, charts, named and protected ranges",
     "developer metadata and the calls by data filter, sheets.copyTo",
     "Drive beyond files.get: listing, the change feed, push channels, sharing",
-    "scopes and sharing: every token may do everything",
+    "scopes beside that of spreadsheets, and sharing",
     "quotas of a project and the 180 seconds a call may take",
 ];
 
 impl Simulator for SheetsSim {
     fn operation(&self, request: &SimRequest) -> &'static str {
+        if let Some(server) = self.state().authorization.as_ref().filter(|server| server.serves(&request.path)) {
+            return server.operation(request);
+        }
         route::route(&overridden(request)).map_or("sheets.unknown", |(_, call)| call.operation())
     }
 
@@ -56,6 +62,9 @@ impl Simulator for SheetsSim {
     }
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
+        if let Some(server) = self.state().authorization.as_ref().filter(|server| server.serves(&request.path)) {
+            return server.answer(request);
+        }
         let request = &overridden(request);
         let Some((id, call)) = route::route(request) else { return refusal::no_such_page() };
         let mut state = self.state();
@@ -77,13 +86,23 @@ fn overridden(request: &SimRequest) -> SimRequest {
 
 impl State {
     fn answer(&mut self, request: &SimRequest, id: &str, call: &Call) -> Result<SimAnswer, SimAnswer> {
+        let access = match (&self.authorization, request.bearer()) {
+            (Some(server), Some(token)) => server.access(token, request.now),
+            _ => Access::Unknown,
+        };
         let welcome = match (&self.token, request.bearer()) {
+            (Token::Revoked, _) => false,
+            _ if access != Access::Unknown => matches!(access, Access::Good(_)),
+            (Token::Any, _) if self.authorization.is_some() => false,
             (Token::Any, token) => token.is_some_and(|token| !token.is_empty()),
             (Token::Only(expected), Some(token)) => expected.expose_secret() == token,
             _ => false,
         };
         if !welcome {
             return Err(refusal::unauthenticated());
+        }
+        if matches!(&access, Access::Good(scopes) if !scopes.iter().any(|scope| scope == SCOPE)) {
+            return Err(refusal::insufficient_scopes());
         }
         let quota = match call.bucket() {
             Bucket::Reads => Some((&mut self.reads, "Read")),

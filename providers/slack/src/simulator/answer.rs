@@ -4,6 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sync_core::ExposeSecret;
+use sync_testkit::Access;
 
 use super::{
     arguments::Arguments,
@@ -19,11 +20,23 @@ pub(super) fn refuse(code: &str) -> Value {
 }
 
 pub(super) fn answer(state: &mut State, method: &str, arguments: &Arguments, now: DateTime<Utc>) -> Answered {
+    state.granted = None;
+    let access = match (&state.authorization, arguments.token.as_deref()) {
+        (Some(server), Some(token)) => server.access(token, now),
+        _ => Access::Unknown,
+    };
     match (&state.token, arguments.token.as_deref()) {
         (_, None) => return Err(refuse("not_authed")),
+        _ if access == Access::Expired => return Err(refuse("token_expired")),
+        _ if access == Access::Revoked => return Err(refuse("token_revoked")),
         (Token::Revoked, _) => return Err(refuse("token_revoked")),
+        _ if access != Access::Unknown => {}
+        (Token::Any, _) if state.authorization.is_some() => return Err(refuse("invalid_auth")),
         (Token::Only(expected), Some(token)) if expected.expose_secret() != token => return Err(refuse("invalid_auth")),
         _ => {}
+    }
+    if let Access::Good(scopes) = access {
+        state.granted = Some(scopes);
     }
     match method {
         "auth.test" => Ok(json!({
@@ -47,7 +60,7 @@ pub(super) fn answer(state: &mut State, method: &str, arguments: &Arguments, now
 }
 
 pub(super) fn need(state: &State, scope: &str) -> Result<(), Value> {
-    if state.missing_scopes.contains(scope) {
+    if !state.has(scope) {
         return Err(json!({"ok": false, "error": "missing_scope", "needed": scope, "provided": state.scopes()}));
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(super) const SIMULATED: &[Simulated] = &[
 
 /// In words.
 pub(super) const NOT_SIMULATED: &[&str] = &[
-    "OAuth and token rotation: any token is good unless the workspace was told otherwise",
+    "permissions of a user beside those of the app; `oauth.v2.exchange`; without an authorization server any token is good",
     "tokens in the query of an address, which Slack takes from old apps only",
     "multipart and text/plain bodies",
     "direct messages, shared channels, files, reactions, scheduled and ephemeral messages, the Events API",

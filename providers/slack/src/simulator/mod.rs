@@ -14,6 +14,7 @@
 
 mod answer;
 mod arguments;
+mod authorization;
 mod chat;
 mod described;
 mod seed;
@@ -27,7 +28,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sync_testkit::{SimAnswer, SimRequest, Simulated, Simulator, Window};
+use sync_testkit::{AuthorizationRules, AuthorizationServer, SimAnswer, SimRequest, Simulated, Simulator, Window};
 
 use self::{
     arguments::Arguments,
@@ -216,6 +217,21 @@ impl SlackSim {
         self.state().token = Token::Revoked;
     }
 
+    /// How Slack's OAuth behaves, for an app with or without token rotation; for the server that [`authorized_by`](Self::authorized_by)
+    /// takes.
+    #[must_use]
+    pub fn authorization_rules(rotation: bool) -> AuthorizationRules {
+        authorization::rules(rotation)
+    }
+
+    /// Joins it with an authorization server: its page and endpoints answer here, and beside a token that was named with
+    /// [`expect_token`](Self::expect_token) only those it gave out are good, each for its scopes.
+    #[must_use]
+    pub fn authorized_by(self, server: &AuthorizationServer) -> Self {
+        self.state().authorization = Some(server.clone());
+        self
+    }
+
     /// Takes a scope (`users:read`) from the app.
     pub fn without_scope(&self, scope: &str) {
         self.state().missing_scopes.insert(scope.to_owned());
@@ -263,12 +279,18 @@ impl SlackSim {
 
 impl Simulator for SlackSim {
     fn operation(&self, request: &SimRequest) -> &'static str {
+        if let Some(server) = self.state().authorization.as_ref().filter(|server| server.serves(&request.path)) {
+            return server.operation(request);
+        }
         SIMULATED.iter().find(|call| path_of(call) == method(request)).map_or("slack.unknown", |call| call.operation)
     }
 
     fn answer(&self, request: &SimRequest) -> SimAnswer {
         let name = method(request);
         let mut state = self.state();
+        if let Some(server) = state.authorization.as_ref().filter(|server| server.serves(&request.path)) {
+            return authorization::answer(server, &state, request);
+        }
         let arguments = match Arguments::of(request) {
             Ok(arguments) => arguments,
             Err(code) => return SimAnswer::json(200, answer::refuse(code)),
@@ -281,7 +303,7 @@ impl Simulator for SlackSim {
         if let Some(warning) = arguments.warning {
             answer::warn(&mut body, warning);
         }
-        let known = !matches!(body["error"].as_str(), Some("not_authed" | "invalid_auth" | "token_revoked"));
+        let known = !matches!(body["error"].as_str(), Some("not_authed" | "invalid_auth" | "token_expired" | "token_revoked"));
         let answer = SimAnswer::json(200, body);
         if known { answer.with_header("x-oauth-scopes", state.scopes()) } else { answer }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sync_core::SecretString;
-use sync_testkit::Window;
+use sync_testkit::{AuthorizationServer, Window};
 
 use crate::ts::Ts;
 
@@ -22,6 +22,9 @@ pub(super) struct State {
     pub(super) users: BTreeMap<String, Value>,
     pub(super) channels: BTreeMap<String, Channel>,
     pub(super) token: Token,
+    pub(super) authorization: Option<AuthorizationServer>,
+    /// What the token of the call under way is good for; `None` for everything the app has.
+    pub(super) granted: Option<Vec<String>>,
     pub(super) missing_scopes: BTreeSet<String>,
     pub(super) quotas: BTreeMap<&'static str, Window>,
     pub(super) commercial: bool,
@@ -74,6 +77,8 @@ impl State {
             users: BTreeMap::new(),
             channels: BTreeMap::new(),
             token: Token::Any,
+            authorization: None,
+            granted: None,
             missing_scopes: BTreeSet::new(),
             quotas: BTreeMap::new(),
             commercial: false,
@@ -84,9 +89,13 @@ impl State {
         }
     }
 
+    pub(super) fn has(&self, scope: &str) -> bool {
+        !self.missing_scopes.contains(scope) && self.granted.as_ref().is_none_or(|granted| granted.iter().any(|name| name == scope))
+    }
+
     /// The scopes there are, as headers and refusals list them.
     pub(super) fn scopes(&self) -> String {
-        let granted: Vec<&str> = SCOPES.iter().copied().filter(|scope| !self.missing_scopes.contains(*scope)).collect();
+        let granted: Vec<&str> = SCOPES.iter().copied().filter(|scope| self.has(scope)).collect();
         granted.join(",")
     }
 

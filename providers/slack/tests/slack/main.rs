@@ -3,6 +3,7 @@
 mod faults;
 mod loopback;
 mod messages;
+mod oauth;
 mod passthrough;
 mod people;
 mod push;

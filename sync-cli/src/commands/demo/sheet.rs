@@ -2,7 +2,7 @@
 
 use syncline::{
     providers::sheets::simulator::SheetsSim,
-    testkit::{SimAnswer, SimRequest, Simulated, Simulator},
+    testkit::{AuthorizationServer, SimAnswer, SimRequest, Simulated, Simulator},
 };
 
 /// Its id.
@@ -19,6 +19,11 @@ pub(crate) struct Book {
 }
 
 impl Book {
+    /// Lets a token of this server's in as well.
+    pub(crate) fn authorized_by(self, server: &AuthorizationServer) -> Self {
+        Self { sim: self.sim.authorized_by(server), ..self }
+    }
+
     pub(crate) fn seeded(token: &str) -> Self {
         let (airports, movies) = (rows(AIRPORTS), rows(MOVIES));
         let sim = SheetsSim::new(ID, "Syncline demo");

@@ -4,7 +4,7 @@ use syncline::{
     Clock as _, SystemClock,
     core::join_key,
     providers::slack::simulator::SlackSim,
-    testkit::{SimAnswer, SimRequest, Simulated, Simulator},
+    testkit::{AuthorizationServer, SimAnswer, SimRequest, Simulated, Simulator},
 };
 
 const CHANNELS: [(&str, &str); 8] = [
@@ -60,6 +60,11 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
+    /// Lets a token of this server's in as well.
+    pub(crate) fn authorized_by(self, server: &AuthorizationServer) -> Self {
+        Self { sim: self.sim.authorized_by(server), ..self }
+    }
+
     pub(crate) fn seeded(token: &str) -> Self {
         let sim = SlackSim::new("T0DEMO001", "Demo Films & Flights");
         sim.expect_token(token);

@@ -161,6 +161,9 @@ async fn credentials_whose_answer_is_lost_are_told_to_be_stored() {
     let sealed = |version: u8| SealedCredentials {
         access: vec![version],
         refresh: (version > 2).then(|| vec![version, version]),
+        grant: None,
+        scopes: None,
+        issued_at: None,
         expires_at: Some(at(u32::from(version))),
         version: version.into(),
     };

@@ -263,14 +263,16 @@ async fn no_column_is_made_for_a_secret_in_plain_text() {
         .filter(|column| telling.iter().any(|word| column.split_once('.').expect("a column").1.contains(word)))
         .filter(|column| !column.ends_with("_encrypted"))
         .collect();
-    // A version, the fence of a run, a place in a listing, and the name of who does OAuth: no secrets.
+    // A version, a time, the fence of a run, a place in a listing, and the names of who does OAuth: no secrets.
     assert_eq!(
         plain,
         [
             "syncline_integration_connections.token_version",
             "syncline_integration_connections.oauth_provider",
+            "syncline_integration_connections.token_issued_at",
             "syncline_sync_runs.lease_token",
-            "syncline_sync_cursors.page_token"
+            "syncline_sync_cursors.page_token",
+            "syncline_oauth_clients.authority"
         ]
     );
     let sealed = "SELECT hex(credentials_encrypted) || '.' || hex(refresh_token_encrypted) FROM syncline_integration_connections";

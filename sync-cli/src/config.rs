@@ -19,7 +19,7 @@ use crate::{
 const FILE: &str = "syncline.toml";
 
 /// Which variable sets which key. `SYNCLINE_KEYS` and tokens are read where they are needed, never into here.
-const VARIABLES: [(&str, &[&str]); 15] = [
+const VARIABLES: [(&str, &[&str]); 14] = [
     ("SYNCLINE_DATABASE", &["database"]),
     ("SYNCLINE_POSTGRES_SCHEMA", &["postgres", "schema"]),
     ("SYNCLINE_POSTGRES_MAX_CONNECTIONS", &["postgres", "max_connections"]),
@@ -33,7 +33,6 @@ const VARIABLES: [(&str, &[&str]); 15] = [
     ("SYNCLINE_SHEETS_OAUTH_URL", &["sheets", "oauth_url"]),
     ("SYNCLINE_SHEETS_CLIENT_ID", &["sheets", "client_id"]),
     ("SYNCLINE_SLACK_BASE_URL", &["slack", "base_url"]),
-    ("SYNCLINE_SLACK_OAUTH_URL", &["slack", "oauth_url"]),
     ("SYNCLINE_SLACK_CLIENT_ID", &["slack", "client_id"]),
 ];
 
@@ -103,7 +102,7 @@ pub(crate) struct Service {
     /// Its address, when that is not the vendor's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
-    /// The address of its consent page and token endpoint, when those are not the vendor's own.
+    /// The address of its consent page and token endpoint, when those are neither the vendor's own nor beside `base_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oauth_url: Option<String>,
     /// The OAuth client registered there.

@@ -83,6 +83,7 @@ pub(crate) fn provider(config: &Config, name: &str) -> Done<Option<Box<dyn Integ
 
 fn sheets(config: &Config) -> Done<Sheets> {
     let builder = config.sheets.base_url.iter().fold(Sheets::builder(), |builder, url| builder.base_url(url));
+    let builder = config.sheets.oauth_url.iter().fold(builder, |builder, url| builder.oauth_url(url));
     Ok(builder.build()?)
 }
 

@@ -1,5 +1,6 @@
 //! The command as its users meet it: arguments in, text and exit codes out.
 
+mod browser;
 mod configuration;
 mod demo;
 mod examples;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::house::{House, said};
 
 /// A sandbox that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -20,7 +20,7 @@ impl Drop for Running {
     }
 }
 
-fn start() -> (Running, Value) {
+pub(crate) fn start() -> (Running, Value) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("syncline"))
         .args(["sandbox", "--port", "0", "--json"])
         .stdout(Stdio::piped())

@@ -32,7 +32,6 @@ fn from_row(row: &PgRow) -> Db<Connection> {
     let text = |at: usize| row.try_get::<String, _>(at);
     let optional = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(Box::<str>::from));
     let count = |at: usize| Ok::<_, sqlx::Error>(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(u32::MAX));
-    let (grant, scopes) = credentials::grant(row, 20, 21)?;
     let renewal = Renewal {
         failing_since: row.try_get(22)?,
         not_before: row.try_get(23)?,
@@ -58,8 +57,8 @@ fn from_row(row: &PgRow) -> Db<Connection> {
         error_count: count(15)?,
         expires_at: row.try_get(16)?,
         token_version: row.try_get::<i64, _>(17)?.cast_unsigned(),
-        grant,
-        scopes,
+        grant: credentials::grant(row, 20)?,
+        scopes: credentials::scopes(row, 21)?,
         renewal,
         created_at: row.try_get(18)?,
         updated_at: row.try_get(19)?,
@@ -213,8 +212,7 @@ impl ConnectionStore for Scoped {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool> {
         let (workspace, id, sealed) = (self.workspace.clone(), id.clone(), Arc::new(sealed));
         let door = Door::Workspace(self.workspace.clone());
-        // Begun anew after a commit whose answer was lost it would say "no" to what it did itself.
-        let done = self.inner.run("replace_credentials", door, Repeat::UnlessCommitted, move |tx| {
+        let done = self.inner.run("replace_credentials", door, Repeat::Always, move |tx| {
             let (workspace, id, sealed) = (workspace.clone(), id.clone(), Arc::clone(&sealed));
             async move { credentials::replace(tx, &workspace, id.as_str(), expected, &sealed, at).await }.boxed()
         });

@@ -13,13 +13,17 @@ use crate::{
     tx::Tx,
 };
 
-/// Reads the kind of a grant and its scopes, from these columns.
-pub(crate) fn grant(row: &PgRow, kind: usize, scopes: usize) -> Db<(Option<GrantKind>, Option<Vec<Box<str>>>)> {
-    let stored: Option<String> = row.try_get(kind)?;
+/// Reads the kind of a grant; nobody but us writes it.
+pub(crate) fn grant(row: &PgRow, at: usize) -> Db<Option<GrantKind>> {
+    let stored: Option<String> = row.try_get(at)?;
     let unknown = || damaged("connection", "kind of a grant");
-    let stored = stored.map(|text| GrantKind::parse(&text).ok_or_else(unknown)).transpose()?;
-    let scopes: Option<Vec<String>> = row.try_get(scopes)?;
-    Ok((stored, scopes.map(|scopes| scopes.into_iter().map(Box::from).collect())))
+    stored.map(|text| GrantKind::parse(&text).ok_or_else(unknown)).transpose()
+}
+
+/// Reads the scopes of a grant.
+pub(crate) fn scopes(row: &PgRow, at: usize) -> Db<Option<Vec<Box<str>>>> {
+    let stored: Option<Vec<String>> = row.try_get(at)?;
+    Ok(stored.map(|scopes| scopes.into_iter().map(Box::from).collect()))
 }
 
 pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<SealedCredentials>> {
@@ -32,12 +36,11 @@ pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<O
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let (grant, scopes) = grant(&row, 4, 5)?;
     Ok(Some(SealedCredentials {
         access: row.try_get(0)?,
         refresh: row.try_get(1)?,
-        grant,
-        scopes,
+        grant: grant(&row, 4)?,
+        scopes: scopes(&row, 5)?,
         issued_at: row.try_get(6)?,
         expires_at: row.try_get(2)?,
         version: row.try_get::<i64, _>(3)?.cast_unsigned(),
@@ -74,10 +77,23 @@ pub(crate) async fn replace(
     .execute(&mut **tx)
     .await?
     .rows_affected();
-    if replaced == 0 && connection::find(tx, workspace, id).await?.is_none() {
-        return Err(connection::unknown("replace_credentials", id).into());
+    if replaced == 1 {
+        return Ok(true);
     }
-    Ok(replaced == 1)
+    // The answer to a commit may have been lost: then these very credentials are there, and nobody else can have sealed the same bytes.
+    let stored: Option<bool> = sqlx::query_scalar(
+        "SELECT (credentials_encrypted, refresh_token_encrypted, expires_at, token_version) IS NOT DISTINCT FROM ($3::bytea, $4::bytea, \
+         $5::timestamptz, $6::bigint) FROM integration_connections WHERE workspace_id = $1 AND id = $2",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(&sealed.access)
+    .bind(&sealed.refresh)
+    .bind(sealed.expires_at)
+    .bind(sealed.version.cast_signed())
+    .fetch_optional(&mut **tx)
+    .await?;
+    stored.ok_or_else(|| connection::unknown("replace_credentials", id).into())
 }
 
 pub(crate) async fn note_renewal(

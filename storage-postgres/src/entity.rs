@@ -42,6 +42,23 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Tables of the host are read in its own role.
+    async fn enter(&self, tx: &mut Tx) -> Db<()> {
+        match self {
+            Self::Ours(_) => Ok(()),
+            Self::Host(host) => host.enter(tx).await,
+        }
+    }
+
+    async fn leave(&self, tx: &mut Tx) -> Db<()> {
+        match self {
+            Self::Ours(_) => Ok(()),
+            Self::Host(_) => Host::leave(tx).await,
+        }
+    }
+}
+
 async fn known(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType) -> Db<Option<Known>> {
     let Some(table) = Table::load(tx, entity).await? else { return Ok(None) };
     if table.keyed == Keyed::Host {
@@ -65,7 +82,10 @@ async fn types(tx: &mut Tx, workspace: &WorkspaceId) -> Db<Vec<EntityType>> {
 
 async fn any(tx: &mut Tx, workspace: &WorkspaceId, known: &Known) -> Db<bool> {
     let sql = format!("SELECT EXISTS (SELECT FROM {})", known.rows());
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(workspace.as_str()).fetch_one(&mut **tx).await?)
+    known.enter(tx).await?;
+    let any = sqlx::query_scalar(AssertSqlSafe(sql)).bind(workspace.as_str()).fetch_one(&mut **tx).await?;
+    known.leave(tx).await?;
+    Ok(any)
 }
 
 /// Which keys a query is about, as a comparison with $2.
@@ -147,7 +167,9 @@ async fn hosts(tx: &mut Tx, host: &Host, workspace: &WorkspaceId, query: &Entity
     }
     let sql = format!("SELECT {list} FROM {} WHERE {} ORDER BY {order}", host.sql, terms.join(" AND "));
     let sql = if query.connection.is_none() { format!("{sql} LIMIT {limit}") } else { sql };
+    host.enter(tx).await?;
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(&parts).fetch_all(&mut **tx).await?;
+    Host::leave(tx).await?;
     let mut found = Vec::new();
     for row in &rows {
         let mut fields = serde_json::Map::new();
@@ -165,8 +187,8 @@ async fn hosts(tx: &mut Tx, host: &Host, workspace: &WorkspaceId, query: &Entity
         // A row belongs to a connection when one of its records stands behind it.
         let keys: Vec<&str> = found.iter().map(|entity| &*entity.key).collect();
         let linked: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT k FROM unnest($3::text[]) k JOIN record_links l ON l.workspace_id = $1 AND l.type_id = $2 AND l.entity_id = k \
-             AND l.connection_id = $4",
+            "SELECT DISTINCT k FROM unnest($3::text[]) k CROSS JOIN LATERAL (SELECT FROM record_links l WHERE l.workspace_id = $1 \
+             AND l.type_id = $2 AND l.entity_id = k AND l.connection_id = $4 LIMIT 1) l",
         )
         .bind(workspace.as_str())
         .bind(host.id)
@@ -260,9 +282,12 @@ impl EntityStore for Scoped {
 
     async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
         let turn = self.inner.turns.take(&self.workspace, commit.fence, &commit);
+        let answer = turn.answer();
         // A task of its own, so that its end is told to the commit after it, whoever waits.
         let task = tokio::spawn(commit_in_turn(Arc::clone(&self.inner), self.workspace.clone(), commit, turn));
-        match task.await {
+        let ended = task.await;
+        answer.told();
+        match ended {
             Ok(done) => done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(Error::new(ErrorKind::Internal, "commit", "the runtime is shutting down; nothing is known of this work")),
@@ -312,7 +337,10 @@ impl EntityStore for Scoped {
             async move {
                 let Some(known) = known(tx, &workspace, &entity).await? else { return Ok(0) };
                 let sql = format!("SELECT count(*) FROM {}", known.rows());
-                Ok(sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).bind(workspace.as_str()).fetch_one(&mut **tx).await?.cast_unsigned())
+                known.enter(tx).await?;
+                let count = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).bind(workspace.as_str()).fetch_one(&mut **tx).await?;
+                known.leave(tx).await?;
+                Ok(count.cast_unsigned())
             }
             .boxed()
         });

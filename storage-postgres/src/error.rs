@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use sqlx::{Error as Sql, postgres::PgDatabaseError};
+use sqlx::{
+    Error as Sql,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 use sync_core::{Error, ErrorKind, Retry};
 
 /// What stops a piece of work on the database.
@@ -55,6 +58,15 @@ pub(crate) fn code(error: &Sql) -> Option<&str> {
     said(error).map(PgDatabaseError::code)
 }
 
+/// Whether whoever speaks for the server ended the connection with this, or never heard of it: the server itself, or a pooler that lost the
+/// session of the server. What became of a COMMIT that was answered so, nobody has said.
+pub(crate) fn ends_the_connection(error: &Sql) -> bool {
+    said(error).is_none_or(|said| {
+        let code = said.code();
+        matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic) || code.starts_with("08") || code.starts_with("57P0")
+    })
+}
+
 impl Fault {
     /// Whether the same transaction may go through when it is begun anew: it was rolled back, and nothing in it was at fault.
     pub(crate) fn is_passing(&self) -> bool {
@@ -63,8 +75,11 @@ impl Fault {
             Self::Again | Self::Unknown(_) | Self::Ours(_) => return false,
         };
         match code(error) {
-            // Serialization failure, deadlock, lock timeout; the server is going down, starting, or was told to end this session.
-            Some(code) => matches!(code, "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08"),
+            // Serialization failure, deadlock, lock timeout; the transaction was idle for too long; the server is going down, starting, or
+            // was told to end this session.
+            Some(code) => {
+                matches!(code, "25P03" | "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
+            }
             None => matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_)),
         }
     }
@@ -72,13 +87,11 @@ impl Fault {
     /// Whether the server cannot be reached now, as while it starts anew.
     pub(crate) fn is_absence(&self) -> bool {
         let Self::Sql(error) = self else { return false };
-        is_end_of_session(error) || matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_))
+        match code(error) {
+            Some(code) => matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"),
+            None => matches!(error, Sql::Io(_) | Sql::PoolTimedOut | Sql::Protocol(_)),
+        }
     }
-}
-
-/// Whether the server, or a pooler before it, says that the session is over or cannot begin.
-pub(crate) fn is_end_of_session(error: &Sql) -> bool {
-    code(error).is_some_and(|code| matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08"))
 }
 
 /// The public form of a fault. No text of it holds SQL or a value of a row.
@@ -107,9 +120,10 @@ fn describe(sql: &Sql) -> (ErrorKind, Retry, Cow<'static, str>) {
     let later = |text: &'static str| (ErrorKind::Storage, Retry::After(None), Cow::Borrowed(text));
     let Some(said) = said(sql) else {
         return match sql {
-            Sql::Io(_) => {
-                later("the server cannot be reached, or the connection to it was lost; see that it runs and that host and port are right")
-            }
+            Sql::Io(_) => later(
+                "the server cannot be reached, did not answer before the deadline, or the connection to it was lost; see that it runs, what \
+                     it is busy with (pg_stat_activity), and that host and port are right",
+            ),
             Sql::Tls(_) => never(ErrorKind::Config, "no encrypted connection could be made; see to sslmode and the server's certificate"),
             Sql::PoolTimedOut => later("no connection to the database became free in time; raise max_connections, or see what holds them"),
             Sql::PoolClosed => never(ErrorKind::Storage, "the connection pool was closed"),
@@ -144,11 +158,12 @@ fn describe(sql: &Sql) -> (ErrorKind, Retry, Cow<'static, str>) {
         }
         "25006" => never(
             ErrorKind::Storage,
-            "the server is read-only (a replica, or in recovery); connect to the primary, with target_session_attrs=read-write where there are several",
+            "the server is read-only (a replica, or in recovery); connect to the primary, by naming its host in the URL",
         ),
         "53100" => never(ErrorKind::Storage, "the server's disk is full; nothing of this transaction was written"),
         "53200" => later("the server is out of memory"),
         "53300" => later("the server has no connections left; lower max_connections here or raise them there"),
+        "25P03" => later("the transaction waited for longer than the deadline between two statements, and the server ended it"),
         "40001" | "40P01" => later("the transaction was in another one's way and was rolled back (serialization failure or deadlock)"),
         "55P03" => later("a row or table is locked by somebody else and did not become free in time"),
         "57014" => later("the statement took longer than the deadline and was stopped"),

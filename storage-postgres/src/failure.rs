@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 use sync_core::{RecordFailure, RunId, Severity, WorkspaceId};
 
-use crate::{error::Db, tx::Tx};
+use crate::{error::Db, nul, tx::Tx};
 
 /// So many are kept of a run; all are counted.
 const KEPT: u64 = 10_000;
@@ -31,9 +31,9 @@ pub(crate) async fn add<'a>(
     let (mut rows, mut records, mut columns, mut errors, mut severities) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for failure in failures.take(room) {
         rows.push(failure.row.map(u64::cast_signed));
-        records.push(failure.record.as_deref().map(without_nul));
-        columns.push(failure.column.as_deref().map(without_nul));
-        errors.push(without_nul(&failure.error));
+        records.push(failure.record.as_deref().map(nul::text));
+        columns.push(failure.column.as_deref().map(nul::text));
+        errors.push(nul::text(&failure.error));
         severities.push(match failure.severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
@@ -56,11 +56,6 @@ pub(crate) async fn add<'a>(
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// Names and texts come from the source; PostgreSQL holds no NUL, and a report of it need not.
-pub(crate) fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 /// The failures of a run, in the order they were found.

@@ -1,6 +1,6 @@
 //! Runs, their fences, cursors and events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,14 +13,17 @@ use sync_core::{
 
 use crate::{
     error::{Db, code, damaged},
-    failure::{self, without_nul},
-    lease,
+    failure, lease, nul,
     storage::Scoped,
-    tx::{Door, Repeat, Tx},
+    tx::{Door, Repeat, Tx, raw},
 };
+
+pub(crate) use crate::mark::{Mark, has_committed};
 
 /// Failed runs in a row that put a connection into status `error`.
 const FAILURES_UNTIL_ERROR: i64 = 3;
+/// How long a process that ended may still hold its run.
+const LAST_BREATH: Duration = Duration::from_secs(2);
 /// Bytes of an error text that a connection keeps.
 const MESSAGE_BYTES: usize = 2048;
 
@@ -129,51 +132,6 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     Ok(Mark { fence, transaction: held.try_get::<String, _>(0)?.into(), number: held.try_get(1)? })
 }
 
-/// What a transaction of a run is known by when the answer to its commit was lost.
-#[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    fence: Fence,
-    /// The server's own number of it.
-    transaction: Box<str>,
-    /// Its number in the run.
-    number: i64,
-}
-
-/// Whether a transaction was committed. One that the server may still be committing is asked for again.
-///
-/// The run's count alone would not tell: of several transactions of one run another may have taken the number of one that was rolled
-/// back. Nor would the transaction's number: a server that took over from one that failed may have given it to another.
-pub(crate) async fn has_committed(tx: &mut Tx, workspace: &WorkspaceId, mark: &Mark) -> Db<bool> {
-    // A server that was restored from before it refuses the question: it has never heard of the transaction.
-    tx.savepoint().await?;
-    let status: Result<Option<String>, _> =
-        sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)").bind(&*mark.transaction).fetch_one(&mut **tx).await;
-    let status = match status {
-        Err(error) if code(&error) == Some("22023") => {
-            tx.back().await?;
-            return Ok(false);
-        }
-        status => status?,
-    };
-    tx.release().await?;
-    match status.as_deref() {
-        Some("aborted") => return Ok(false),
-        Some("in progress") => {
-            let pending = std::io::Error::new(std::io::ErrorKind::WouldBlock, "the transaction is still being committed");
-            return Err(sqlx::Error::Io(pending).into());
-        }
-        // Committed, or so long ago that only its traces tell.
-        _ => {}
-    }
-    let commits: Option<i64> = sqlx::query_scalar("SELECT commits FROM sync_runs WHERE workspace_id = $1 AND id = $2 AND lease_token = $3")
-        .bind(workspace.as_str())
-        .bind(mark.fence.run.0)
-        .bind(mark.fence.token)
-        .fetch_optional(&mut **tx)
-        .await?;
-    Ok(commits.is_some_and(|commits| commits >= mark.number))
-}
-
 /// Adds events to a run. Writers of one workspace take turns from here until their transactions end, so that a reader who has seen one
 /// number never finds a smaller one later.
 pub(crate) async fn add_events(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, events: &[Box<str>], at: DateTime<Utc>) -> Db<()> {
@@ -226,6 +184,45 @@ pub(crate) async fn bury(tx: &mut Tx, connection: Option<&str>, limit: i64) -> D
     Ok(buried.try_get::<i64, _>(0)?.cast_unsigned())
 }
 
+/// The first run that this one may not run beside: of the same stream, or exclusive as it is. After its columns come its token and whether
+/// its lease has run out.
+async fn in_the_way(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun) -> Db<Option<PgRow>> {
+    let found = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        ", lease_token, lease_until <= clock() FROM sync_runs WHERE workspace_id = $1 AND connection_id = $2 AND status = 'running' \
+         AND (stream = $3 OR ($4 AND exclusive)) ORDER BY id LIMIT 1"
+    ))
+    .bind(workspace.as_str())
+    .bind(new.feed.connection.as_str())
+    .bind(new.feed.stream.as_str())
+    .bind(new.exclusive)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(found)
+}
+
+/// Waits a moment until nobody holds the row of a run, and holds it then; answers whether it could be had. The server needs that moment to
+/// notice that a process is gone. One that it does not notice so soon holds the run, and whoever asks is told of it.
+async fn let_go(tx: &mut Tx, workspace: &WorkspaceId, run: i64) -> Db<bool> {
+    let deadline = tx.inner.settings.deadline;
+    tx.savepoint().await?;
+    raw(tx, format!("SET LOCAL lock_timeout = {}", LAST_BREATH.min(deadline / 2).as_millis().max(1))).await?;
+    let held = sqlx::query("SELECT FROM sync_runs WHERE workspace_id = $1 AND id = $2 FOR UPDATE");
+    let held = held.bind(workspace.as_str()).bind(run).execute(&mut **tx).await;
+    match held {
+        Err(error) if code(&error) == Some("55P03") => {
+            tx.back().await?;
+            Ok(false)
+        }
+        held => {
+            held?;
+            raw(tx, format!("SET LOCAL lock_timeout = {}", deadline.as_millis().max(1))).await?;
+            Ok(true)
+        }
+    }
+}
+
 /// How a run begins: with a token that is the same however often the transaction is begun anew.
 async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -> Db<Begin> {
     // Those who begin runs of one connection take turns, whatever the streams: an exclusive one looks at all of them.
@@ -235,18 +232,15 @@ async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -
         .execute(&mut **tx)
         .await?;
     bury(tx, Some(new.feed.connection.as_str()), 1000).await?;
-    let row = sqlx::query(concat!(
-        "SELECT ",
-        columns!(),
-        ", lease_token FROM sync_runs WHERE workspace_id = $1 AND connection_id = $2 AND status = 'running' \
-         AND (stream = $3 OR ($4 AND exclusive)) ORDER BY id LIMIT 1"
-    ))
-    .bind(workspace.as_str())
-    .bind(new.feed.connection.as_str())
-    .bind(new.feed.stream.as_str())
-    .bind(new.exclusive)
-    .fetch_optional(&mut **tx)
-    .await?;
+    let mut row = in_the_way(tx, workspace, new).await?;
+    // A run that is over and could not be ended: its row is held by what is left of its owner, or by somebody who ends it just now.
+    if let Some(over) = &row
+        && over.try_get(23)?
+        && let_go(tx, workspace, over.try_get(0)?).await?
+    {
+        bury(tx, Some(new.feed.connection.as_str()), 1000).await?;
+        row = in_the_way(tx, workspace, new).await?;
+    }
     if let Some(row) = row {
         let run = from_row(&row)?;
         return Ok(match row.try_get::<i64, _>(22)? {
@@ -286,9 +280,8 @@ async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -
 }
 
 async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<Run> {
-    let told = |error: &RunError| RunError { message: without_nul(&error.message).into(), ..error.clone() };
-    let errors: Vec<RunError> = end.errors.iter().map(told).collect();
-    let errors = serde_json::to_string(&errors).map_err(|_| damaged("end_run", "error list of a run"))?;
+    let errors = serde_json::to_string(&end.errors).map_err(|_| damaged("end_run", "error list of a run"))?;
+    let errors = nul::json(&errors);
     let ended = sqlx::query(
         "UPDATE sync_runs SET status = $4, outcome = $5, errors = $6::text::jsonb, completed_at = $7 \
          WHERE workspace_id = $1 AND id = $2 AND lease_token = $3 AND status = 'running' AND lease_until > clock()",
@@ -298,7 +291,7 @@ async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -
     .bind(fence.token)
     .bind(end.status.as_str())
     .bind(end.outcome.as_str())
-    .bind(&errors)
+    .bind(&*errors)
     .bind(end.at)
     .execute(&mut **tx)
     .await?;
@@ -313,7 +306,7 @@ async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -
         .bind(fence.token)
         .bind(end.status.as_str())
         .bind(end.at)
-        .bind(&errors)
+        .bind(&*errors)
         .fetch_optional(&mut **tx)
         .await?;
         return match (done, find(tx, workspace, fence.run).await?) {
@@ -362,7 +355,7 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         .bind(workspace.as_str())
         .bind(connection)
         .bind(end.at)
-        .bind(without_nul(end.errors.first().map_or("the run failed", |error| cut(&error.message))))
+        .bind(nul::text(end.errors.first().map_or("the run failed", |error| cut(&error.message))).into_owned())
         .bind(i32::from(end.counts_against_connection || end.revoked))
         .bind(end.revoked)
         .bind(FAILURES_UNTIL_ERROR),
@@ -462,9 +455,7 @@ impl RunStore for Scoped {
             let (workspace, how) = (workspace.clone(), Arc::clone(&how));
             async move { end(tx, &workspace, fence, &how).await }.boxed()
         });
-        let ended = done.await?;
-        self.inner.turns.end(&self.workspace, fence);
-        Ok(ended)
+        done.await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
@@ -530,26 +521,5 @@ impl RunStore for Scoped {
             async move { events(tx, &workspace, after, limit).await }.boxed()
         });
         found.await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sync_testkit::postgres::TestDatabase;
-
-    use super::*;
-    use crate::PostgresStorage;
-
-    #[tokio::test]
-    async fn a_transaction_the_server_has_never_heard_of_was_not_committed() {
-        let database = TestDatabase::create().await;
-        let storage = PostgresStorage::connect(database.url()).await.expect("opens");
-        // Restored from before it, a server counts on from a smaller number.
-        let mark = Mark { fence: Fence { run: RunId(1), token: 1 }, transaction: "4000000000".into(), number: 1 };
-        let asked = storage.0.run("ask", Door::Workspace("acme".into()), Repeat::Always, move |tx| {
-            let mark = mark.clone();
-            async move { has_committed(tx, &"acme".into(), &mark).await }.boxed()
-        });
-        assert!(!asked.await.expect("the question is answered, and its transaction ends well"));
     }
 }

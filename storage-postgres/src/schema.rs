@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use sqlx::{PgConnection, Row as _};
-use sync_core::Error;
+use sync_core::{Error, ErrorKind, Retry};
 
 use crate::{
-    error::Db,
+    error::{Db, code},
     name::{literal, quoted},
     security,
     storage::Settings,
@@ -65,13 +65,15 @@ fn made(kind: &str) -> impl Iterator<Item = &'static str> {
     names.filter_map(move |line| line.strip_prefix(&begin)).filter_map(|rest| rest.split([' ', '(']).next())
 }
 
-/// The roles' part of a script; before anything else.
+/// The roles' part of a script; before anything else. A schema that is there is not made: only making one takes a right on the database.
 fn prologue(settings: &Settings) -> String {
     let schema = quoted(&settings.schema);
     format!(
-        "{}CREATE SCHEMA IF NOT EXISTS {schema};\nSET LOCAL search_path TO {schema}, pg_temp;\n\
+        "{}DO $syncline$ BEGIN\n    IF pg_catalog.to_regnamespace('{name}') IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; END IF;\n\
+         END $syncline$;\nSET LOCAL search_path TO {schema}, pg_temp;\n\
          CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT pg_catalog.now());\n",
-        security::roles(&settings.row_security)
+        security::roles(&settings.row_security),
+        name = schema.replace('\'', "''"),
     )
 }
 
@@ -152,20 +154,52 @@ pub(crate) fn check_version(present: i64, settings: &Settings) -> Db<()> {
     Ok(())
 }
 
+/// Begins a transaction in which nothing waits for ever. A lock is given up before the statement that waits for it is stopped, so that the
+/// two are told apart.
+pub(crate) async fn begin(connection: &mut PgConnection, settings: &Settings) -> Db<()> {
+    let (locks, statements) = (settings.deadline, settings.deadline + settings.deadline / 4);
+    let (locks, statements) = (locks.as_millis().max(1), statements.as_millis().max(2));
+    Ok(raw(connection, format!("BEGIN; SET LOCAL lock_timeout = {locks}; SET LOCAL statement_timeout = {statements}")).await?)
+}
+
 /// Runs the migrations that are missing, all or none. Several processes may try at once: one does, the others wait.
 pub(crate) async fn migrate(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
-    raw(connection, "BEGIN").await?;
+    begin(connection, settings).await?;
     let done = locked(connection, settings).await;
     raw(connection, if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
     done
+}
+
+/// Somebody else has been migrating for longer than we wait: says who.
+async fn held(connection: &mut PgConnection, settings: &Settings, key: &str) -> Db<Error> {
+    let sql = format!(
+        "SELECT string_agg(l.pid::text, ', ') FROM pg_locks l, (SELECT {key} AS key) k WHERE l.locktype = 'advisory' AND l.granted \
+         AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND l.classid::bigint = (k.key >> 32) & 4294967295 AND l.objid::bigint = k.key & 4294967295"
+    );
+    let holder: Option<String> = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_one(connection).await?.try_get(0)?;
+    let who = holder.map_or_else(String::new, |pid| format!(" (server process {pid}; see pg_stat_activity)"));
+    let text = format!(
+        "somebody else has been migrating schema {:?} for longer than the deadline{who}; wait for that to end, or end it with \
+         pg_terminate_backend",
+        settings.schema
+    );
+    Ok(Error::new(ErrorKind::Storage, "migrate", text).with_retry(Retry::After(None)))
 }
 
 async fn locked(connection: &mut PgConnection, settings: &Settings) -> Db<i64> {
     if version(connection, settings).await? == newest() {
         return Ok(newest());
     }
-    let name = format!("syncline migrations of {}", settings.schema);
-    raw(connection, format!("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))", literal(&name)?)).await?;
+    let key = format!("hashtextextended({}, 0)", literal(&format!("syncline migrations of {}", settings.schema))?);
+    match raw(connection, format!("SELECT pg_advisory_xact_lock({key})")).await {
+        Err(error) if code(&error) == Some("55P03") => {
+            raw(connection, "ROLLBACK").await?;
+            begin(connection, settings).await?;
+            return Err(held(connection, settings, &key).await?.into());
+        }
+        turn => turn?,
+    }
     let present = version(connection, settings).await?;
     if present >= newest() {
         check_version(present, settings)?;

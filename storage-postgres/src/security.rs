@@ -4,6 +4,22 @@ use std::fmt::Write as _;
 
 use crate::{name::quoted, storage::RowSecurity};
 
+/// Whether whoever connected may act as a role. From version 16 on one may be a member without that right, as whoever made the role is;
+/// before there was no such difference. What counts is who connected, whatever role was taken since.
+macro_rules! may_act_as {
+    ($role:literal) => {
+        concat!(
+            "pg_catalog.pg_has_role(session_user, ",
+            $role,
+            ", CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)"
+        )
+    };
+}
+pub(crate) use may_act_as;
+
+/// What the policy of tenants shows and takes, as PostgreSQL prints it.
+pub(crate) const OWN_ROWS: &str = "(workspace_id = NULLIF(current_setting('app.workspace_id'::text, true), ''::text))";
+
 /// Tables of tenants that the fleet has to see whole: it ends runs, rotates keys, prunes logs, and knows whose a table of the host is.
 pub(crate) const FLEET: &[&str] = &[
     "integration_connections",
@@ -20,7 +36,7 @@ pub(crate) const FLEET: &[&str] = &[
 /// Tables of ours that belong to no tenant: their rows name tables, columns and versions, never a tenant's data.
 pub(crate) const SHARED: &[&str] = &["migrations", "entity_types", "entity_columns", "retention_marks", "key_ring"];
 
-/// Makes the roles unless they are there, and the present user a member of both.
+/// Makes the roles unless they are there, and lets the present user act as both.
 pub(crate) fn roles(security: &RowSecurity) -> String {
     let RowSecurity::Roles { app, fleet } = security else { return String::new() };
     let mut sql = String::new();
@@ -31,9 +47,11 @@ pub(crate) fn roles(security: &RowSecurity) -> String {
             "DO $syncline$ BEGIN\n    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = '{name}') THEN\n        \
              CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS;\n    END IF;\n\
              EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; -- somebody else made it just now\nEND $syncline$;\n\
-             DO $syncline$ BEGIN\n    IF NOT pg_catalog.pg_has_role(current_user, '{name}', 'MEMBER') THEN GRANT {role} TO CURRENT_USER; END IF;\n\
+             DO $syncline$ BEGIN\n    IF NOT {may_act} THEN GRANT {role} TO CURRENT_USER; END IF;\n\
+             EXCEPTION WHEN unique_violation THEN NULL; -- somebody else did it just now, in another database of this server\n\
              END $syncline$;",
-            role = quoted(role)
+            role = quoted(role),
+            may_act = format!(may_act_as!("'{name}'"), name = name),
         );
     }
     sql

@@ -5,14 +5,23 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions as _, PgConnection, PgPool, pool::PoolConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, Error as Sql, PgConnection, PgPool, pool::PoolConnection, postgres::PgConnectOptions};
 
-use crate::{error::Db, storage::From};
+use crate::{error::Db, storage::From, tx::stalled};
 
 /// Where they come from.
 pub(crate) enum Source {
     Pool(PgPool),
     Url(Box<PgConnectOptions>),
+}
+
+/// Reads a URL. The driver takes one of any other database for one of its own.
+pub(crate) fn parse(url: &str) -> Result<PgConnectOptions, Sql> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("postgres" | "postgresql")) {
+        return Err(Sql::Configuration("this is not the URL of a PostgreSQL database".into()));
+    }
+    url.parse()
 }
 
 /// One of them.
@@ -41,13 +50,21 @@ impl DerefMut for Opened {
     }
 }
 
+impl Opened {
+    /// Leaves a connection that may be in the middle of something: a pool is not given it back.
+    pub(crate) fn leave(self) {
+        if let Self::Lent(lent) = self {
+            drop(lent.detach());
+        }
+    }
+}
+
 impl Source {
     pub(crate) fn of(from: &From, name: &str) -> Db<Self> {
         Ok(match from {
             From::Pool(pool) => Self::Pool(pool.clone()),
             From::Url(url) => {
-                let options: PgConnectOptions = url.parse()?;
-                Self::Url(Box::new(options.application_name(name).statement_cache_capacity(0).disable_statement_logging()))
+                Self::Url(Box::new(parse(url)?.application_name(name).statement_cache_capacity(0).disable_statement_logging()))
             }
         })
     }
@@ -64,8 +81,7 @@ impl Source {
             Self::Pool(pool) => Ok(Opened::Lent(pool.acquire().await?)),
             Self::Url(options) => {
                 let opened = tokio::time::timeout(patience, options.connect()).await;
-                let stalled = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-                Ok(Opened::Own(Box::new(opened.map_err(stalled)??)))
+                Ok(Opened::Own(Box::new(opened.map_err(|_| stalled())??)))
             }
         }
     }

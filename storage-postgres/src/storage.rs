@@ -21,10 +21,11 @@ use crate::{
     error::{Db, Fault, explain},
     hook::{Committed, Hook, HookResult, Hooks},
     schema,
-    source::Source,
+    security::may_act_as,
+    source::{Source, parse},
     table::Tables,
     turn::Turns,
-    tx::raw,
+    tx::{raw, stalled},
 };
 
 type CrashPoint = Box<dyn Fn(&'static str) + Send + Sync>;
@@ -84,6 +85,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     /// The role that owns the schema, when the user that connects may act as it.
     pub(crate) owner_role: Option<String>,
+    /// The host's own role, as `SET ROLE` takes it: the one it was in when it handed over its first connection.
+    pub(crate) host_role: String,
     /// The host's own search path.
     pub(crate) search_path: String,
     /// Host and database, for texts.
@@ -208,7 +211,8 @@ impl PostgresBuilder {
         self
     }
 
-    /// The longest a statement may take, and a transaction may wait for a peer that stalls. Default 120 s.
+    /// The longest a statement may take, and a transaction may wait for a peer that stalls; opening and migrating take at most three times
+    /// as long. Default 120 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
@@ -306,6 +310,7 @@ impl PostgresBuilder {
             foreign,
             settings,
             owner_role: opened.owner_role,
+            host_role: opened.host_role,
             search_path: opened.search_path,
             place,
             owner,
@@ -327,9 +332,20 @@ impl PostgresBuilder {
         let place = place(&source.options());
         let looked = async {
             let mut connection = source.open(self.acquire_timeout).await?;
-            schema::check_server(&mut connection).await?;
-            let present = schema::version(&mut connection, &self.settings).await?;
-            Ok(schema::Pending::from(present, &self.settings))
+            let present = within(&self.settings, async {
+                schema::begin(&mut connection, &self.settings).await?;
+                schema::check_server(&mut connection).await?;
+                let present = schema::version(&mut connection, &self.settings).await?;
+                raw(&mut connection, "COMMIT").await?;
+                Ok(present)
+            });
+            match present.await {
+                Ok(present) => Ok(schema::Pending::from(present, &self.settings)),
+                Err(fault) => {
+                    connection.leave();
+                    Err(fault)
+                }
+            }
         };
         looked.await.map_err(|fault: Fault| explain("open", &place, fault))
     }
@@ -350,24 +366,19 @@ impl PostgresBuilder {
         let place = place(&pool.connect_options());
         let migrated = async {
             let mut connection = alone(&pool).await?;
-            raw(&mut connection, "BEGIN").await?;
-            schema::check_server(&mut connection).await?;
-            let before = schema::version(&mut connection, &settings).await?;
-            raw(&mut connection, "COMMIT").await?;
-            let now = schema::migrate(&mut connection, &settings).await?;
+            let done = within(&settings, async {
+                schema::begin(&mut connection, &settings).await?;
+                schema::check_server(&mut connection).await?;
+                let before = schema::version(&mut connection, &settings).await?;
+                raw(&mut connection, "COMMIT").await?;
+                Ok((before, schema::migrate(&mut connection, &settings).await?))
+            });
+            let done = done.await?;
             let _ = connection.close().await;
-            Ok((before, now))
+            Ok(done)
         };
         migrated.await.map_err(|fault| explain("migrate", &place, fault))
     }
-}
-
-/// Reads a URL. The driver takes one of any other database for one of its own.
-fn parse(url: &str) -> Result<PgConnectOptions, Sql> {
-    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-        return Err(Sql::Configuration("this is not the URL of a PostgreSQL database".into()));
-    }
-    url.parse()
 }
 
 /// Host and database, for texts; never the password.
@@ -376,6 +387,7 @@ pub(crate) fn place(options: &PgConnectOptions) -> String {
 }
 
 struct Opened {
+    host_role: String,
     owner_role: Option<String>,
     search_path: String,
 }
@@ -392,29 +404,47 @@ async fn alone(pool: &PgPool) -> Db<PgConnection> {
 /// Behind a pooler every transaction may be in another session, and a statement by itself in two of them: so all are in one.
 async fn open(pool: &PgPool, settings: &Settings, migrate: bool) -> Db<Opened> {
     let mut connection = alone(pool).await?;
-    raw(&mut connection, "BEGIN").await?;
-    schema::check_server(&mut connection).await?;
-    if migrate {
+    let opened = within(settings, async {
+        schema::begin(&mut connection, settings).await?;
+        schema::check_server(&mut connection).await?;
+        if migrate {
+            raw(&mut connection, "COMMIT").await?;
+            schema::migrate(&mut connection, settings).await?;
+            schema::begin(&mut connection, settings).await?;
+        }
+        let present = schema::version(&mut connection, settings).await?;
+        schema::check_version(present, settings)?;
+        check_roles(&mut connection, settings).await?;
+        let opened = look(&mut connection, settings).await?;
         raw(&mut connection, "COMMIT").await?;
-        schema::migrate(&mut connection, settings).await?;
-        raw(&mut connection, "BEGIN").await?;
-    }
-    let present = schema::version(&mut connection, settings).await?;
-    schema::check_version(present, settings)?;
-    check_roles(&mut connection, settings).await?;
-    let row = sqlx::query(
-        "SELECT r.rolname::text, r.rolname = current_user, pg_has_role(current_user, r.oid, 'MEMBER'), current_setting('search_path') \
-         FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1",
-    )
+        Ok(opened)
+    });
+    let opened = opened.await?;
+    let _ = connection.close().await;
+    Ok(opened)
+}
+
+/// Whose the schema is, and as whom and with which search path the host connects.
+async fn look(connection: &mut PgConnection, settings: &Settings) -> Db<Opened> {
+    let row = sqlx::query(concat!(
+        "SELECT r.rolname::text, r.rolname = current_user, ",
+        may_act_as!("r.oid"),
+        ", current_setting('search_path'), CASE WHEN current_user = session_user THEN 'none' ELSE current_user::text END \
+         FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1"
+    ))
     .bind(&settings.schema)
     .persistent(false)
-    .fetch_one(&mut connection)
+    .fetch_one(connection)
     .await?;
-    raw(&mut connection, "COMMIT").await?;
-    let _ = connection.close().await;
-    let (owner, is_us, member): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let owner_role = if is_us { Some("none".to_owned()) } else { member.then_some(owner) };
-    Ok(Opened { owner_role, search_path: row.try_get(3)? })
+    let (owner, is_us, may_act): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let host_role: String = row.try_get(4)?;
+    let owner_role = if is_us { Some(host_role.clone()) } else { may_act.then_some(owner) };
+    Ok(Opened { host_role, owner_role, search_path: row.try_get(3)? })
+}
+
+/// Opening and migrating take a few statements, each of which the server stops at the deadline; a server that stalls is left.
+async fn within<T>(settings: &Settings, work: impl Future<Output = Db<T>>) -> Db<T> {
+    tokio::time::timeout(settings.deadline * 3, work).await.unwrap_or_else(|_| Err(stalled().into()))
 }
 
 /// Checks that the roles are there and ours to take, and that they cannot get past the policies.
@@ -438,10 +468,11 @@ async fn check_roles(connection: &mut PgConnection, settings: &Settings) -> Db<(
         return Ok(());
     };
     for role in [app, fleet] {
-        let found = sqlx::query(
-            "SELECT rolsuper OR rolbypassrls, pg_has_role(current_user, oid, 'MEMBER'), \
-             oid = (SELECT nspowner FROM pg_namespace WHERE nspname = $2), current_user::text FROM pg_roles WHERE rolname = $1",
-        )
+        let found = sqlx::query(concat!(
+            "SELECT rolsuper OR rolbypassrls, ",
+            may_act_as!("oid"),
+            ", oid = (SELECT nspowner FROM pg_namespace WHERE nspname = $2), session_user::text FROM pg_roles WHERE rolname = $1"
+        ))
         .bind(role)
         .bind(&settings.schema)
         .persistent(false)
@@ -452,14 +483,14 @@ async fn check_roles(connection: &mut PgConnection, settings: &Settings) -> Db<(
                 "there is no role {role:?}; run the migrations as a user that may make roles, or name the roles you have"
             ));
         };
-        let (unbound, member, owns, us): (bool, bool, bool, String) =
+        let (unbound, may_act, owns, us): (bool, bool, bool, String) =
             (found.try_get(0)?, found.try_get(1)?, found.try_get(2)?, found.try_get(3)?);
         if unbound || owns {
             return refuse(format!(
                 "role {role:?} gets past row security (superuser, BYPASSRLS or owner of the schema); take one that does not"
             ));
         }
-        if !member {
+        if !may_act {
             return refuse(format!("user {us:?} may not act as role {role:?}; run: GRANT {role:?} TO {us:?}"));
         }
     }

@@ -17,9 +17,14 @@ use crate::{
     view,
 };
 
-/// Columns of fields in one table; what comes beyond goes into `extra`. A row has to fit a page of 8 KiB, and a column takes up to 18
-/// bytes of it, the size of a pointer to a value that is kept elsewhere.
-pub(crate) const MOST_COLUMNS: usize = 400;
+/// The longest row, in bytes: it has to fit a page of 8 KiB.
+const LONGEST_ROW: usize = 8160;
+/// What a column takes of it at most, in bytes: a value of 23 and its length are never kept elsewhere, and longer ones are.
+const WIDEST_COLUMN: usize = 24;
+/// The header of a row with one bit for each column, and the columns every row has.
+const OWN_COLUMNS: usize = 480;
+/// Columns of fields in one table; what comes beyond goes into `extra`.
+pub(crate) const MOST_COLUMNS: usize = (LONGEST_ROW - OWN_COLUMNS) / WIDEST_COLUMN;
 
 /// What makes a row's key in an entity type's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +126,8 @@ pub(crate) struct Table {
     pub(crate) name: Box<str>,
     /// The name as it stands in SQL, quoted, found by our search path.
     pub(crate) sql: Box<str>,
+    /// The schema of our tables.
+    pub(crate) schema: Box<str>,
     pub(crate) keyed: Keyed,
     pub(crate) columns: Vec<Column>,
     fields: HashMap<Box<str>, usize>,
@@ -136,7 +143,9 @@ impl Table {
         let Some(found) = found else { return Ok(None) };
         let (id, table, place): (i64, String, String) = (found.try_get(0)?, found.try_get(1)?, found.try_get(2)?);
         let keyed = Keyed::parse(&place).ok_or_else(|| damaged("entity", "place of an entity type"))?;
-        let mut this = Self { id, sql: quoted(&table).into(), name: table.into(), keyed, columns: Vec::new(), fields: HashMap::new() };
+        let schema = tx.inner.settings.schema.as_str().into();
+        let mut this =
+            Self { id, sql: quoted(&table).into(), name: table.into(), schema, keyed, columns: Vec::new(), fields: HashMap::new() };
         let columns = sqlx::query("SELECT field, column_name, kind FROM entity_columns WHERE type_id = $1 ORDER BY id").bind(id);
         for row in columns.fetch_all(&mut **tx).await? {
             let kind = FieldKind::parse(row.try_get(2)?).ok_or_else(|| damaged("entity", "kind of a column"))?;
@@ -165,7 +174,8 @@ impl Table {
                 .fetch_all(&mut **tx)
                 .await?;
         // The names that tables of ours take later on are not given away, nor those of sequences and indexes made with a table.
-        let reserved = |name: &str| taken.iter().any(|taken| taken == name) || name.starts_with("syncline_") || name == "field_lineage";
+        let reserved =
+            |name: &str| taken.iter().any(|taken| taken == name) || name.starts_with("syncline_") || sync_core::is_reserved_table(name);
         let name = name::numbered(&sync_core::snake(entity.as_str()), reserved);
         let sql = quoted(&name);
         let mut script = format!(
@@ -182,7 +192,7 @@ impl Table {
             .bind(keyed.name())
             .fetch_one(&mut **tx)
             .await?;
-        Ok(Self { id, sql: sql.into(), name: name.into(), keyed, columns: Vec::new(), fields: HashMap::new() })
+        Ok(Self { id, sql: sql.into(), name: name.into(), schema: schema.into(), keyed, columns: Vec::new(), fields: HashMap::new() })
     }
 
     /// Adds columns for fields that have none, as far as there is room.
@@ -218,7 +228,8 @@ struct Wanted<'a> {
 
 /// The fields that need a column: those whose kind is declared, and those that a record has a value of, of whatever kind that is.
 fn wanted<'a>(table: Option<&Table>, fields: &'a [Field], batches: &[&'a RecordBatch]) -> Vec<Wanted<'a>> {
-    let lacks = |field: &str| table.is_none_or(|table| table.position(field).is_none());
+    // A name with a NUL can stand nowhere in PostgreSQL: the rows that have a value of it are refused.
+    let lacks = |field: &str| !field.contains('\0') && table.is_none_or(|table| table.position(field).is_none());
     let mut wanted: Vec<Wanted<'a>> = Vec::new();
     let mut kinds: HashMap<&str, Option<FieldKind>> = HashMap::new();
     for field in fields.iter().filter(|field| lacks(&field.name)) {

@@ -10,7 +10,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use sync_core::{
@@ -42,11 +41,34 @@ struct Last {
     keys: Arc<HashSet<u64>>,
     alone: bool,
     stored: Arc<Stored>,
-    taken: Instant,
+    answer: Answer,
 }
 
-/// How long it is remembered that a run's commit failed, unless the run's end is told before.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+/// Whether the caller of a commit has its answer. Of one that failed the caller may not know yet, and hand over the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer(Arc<AtomicBool>);
+
+impl Answer {
+    /// Tells that the caller has it: whatever it hands over now it does in this knowledge.
+    pub(crate) fn told(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Last {
+    /// Whether a commit that comes after it has to know of it.
+    fn matters(&self) -> bool {
+        match *self.step.borrow() {
+            Step::Begun | Step::Opened => true,
+            Step::Done => false,
+            Step::Failed => !self.answer.is_told(),
+        }
+    }
+}
 
 /// The runs whose commits are under way.
 #[derive(Debug, Default)]
@@ -61,6 +83,7 @@ pub(crate) struct Turn {
     step: watch::Sender<Step>,
     gave_way: AtomicBool,
     stored: Arc<Stored>,
+    answer: Answer,
 }
 
 /// Whether the records of a run are likely to be stored already: a first pull need not ask for each page what it knows of it. A wrong
@@ -94,28 +117,21 @@ impl Turns {
         let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let run = (workspace.clone(), fence.run.0, fence.token);
         let stored = runs.get(&run).map(|last| Arc::clone(&last.stored)).unwrap_or_default();
-        // One that failed is remembered: nothing of its run may come after it.
-        runs.retain(|_, last| match *last.step.borrow() {
-            Step::Done => false,
-            Step::Failed => last.taken.elapsed() < REMEMBERED,
-            Step::Begun | Step::Opened => true,
-        });
-        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored), taken: Instant::now() };
+        runs.retain(|_, last| last.matters());
+        let answer = Answer::default();
+        let last = Last { step: steps, keys: Arc::clone(&keys), alone: single, stored: Arc::clone(&stored), answer: answer.clone() };
         let before = runs.insert(run, last);
         let alone = single || before.as_ref().is_some_and(|before| before.alone || !before.keys.is_disjoint(&keys));
-        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored }
-    }
-}
-
-impl Turns {
-    /// Forgets a run that has ended: no commit of it is taken any more.
-    pub(crate) fn end(&self, workspace: &WorkspaceId, fence: Fence) {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.remove(&(workspace.clone(), fence.run.0, fence.token));
+        Turn { before: before.map(|before| before.step), alone, step, gave_way: AtomicBool::new(false), stored, answer }
     }
 }
 
 impl Turn {
+    /// Whether the caller has the answer.
+    pub(crate) fn answer(&self) -> Answer {
+        self.answer.clone()
+    }
+
     /// What the run's commits found stored so far.
     pub(crate) fn stored(&self) -> &Arc<Stored> {
         &self.stored
@@ -201,58 +217,67 @@ impl Drop for Turn {
 mod tests {
     use std::collections::BTreeMap;
 
-    use chrono::Utc;
+    use chrono::DateTime;
     use sync_core::{Counts, RunId, Source, Target, store::Feed};
 
     use super::*;
 
-    fn commit() -> PageCommit {
-        let target = Target {
-            entity: "x".into(),
+    fn target() -> Target {
+        Target {
+            entity: "x_s".into(),
             place: Place::Stream,
-            fields: Arc::default(),
+            fields: Arc::from([]),
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: Arc::new(Source { kind: "api".into(), id: "c1/s".into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), refs: BTreeMap::new() }),
             pushes: Arc::default(),
-        };
+        }
+    }
+
+    fn page(fence: Fence) -> PageCommit {
         PageCommit {
-            fence: FENCE,
+            fence,
             feed: Feed { connection: "c1".into(), stream: "s".into(), mapping: "".into() },
-            target: Arc::new(target),
+            target: Arc::new(target()),
             batches: Vec::new(),
             failures: Vec::new(),
             before: Counts::default(),
             scan: None,
             cursors: Vec::new(),
             events: Vec::new(),
-            at: Utc::now(),
+            at: DateTime::UNIX_EPOCH,
         }
     }
 
-    const FENCE: Fence = Fence { run: RunId(1), token: 7 };
-
     #[tokio::test]
-    async fn after_a_commit_that_failed_none_of_its_run_begins_however_late_it_comes() {
-        let (turns, acme) = (Turns::default(), WorkspaceId::from("acme"));
-        let commit = commit();
-        drop(turns.take(&acme, FENCE, &commit));
-        // Others come and go meanwhile.
-        turns.take(&acme, Fence { run: RunId(2), token: 8 }, &commit).done();
-        for _ in 0..2 {
-            assert!(turns.take(&acme, FENCE, &commit).begin().await.is_err(), "it would cover what was not written");
-        }
-        turns.end(&acme, FENCE);
-        assert!(turns.take(&acme, FENCE, &commit).begin().await.is_ok());
+    async fn nothing_of_a_run_goes_on_until_the_caller_knows_of_a_failure() {
+        let (turns, workspace, fence) = (Turns::default(), WorkspaceId::from("acme"), Fence { run: RunId(1), token: 7 });
+        let take = |fence| turns.take(&workspace, fence, &page(fence));
+        let first = take(fence);
+        let answer = first.answer();
+        drop(first);
+        let second = take(fence);
+        assert!(second.begin().await.is_err(), "its cursor would cover what the first one did not write");
+        answer.told();
+        let untold = second.answer();
+        drop(second);
+        let third = take(fence);
+        assert!(third.begin().await.is_err(), "nor may one behind the second");
+        let others = take(Fence { token: 8, ..fence });
+        assert!(others.begin().await.is_ok(), "another claim of the run is not touched");
+        let answers = [untold, third.answer()];
+        drop((third, others));
+        answers.iter().for_each(Answer::told);
+        assert!(take(fence).begin().await.is_ok(), "who hands over another one, knowing, may");
     }
 
     #[tokio::test]
-    async fn what_ended_well_is_not_kept() {
-        let (turns, acme) = (Turns::default(), WorkspaceId::from("acme"));
-        for run in 0..100 {
-            turns.take(&acme, Fence { run: RunId(run), token: 1 }, &commit()).done();
-        }
-        assert!(turns.0.lock().expect("unpoisoned").len() <= 1);
+    async fn what_stands_is_not_remembered() {
+        let (turns, workspace, fence) = (Turns::default(), WorkspaceId::from("acme"), Fence { run: RunId(1), token: 7 });
+        let first = turns.take(&workspace, fence, &page(fence));
+        first.done();
+        drop(first);
+        assert!(turns.take(&workspace, fence, &page(fence)).before.is_none());
     }
 }

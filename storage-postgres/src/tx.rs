@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Error as Sql, PgConnection, Row as _,
 use sync_core::{Error, ErrorKind, Result, WorkspaceId};
 
 use crate::{
-    error::{Db, Fault, explain, is_end_of_session},
+    error::{Db, Fault, ends_the_connection, explain},
     name::{literal, quoted},
     session::Session,
     storage::{Inner, Settings},
@@ -122,7 +122,8 @@ fn settings(settings: &Settings, role: Option<&str>, workspace: Option<&Workspac
     Ok(sql)
 }
 
-fn stalled() -> Sql {
+/// What is said of a server that did not answer in time.
+pub(crate) fn stalled() -> Sql {
     Sql::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer before the deadline"))
 }
 
@@ -157,9 +158,8 @@ impl Tx {
                 self.connection = None;
                 Ok(())
             }
-            // It was refused: there is no such transaction any more.
-            Err(error @ Sql::Database(_)) if !is_end_of_session(&error) => Err(Fault::Sql(error)),
-            // The connection broke, or the session was ended (a pooler says so in the server's place): it was committed, or it was not.
+            // The server answered and goes on, so it knows that there is no such transaction any more.
+            Err(error) if !ends_the_connection(&error) => Err(Fault::Sql(error)),
             Err(error) => Err(Fault::Unknown(error)),
         }
     }
@@ -202,15 +202,15 @@ impl Tx {
 
     /// Goes on in the role that rows are written in, after [`as_owner`](Self::as_owner).
     pub(crate) async fn as_app(&mut self) -> Db<()> {
-        let role = self.inner.settings.app_role().unwrap_or("none");
+        let role = self.inner.settings.app_role().unwrap_or(&self.inner.host_role);
         let sql = format!("SELECT set_config('role', {}, true)", literal(role)?);
         Ok(raw(self, sql).await?)
     }
 
     /// Goes on as the host itself would: in the role it connected as, with the search path and settings it has. The workspace stays.
     pub(crate) async fn as_host(&mut self) -> Db<()> {
-        let mut sql =
-            format!("SELECT set_config('role', 'none', true), set_config('search_path', {}, true)", literal(&self.inner.search_path)?);
+        let (role, path) = (literal(&self.inner.host_role)?, literal(&self.inner.search_path)?);
+        let mut sql = format!("SELECT set_config('role', {role}, true), set_config('search_path', {path}, true)");
         for (name, _) in OURS {
             sql.push_str(&format!("; SET LOCAL {name} TO DEFAULT"));
         }
@@ -233,6 +233,9 @@ impl Inner {
         T: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
     {
+        if let Door::Workspace(workspace) | Door::Reading(workspace) = &door {
+            workspace.check(operation)?;
+        }
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
             this.persist(operation, &door, repeat, work).await.map_err(|fault| explain(operation, &this.place, fault))
@@ -348,6 +351,7 @@ impl Inner {
         T: Send + 'static,
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Db<T>> + Send + Sync + 'static,
     {
+        workspace.check(operation)?;
         let (this, door) = (Arc::clone(self), Door::Workspace(workspace.clone()));
         let task = tokio::spawn(async move {
             let limit = this.settings.deadline * 2;
@@ -368,7 +372,14 @@ impl Inner {
 
     /// Asks whether the server is there.
     pub(crate) async fn ping(&self) -> Db<()> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(connection.ping().await?)
+        // Not the pool's while nothing is known of it: a pool waits for a connection that it is given back in the middle of a question.
+        let mut session = Session::new(self.pool.acquire().await?, false);
+        match tokio::time::timeout(self.settings.deadline, session.ping()).await {
+            Ok(answered) => Ok(answered?),
+            Err(_) => {
+                drop(session.into_inner().detach());
+                Err(stalled().into())
+            }
+        }
     }
 }

@@ -159,8 +159,8 @@ fn numeric(json: &str, out: &mut Vec<u8>) -> Result<(), Misfit> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
     // The point stands after so many of `digits`.
-    let point = whole.len() as i64 + exponent;
-    let scale = (fraction.len() as i64 - exponent).max(0);
+    let point = (whole.len() as i64).checked_add(exponent).ok_or(Misfit::Never(HUGE))?;
+    let scale = (fraction.len() as i64).checked_sub(exponent).ok_or(Misfit::Never(HUGE))?.max(0);
     if point > 131_072 || scale > 16_383 {
         return Err(Misfit::Never(HUGE));
     }
@@ -212,6 +212,13 @@ mod tests {
             (r#"{"a":[1,"b"]}"#, true),
         ] {
             assert_eq!(check_json(json).is_ok(), fits, "{json}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_all_bounds_are_refused_and_nothing_overflows() {
+        for json in ["1e9223372036854775807", "1.5e-9223372036854775808", "-12e9223372036854775806", "1e99999999999999999999"] {
+            assert_eq!(encode(&mut Vec::new(), json, Form::Number), Err(Misfit::Never(HUGE)), "{json}");
         }
     }
 

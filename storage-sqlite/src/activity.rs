@@ -14,6 +14,7 @@ use crate::{
 #[async_trait]
 impl ActivityStore for Scoped {
     async fn log_activity(&self, activity: NewActivity) -> Result<()> {
+        self.workspace.check("log_activity")?;
         let workspace = self.workspace.clone();
         let job = move |tx: &rusqlite::Transaction<'_>| {
             tx.prepare_cached(

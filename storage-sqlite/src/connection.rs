@@ -156,6 +156,7 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
+        self.workspace.check("connect")?;
         let workspace = self.workspace.clone();
         self.inner.write("connect", move |writer| writer.write(Durability::Full, |tx, _, _| connect(tx, &workspace, &new))).await
     }

@@ -150,6 +150,12 @@ impl Host {
             .optional()?;
         let Some(spec) = spec else { return Ok(None) };
         let spec: HostTable = serde_json::from_str(&spec).map_err(|_| damaged("entities", "table"))?;
+        let there = conn
+            .prepare_cached("SELECT 1 FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE")?
+            .exists([&*spec.name])?;
+        if !there {
+            return Ok(None);
+        }
         Ok(Some(Self { id, ..Self::inspect(conn, "entities", &spec, &[])? }))
     }
 

@@ -285,6 +285,7 @@ fn states(tx: &Transaction<'_>, workspace: &WorkspaceId, feed: &Feed) -> Db<Vec<
 #[async_trait]
 impl RunStore for Scoped {
     async fn begin_run(&self, new: NewRun) -> Result<Begin> {
+        self.workspace.check("begin_run")?;
         let workspace = self.workspace.clone();
         let job = move |tx: &Transaction<'_>, shared: &Shared| begin(tx, shared, &workspace, &new);
         self.inner.write("begin_run", move |writer| writer.write(Durability::Full, |tx, _, shared| job(tx, shared))).await

@@ -126,8 +126,9 @@ impl Table {
         let name = if taken.exists([&wanted])? && !ours.exists([&wanted])? { format!("syncline_{wanted}") } else { wanted };
         let mut name = name;
         let plain = name.clone();
+        let kept = |name: &str| name.strip_prefix("syncline_").is_some_and(sync_core::is_reserved_table);
         for n in 2.. {
-            if !taken.exists([&name])? {
+            if !taken.exists([&name])? && !kept(&name) {
                 break;
             }
             name = format!("{plain}_{n}");

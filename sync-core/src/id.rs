@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, ErrorKind, Result};
+
 macro_rules! text_ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
@@ -75,6 +77,20 @@ text_ids! {
     Marker,
     /// A kind of row the host cares about: a managed table, or a table of the host.
     EntityType,
+}
+
+impl WorkspaceId {
+    /// Refuses the empty id, which names no tenant: a host that hands it over has forgotten whose the rows are.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid).
+    pub fn check(&self, operation: &'static str) -> Result<()> {
+        if self.0.is_empty() {
+            let text = "the workspace id is empty; name the tenant whose rows are meant";
+            return Err(Error::new(ErrorKind::Invalid, operation, text));
+        }
+        Ok(())
+    }
 }
 
 /// A run's number, unique in its storage.

@@ -15,6 +15,7 @@ mod pull;
 mod push;
 mod record;
 mod registry;
+mod reserved;
 mod result;
 mod services;
 pub mod store;
@@ -39,6 +40,7 @@ pub use self::{
     push::{Earlier, Effect, Found, PushBatch, PushItem, PushLimits, PushMode, PushOutcome, Writes},
     record::{Operation, Record, RecordBatch, RecordDraft, hash_cells, key_text},
     registry::Registry,
+    reserved::is_reserved_table,
     result::{Counts, Direction, Outcome, RunError, SyncResult},
     services::{AccessToken, CallOutcome, CallSite, Health, Permit, Services, SyncContext},
     stream::{

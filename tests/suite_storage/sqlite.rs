@@ -112,13 +112,13 @@ impl Database for File {
                 let columns: Vec<String> = rows.column_names().into_iter().map(str::to_owned).collect();
                 let mut rows = rows.query([])?;
                 while let Some(row) = rows.next()? {
-                    for column in 0..columns.len() {
-                        let value = match row.get_ref(column)? {
+                    for (at, column) in columns.iter().enumerate() {
+                        let value = match row.get_ref(at)? {
                             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
                             _ => continue,
                         };
                         if value.windows(bytes.len()).any(|part| part == bytes) {
-                            found.push(format!("{table}.{}", columns[column]));
+                            found.push(format!("{table}.{column}"));
                         }
                     }
                 }

@@ -28,7 +28,7 @@ pub(crate) fn delete(table: &Table, old: &str, lines: &str) -> String {
     )
 }
 
-/// Deletes rows of one connection by their keys (0: rows fed through mappings); answers the keys of those that were there. Changes are
+/// Deletes rows of one connection by their keys; answers the keys of those that were there. Changes are
 /// collected where somebody looks.
 pub(crate) async fn managed(
     tx: &mut Tx,
@@ -69,14 +69,6 @@ pub(crate) async fn managed(
             preview::deleted(&key, line, changes)?;
         }
         gone.push(key);
-    }
-    if connection_no == 0 && !gone.is_empty() {
-        sqlx::query("DELETE FROM field_owners WHERE workspace_id = $1 AND type_id = $2 AND entity_id = ANY($3)")
-            .bind(workspace.as_str())
-            .bind(table.id)
-            .bind(keys)
-            .execute(&mut **tx)
-            .await?;
     }
     Ok(gone)
 }

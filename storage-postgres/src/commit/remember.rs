@@ -8,7 +8,7 @@
 //! 4. [`Remembering::keep`] after all of it is written, for the records that were written or found as they are; not for those that were
 //!    refused or left out.
 //!
-//! Both questions take one statement, and `keep` one to three more where something has changed.
+//! Both questions take two statements, and `keep` one to three more where something has changed.
 
 use std::collections::HashMap;
 
@@ -18,10 +18,11 @@ use sync_core::{Record, RecordBatch, RecordId, split_key, store::PushLink};
 use super::{Rows, Work};
 use crate::{
     error::Db,
+    host::Host,
     push::{
-        content::{Content, LINK, LINKED, Seen, link},
+        content::{Content, Seen, link},
         journal::forget_version,
-        link::{number, of_feed, put},
+        link::{find, number, put},
     },
 };
 
@@ -29,6 +30,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Remembering {
     feed_no: i64,
+    /// A table of the host is read in its own role, which links are not.
+    host: Option<Host>,
     content: Content,
     /// Reads rows by the keys of their records.
     find: String,
@@ -88,16 +91,20 @@ impl Remembering {
             }
         };
         let width = parts.unwrap_or(1);
-        let lists = (0..width).map(|at| format!("${}::text[]", at + 5)).collect::<Vec<_>>().join(", ");
+        let lists = (0..width).map(|at| format!("${}::text[]", at + 2)).collect::<Vec<_>>().join(", ");
         let names = (0..width).map(|at| format!("p{at}")).collect::<Vec<_>>().join(", ");
         let find = format!(
-            "SELECT u.at, {}, {LINK} FROM unnest({lists}) WITH ORDINALITY u({names}, at) CROSS JOIN LATERAL (SELECT {} FROM {table} t \
-             WHERE {condition} LIMIT 1) t {LINKED}",
+            "SELECT u.at, {} FROM unnest({lists}) WITH ORDINALITY u({names}, at) CROSS JOIN LATERAL (SELECT {} FROM {table} t \
+             WHERE $1::text IS NOT NULL AND {condition} LIMIT 1) t",
             content.names(),
             content.list()
         );
         let feed_no = number(work.tx, work.workspace, &work.commit.feed).await?;
-        Ok(Some(Self { feed_no, content, find, parts }))
+        let host = match rows {
+            Rows::Host(host) => Some(Host::clone(host)),
+            Rows::Stream(_) | Rows::Managed(_) => None,
+        };
+        Ok(Some(Self { feed_no, host, content, find, parts }))
     }
 
     /// Whether pushes send a field.
@@ -134,18 +141,30 @@ impl Remembering {
                 Some(_) => lists.iter_mut().zip(split_key(of.key)).for_each(|(list, part)| list.push(part)),
             }
         }
-        let mut query = of_feed(AssertSqlSafe(self.find.clone()), work.workspace, &work.commit.feed);
+        let mut query = sqlx::query(AssertSqlSafe(self.find.clone())).bind(work.workspace.as_str());
         for list in lists {
             query = query.bind(list);
         }
-        for row in query.fetch_all(&mut **work.tx).await? {
-            let at: i64 = row.try_get(0)?;
-            let Some(Seen { key, cells, hash }) = self.content.read(&row, 1)? else { continue };
+        if let Some(host) = &self.host {
+            host.enter(work.tx).await?;
+        }
+        let rows = query.fetch_all(&mut **work.tx).await?;
+        if self.host.is_some() {
+            Host::leave(work.tx).await?;
+        }
+        let mut met: Vec<(i64, Seen<'_>)> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(seen) = self.content.read(row, 1)? {
+                met.push((row.try_get(0)?, seen));
+            }
+        }
+        let keys: Vec<&str> = met.iter().map(|(_, seen)| seen.key).collect();
+        let known = find(work.tx, work.workspace, &work.commit.feed, &keys).await?;
+        for ((at, Seen { key, cells, hash }), known) in met.into_iter().zip(known) {
             let place = at as usize - 1;
             let of = asked[place];
             let said = |field: &str| of.batch.cells(of.record).any(|(name, _)| of.batch.names()[name].eq_ignore_ascii_case(field));
             let unsaid = cells.iter().enumerate().any(|(at, json)| *json != "null" && !said(self.content.name(at)));
-            let known = link(&row, 1 + self.content.width())?;
             looks[place] = Some(Look { key: key.into(), hash: self.content.bytes().is_none().then_some(hash), unsaid, known });
         }
         Ok(looks)

@@ -36,7 +36,7 @@ async fn server(probe: &mut Probe<'_>) {
     }
     report.server = Some(version);
     if replica {
-        let to_do = "connect to the primary, with target_session_attrs=read-write where there are several";
+        let to_do = "connect to the primary, by naming its host in the URL";
         report.error("server", "this server is a replica: it can only be read", to_do);
     } else if read_only {
         let to_do = "switch default_transaction_read_only off for this user or database";

@@ -3,7 +3,7 @@
 use sqlx::{Row as _, query};
 
 use super::Probe;
-use crate::storage::RowSecurity;
+use crate::{security::may_act_as, storage::RowSecurity};
 
 pub(super) async fn look(probe: &mut Probe<'_>) {
     owner(probe).await;
@@ -30,10 +30,11 @@ pub(super) async fn look(probe: &mut Probe<'_>) {
 /// Whether tables and columns can be made.
 async fn owner(probe: &mut Probe<'_>) {
     let schema = probe.settings.schema.clone();
-    let asked = query(
-        "SELECT r.rolname::text, r.rolname = current_user OR pg_has_role(current_user, r.oid, 'MEMBER') \
-         FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1",
-    )
+    let asked = query(concat!(
+        "SELECT r.rolname::text, r.rolname = current_user OR ",
+        may_act_as!("r.oid"),
+        " FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1"
+    ))
     .bind(schema.clone());
     let Some(rows) = probe.rows("owner", "who owns the schema", asked).await else { return };
     // That there is no schema is told with the migrations.
@@ -51,13 +52,12 @@ async fn owner(probe: &mut Probe<'_>) {
 }
 
 async fn one(probe: &mut Probe<'_>, role: &str) -> bool {
-    // From version 16 on a member may be one without the right to act as the role.
-    let asked = query(
-        "SELECT rolsuper OR rolbypassrls, \
-         pg_has_role(current_user, oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END), \
-         coalesce(oid = (SELECT nspowner FROM pg_namespace WHERE nspname = $2), false), rolcanlogin, current_user::text \
-         FROM pg_roles WHERE rolname = $1",
-    )
+    let asked = query(concat!(
+        "SELECT rolsuper OR rolbypassrls, ",
+        may_act_as!("oid"),
+        ", coalesce(oid = (SELECT nspowner FROM pg_namespace WHERE nspname = $2), false), rolcanlogin, session_user::text \
+         FROM pg_roles WHERE rolname = $1"
+    ))
     .bind(role.to_owned())
     .bind(probe.settings.schema.clone());
     let Some(rows) = probe.rows("roles", &format!("role {role:?}"), asked).await else { return false };
@@ -68,7 +68,7 @@ async fn one(probe: &mut Probe<'_>, role: &str) -> bool {
         report.error("roles", format!("there is no role {role:?}"), to_do);
         return false;
     };
-    let (unbound, member, owns, logs_in): (bool, bool, bool, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    let (unbound, may_act, owns, logs_in): (bool, bool, bool, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
     let user: String = row.get(4);
     if unbound {
         let to_do = format!("ALTER ROLE {role:?} NOSUPERUSER NOBYPASSRLS");
@@ -77,13 +77,13 @@ async fn one(probe: &mut Probe<'_>, role: &str) -> bool {
     if owns {
         report.error("roles", format!("role {role:?} owns the schema"), "let another role own the schema and its tables");
     }
-    if !member {
+    if !may_act {
         report.error("roles", format!("user {user:?} may not act as role {role:?}"), format!("GRANT {role:?} TO {user:?}"));
     }
     if logs_in {
         report.warn("roles", format!("role {role:?} can log in by itself"), format!("ALTER ROLE {role:?} NOLOGIN"));
     }
-    member && !unbound && !owns
+    may_act && !unbound && !owns
 }
 
 /// Policies hold for members too: an app role with the fleet's rights would see every tenant.

@@ -9,8 +9,6 @@ use crate::{security, storage::RowSecurity};
 const TENANT: &str = "syncline_tenant";
 /// The policy that shows the fleet all of them.
 const FLEET: &str = "syncline_fleet";
-/// Keys that hold over all tenants on purpose: ids of connections are made at random, and a refusal tells nothing of another's.
-const OVER_ALL: &[&str] = &["integration_connections_ids"];
 
 pub(super) async fn look(probe: &mut Probe<'_>) {
     if probe.report.version.is_none_or(|version| version == 0) {
@@ -81,9 +79,7 @@ async fn policies(probe: &mut Probe<'_>) {
         let (table, policy): (String, String) = (row.get(0), row.get(1));
         let (using, check): (Option<String>, Option<String>) = (row.get(2), row.get(3));
         let (command, permissive, roles): (String, bool, Vec<String>) = (row.get(4), row.get(5), row.get(6));
-        let own = |said: &Option<String>| {
-            said.as_deref().is_some_and(|said| said.contains("workspace_id = ") && said.contains("app.workspace_id"))
-        };
+        let own = |said: &Option<String>| said.as_deref() == Some(security::OWN_ROWS);
         let open = |said: &Option<String>| said.as_deref() == Some("true");
         let sound = command == "*"
             && permissive
@@ -133,7 +129,7 @@ async fn keys(probe: &mut Probe<'_>) {
     let Some(rows) = probe.rows("row_security", "the keys", asked).await else { return };
     for row in rows {
         let (table, key): (String, String) = (row.get(0), row.get(1));
-        if !security::SHARED.contains(&table.as_str()) && !OVER_ALL.contains(&key.as_str()) {
+        if !security::SHARED.contains(&table.as_str()) {
             let text =
                 format!("table {table:?}: key {key:?} does not begin with workspace_id, so that one tenant can meet another's rows in it");
             probe.report.error("row_security", text, "if it was made by hand, make it anew with workspace_id first; else report this");

@@ -3,11 +3,7 @@
 use sqlx::Row as _;
 use sync_core::{Error, WorkspaceId};
 
-use crate::{
-    error::Db,
-    name::quoted,
-    tx::{Tx, raw},
-};
+use crate::{error::Db, name::quoted, tx::Tx};
 
 /// A table as the catalogue has it.
 #[derive(Debug)]
@@ -24,7 +20,7 @@ pub(super) struct Relation {
     pub(super) lockable: bool,
     /// Whether checks of it may wait until the transaction is committed.
     pub(super) deferrable: bool,
-    /// The role that asked.
+    /// The role that reads and writes it: the host's own.
     role: String,
     /// Privileges that the role lacks, as GRANT names them.
     lacks: Vec<&'static str>,
@@ -40,37 +36,62 @@ impl Relation {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
     }
 
-    /// The statements that would let the role write rows; and delete them, if it shall.
-    fn grants(&self, delete: bool) -> Vec<String> {
+    /// The statements that would let the role do it.
+    fn grants(&self, access: Access) -> Vec<String> {
         let role = quoted(&self.role);
-        let lacks: Vec<&str> = self.lacks.iter().copied().filter(|privilege| delete || *privilege != "DELETE").collect();
+        let lacks: Vec<&str> = self.lacks.iter().copied().filter(|privilege| access.needs(privilege)).collect();
         let schemas = self.closed.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role}", quoted(schema)));
         let table = (!lacks.is_empty()).then(|| format!("GRANT {} ON {} TO {role}", lacks.join(", "), self.sql()));
-        let sequences = self.sequences.iter().map(|sequence| format!("GRANT USAGE ON SEQUENCE {sequence} TO {role}"));
+        let sequences = self.sequences.iter().filter(|_| access != Access::Read);
+        let sequences = sequences.map(|sequence| format!("GRANT USAGE ON SEQUENCE {sequence} TO {role}"));
         schemas.chain(table).chain(sequences).collect()
+    }
+}
+
+/// What is to be done with a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Its rows are looked at.
+    Read,
+    /// Rows are looked at and written.
+    Write {
+        /// And deleted.
+        delete: bool,
+    },
+}
+
+impl Access {
+    fn needs(self, privilege: &str) -> bool {
+        match privilege {
+            "SELECT" => true,
+            "DELETE" => self == Self::Write { delete: true },
+            _ => self != Self::Read,
+        }
     }
 }
 
 /// Looks a table up by schema and name.
 async fn by_name(tx: &mut Tx, schema: &str, name: &str) -> Db<Option<Relation>> {
     let found = sqlx::query(
-        "SELECT c.oid::bigint, c.relkind::text, pg_relation_is_updatable(c.oid, true), current_user::text, \
-         array_remove(ARRAY[CASE WHEN NOT has_table_privilege(c.oid, 'SELECT') THEN 'SELECT' END, \
-             CASE WHEN NOT has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END, \
-             CASE WHEN NOT has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END, \
-             CASE WHEN NOT has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END], NULL), \
-         ARRAY(SELECT s.nspname::text FROM pg_namespace s WHERE NOT has_schema_privilege(s.oid, 'USAGE') AND (s.oid = n.oid OR s.oid IN ( \
+        "SELECT c.oid::bigint, c.relkind::text, pg_relation_is_updatable(c.oid, true), w.who::text, \
+         array_remove(ARRAY[CASE WHEN NOT has_table_privilege(w.who, c.oid, 'SELECT') THEN 'SELECT' END, \
+             CASE WHEN NOT has_table_privilege(w.who, c.oid, 'INSERT') THEN 'INSERT' END, \
+             CASE WHEN NOT has_table_privilege(w.who, c.oid, 'UPDATE') THEN 'UPDATE' END, \
+             CASE WHEN NOT has_table_privilege(w.who, c.oid, 'DELETE') THEN 'DELETE' END], NULL), \
+         ARRAY(SELECT s.nspname::text FROM pg_namespace s WHERE NOT has_schema_privilege(w.who, s.oid, 'USAGE') AND (s.oid = n.oid OR s.oid IN ( \
              SELECT t.typnamespace FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) ORDER BY 1), \
          ARRAY(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid \
              JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass \
-             AND d.refobjid = c.oid AND d.deptype = 'a' AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END ORDER BY 1), \
+             AND d.refobjid = c.oid AND d.deptype = 'a' AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(w.who, s.oid, 'USAGE') END ORDER BY 1), \
          c.relkind <> 'v' OR pg_relation_is_updatable(c.oid, false) & 4 <> 0, \
          EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable) \
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         CROSS JOIN (SELECT CASE WHEN $3 THEN session_user ELSE current_user END AS who) w WHERE n.nspname = $1 AND c.relname = $2",
     )
     .bind(schema)
     .bind(name)
+    .bind(tx.inner.settings.app_role().is_some())
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = found else { return Ok(None) };
@@ -123,22 +144,25 @@ fn parts(sql: &str) -> Option<(String, String)> {
 }
 
 /// Finds a table: where it was when it was registered (`known`), else as `schema.table`, else by the host's search path.
-pub(super) async fn find(tx: &mut Tx, workspace: &WorkspaceId, operation: &'static str, name: &str, known: Option<&str>) -> Db<Relation> {
+pub(super) async fn look(tx: &mut Tx, workspace: &WorkspaceId, name: &str, known: Option<&str>) -> Db<Option<Relation>> {
     if let Some((schema, table)) = known.and_then(parts)
         && let Some(found) = by_name(tx, &schema, &table).await?
     {
-        return Ok(found);
+        return Ok(Some(found));
     }
     if let Some((schema, table)) = name.split_once('.')
         && let Some(found) = by_name(tx, schema, table).await?
     {
-        return Ok(found);
+        return Ok(Some(found));
     }
-    if let Some(schema) = visible(tx, workspace, name).await?
-        && let Some(found) = by_name(tx, &schema, name).await?
-    {
-        return Ok(found);
+    match visible(tx, workspace, name).await? {
+        Some(schema) => by_name(tx, &schema, name).await,
+        None => Ok(None),
     }
+}
+
+/// Refuses a table that is not there, and tells which there are.
+pub(super) async fn missing(tx: &mut Tx, operation: &'static str, name: &str) -> Db<Error> {
     let alike: Vec<String> = sqlx::query_scalar(
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v', 'f') AND lower(c.relname) = lower(split_part($1, '.', -1)) ORDER BY 1 LIMIT 5",
@@ -152,7 +176,7 @@ pub(super) async fn find(tx: &mut Tx, workspace: &WorkspaceId, operation: &'stat
         true => text.push_str(&format!(" where the connection's search path ({}) looks; name its schema, too", tx.inner.search_path)),
         false => text.push_str(&format!("; there is: {}", alike.join(", "))),
     }
-    Err(Error::config(operation, text).into())
+    Ok(Error::config(operation, text))
 }
 
 /// Refuses what is not a table of the host's that can be written.
@@ -179,45 +203,17 @@ pub(super) fn check(relation: &Relation, operation: &'static str, ours: &str, na
     Ok(())
 }
 
-/// Sees to it that the role that rows are written in may do so: grants it what it lacks, as the user that connected.
-pub(super) async fn open_to_us(
-    tx: &mut Tx,
-    workspace: &WorkspaceId,
-    operation: &'static str,
-    relation: Relation,
-    delete: bool,
-) -> Db<Relation> {
-    let lacking = relation.grants(delete);
+/// Refuses a table that the host's own role may not use so, and tells what to run.
+pub(super) fn check_privileges(relation: &Relation, operation: &'static str, access: Access) -> Db<()> {
+    let lacking = relation.grants(access);
     if lacking.is_empty() {
-        return Ok(relation);
-    }
-    let mut after = None;
-    if tx.inner.settings.app_role().is_some() {
-        // Two that grant at once would be in each other's way.
-        raw(tx, "SELECT pg_advisory_xact_lock(hashtextextended('syncline grants', 0))").await?;
-        tx.as_host().await?;
-        tx.savepoint().await?;
-        match raw(tx, lacking.join("; ")).await {
-            Ok(()) => tx.release().await?,
-            Err(error) if crate::error::said(&error).is_some() => {
-                tx.back().await?;
-                tx.release().await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        tx.as_ours(workspace).await?;
-        // One who may not grant is only warned, so what came of it is looked at.
-        after = by_name(tx, &relation.schema, &relation.name).await?;
-    }
-    let now = after.unwrap_or(relation);
-    let lacking = now.grants(delete);
-    if lacking.is_empty() {
-        return Ok(now);
+        return Ok(());
     }
     let text = format!(
-        "role {:?} may not write table {}, and the user that connects may not grant it; run: {};",
-        now.role,
-        now.sql(),
+        "role {:?}, which connects, may not {} table {}; as its owner, run: {};",
+        relation.role,
+        if access == Access::Read { "read" } else { "write" },
+        relation.sql(),
         lacking.join("; ")
     );
     Err(Error::config(operation, text).into())

@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sync_core::{EntityType, Error, HostTable, WorkspaceId};
 
 pub(crate) use self::column::{Class, HostColumn};
+use self::find::Access;
 use crate::{
     error::{Db, code, damaged, said},
     name::{literal, quoted},
@@ -36,20 +37,23 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Looks the table up and checks that it has the columns `spec` and `fields` name. `known` is where it was registered.
-    pub(crate) async fn inspect(
+    /// Looks the table up and checks that it has the columns `spec` and `fields` name. `known` is where it was registered. `None` when there
+    /// is no such table.
+    async fn inspect(
         tx: &mut Tx,
         workspace: &WorkspaceId,
         operation: &'static str,
         spec: &HostTable,
         fields: &[&str],
-        known: Option<&str>,
-    ) -> Db<Self> {
+        (known, access): (Option<&str>, Access),
+    ) -> Db<Option<Self>> {
         let refuse = |text: String| Err(Error::config(operation, text).into());
-        let ours = tx.inner.settings.schema.clone();
-        let found = find::find(tx, workspace, operation, &spec.name, known).await?;
-        find::check(&found, operation, &ours, &spec.name, spec.delete_rows)?;
-        let found = find::open_to_us(tx, workspace, operation, found, spec.delete_rows).await?;
+        let Some(found) = find::look(tx, workspace, &spec.name, known).await? else { return Ok(None) };
+        if access != Access::Read {
+            let ours = tx.inner.settings.schema.clone();
+            find::check(&found, operation, &ours, &spec.name, spec.delete_rows)?;
+        }
+        find::check_privileges(&found, operation, access)?;
         if spec.key.is_empty() {
             return refuse(format!("table {:?} is registered without key columns", spec.name));
         }
@@ -77,7 +81,7 @@ impl Host {
             return refuse(format!("column {:?} of table {:?} is of type {}, which cannot be a key", column.name, spec.name, column.cast));
         }
         this.read_constraints(tx, found.oid).await?;
-        Ok(this)
+        Ok(Some(this))
     }
 
     async fn read_constraints(&mut self, tx: &mut Tx, table: i64) -> Db<()> {
@@ -135,7 +139,9 @@ impl Host {
         {
             tx.savepoint().await?;
             let text = format!("{}::text", literal(workspace.as_str())?);
+            self.enter(tx).await?;
             let tried = raw(tx, format!("SELECT {}", column.value(&text))).await;
+            // Which leaves, too.
             tx.back().await?;
             tx.release().await?;
             if let Err(error) = tried {
@@ -218,7 +224,10 @@ impl Host {
     pub(crate) async fn register(tx: &mut Tx, workspace: &WorkspaceId, spec: &HostTable, fields: &[&str]) -> Db<Self> {
         let entity = spec.entity_type();
         let known = Self::known(tx, &entity).await?;
-        let mut this = Self::inspect(tx, workspace, "register_table", spec, fields, known.as_deref()).await?;
+        let access = Access::Write { delete: spec.delete_rows };
+        let Some(mut this) = Self::inspect(tx, workspace, "register_table", spec, fields, (known.as_deref(), access)).await? else {
+            return Err(find::missing(tx, "register_table", &spec.name).await?.into());
+        };
         this.check_writable(fields)?;
         this.id = table::register_host(tx, &entity, &this.sql).await?;
         if known.is_some_and(|known| *known != *this.sql) {
@@ -244,7 +253,7 @@ impl Host {
         Ok(this)
     }
 
-    /// The table this workspace registered under an entity type.
+    /// The table this workspace registered under an entity type, to be read; `None` when it registered none, or the table is gone.
     pub(crate) async fn registered(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, id: i64) -> Db<Option<Self>> {
         let spec: Option<String> = sqlx::query_scalar("SELECT spec::text FROM host_tables WHERE workspace_id = $1 AND entity_type = $2")
             .bind(workspace.as_str())
@@ -254,7 +263,8 @@ impl Host {
         let Some(spec) = spec else { return Ok(None) };
         let spec: HostTable = serde_json::from_str(&spec).map_err(|_| damaged("entities", "table"))?;
         let known = Self::known(tx, entity).await?;
-        Ok(Some(Self { id, ..Self::inspect(tx, workspace, "entities", &spec, &[], known.as_deref()).await? }))
+        let found = Self::inspect(tx, workspace, "entities", &spec, &[], (known.as_deref(), Access::Read)).await?;
+        Ok(found.map(|found| Self { id, ..found }))
     }
 
     /// A column by its name: just so, else in another case if there is only one such.
@@ -295,16 +305,24 @@ impl Host {
         own.into_iter().chain(key).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// What writing the table begins with: its triggers and defaults look for what they name where the host does, and checks speak at once.
-    pub(crate) fn enter(&self, tx: &Tx) -> Db<String> {
+    /// Goes on in the host's own role, whose privileges, triggers and row security hold for its tables, with its search path, and with
+    /// checks that speak at once; our settings of the planner stay. Statements until [`leave`](Self::leave) name no table of ours: the
+    /// walls around those may not hold for that role.
+    pub(crate) async fn enter(&self, tx: &mut Tx) -> Db<()> {
+        let role = if tx.inner.settings.app_role().is_some() { "set_config('role', 'none', true), " } else { "" };
         let checks = if self.deferrable { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
-        Ok(format!("SELECT set_config('search_path', {}, true){checks}", literal(&tx.inner.search_path)?))
+        let sql = format!("SELECT {role}set_config('search_path', {}, true){checks}", literal(&tx.inner.search_path)?);
+        Ok(raw(tx, sql).await?)
     }
 
-    /// What writing it ends with.
-    pub(crate) fn leave(tx: &Tx) -> Db<String> {
+    /// Goes on in the role that our own tables are written in.
+    pub(crate) async fn leave(tx: &mut Tx) -> Db<()> {
         let ours = format!("{}, pg_temp", quoted(&tx.inner.settings.schema));
-        Ok(format!("SELECT set_config('search_path', {}, true)", literal(&ours)?))
+        let mut sql = format!("SELECT set_config('search_path', {}, true)", literal(&ours)?);
+        if let Some(role) = tx.inner.settings.app_role() {
+            sql.push_str(&format!(", set_config('role', {}, true)", literal(role)?));
+        }
+        Ok(raw(tx, sql).await?)
     }
 
     /// The columns two rows cannot have alike, as ON CONFLICT names them.

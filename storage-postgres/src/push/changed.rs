@@ -9,8 +9,8 @@ use sync_core::{
 };
 
 use super::{
-    content::{Content, LINK, LINKED, Seen, link},
-    link::of_feed,
+    content::{Content, Seen},
+    link,
 };
 use crate::{
     error::{Db, Fault, code},
@@ -22,8 +22,8 @@ use crate::{
 const OPERATION: &str = "changed_rows";
 /// Rows that are looked at when the query does not say how many.
 const LIMIT: u32 = 1000;
-/// The first parameter that is a part of a key; before it stand the workspace and the feed.
-const PARTS: usize = 5;
+/// The first parameter that is a part of a key; before it stands the workspace.
+const PARTS: usize = 2;
 
 /// The table, and how its rows are found. Statements call it `t`.
 enum Source {
@@ -113,7 +113,25 @@ impl Source {
     fn whose(&self) -> Vec<String> {
         match self {
             Self::Managed(_) => vec!["t.workspace_id = $1".into(), "t.connection_no = 0".into()],
-            Self::Host(host) => host.workspace().map(|column| column.is_key("t.", "$1::text")).into_iter().collect(),
+            // The workspace has to be named, for the parameter to have a place.
+            Self::Host(host) => {
+                vec![host.workspace().map_or_else(|| "$1::text IS NOT NULL".into(), |column| column.is_key("t.", "$1::text"))]
+            }
+        }
+    }
+
+    /// Tables of the host are read in its own role.
+    async fn enter(&self, tx: &mut Tx) -> Db<()> {
+        match self {
+            Self::Managed(_) => Ok(()),
+            Self::Host(host) => host.enter(tx).await,
+        }
+    }
+
+    async fn leave(&self, tx: &mut Tx) -> Db<()> {
+        match self {
+            Self::Managed(_) => Ok(()),
+            Self::Host(_) => Host::leave(tx).await,
         }
     }
 
@@ -143,7 +161,7 @@ impl Source {
     fn by_key(&self) -> String {
         match self {
             Self::Managed(_) => "t.workspace_id = $1 AND t.connection_no = 0 AND t.entity_id = u.p0".into(),
-            Self::Host(host) => host.by_key("t.", "$1::text", |at| format!("u.p{at}")),
+            Self::Host(host) => format!("$1::text IS NOT NULL AND {}", host.by_key("t.", "$1::text", |at| format!("u.p{at}"))),
         }
     }
 
@@ -271,23 +289,36 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Takes a row whose columns from `first` on are those of the content, then those of the link. Answers its key.
-    fn row<'r>(&mut self, row: &'r PgRow, first: usize) -> Db<Option<&'r str>> {
-        // A part of the key may turn out to be empty when it is written down.
-        let Some(Seen { key, cells, hash }) = self.content.read(row, first)? else { return Ok(None) };
-        let link = link(row, first + self.content.width())?;
-        if !self.all && link.as_ref().is_some_and(|link| link.hash == Some(hash)) {
-            self.found.unchanged += 1;
-            return Ok(Some(key));
+    /// Takes rows whose columns from `first` on are those of the content. Answers the last key.
+    async fn take<'r>(
+        &mut self,
+        tx: &mut Tx,
+        workspace: &WorkspaceId,
+        query: &ChangedQuery,
+        rows: impl Iterator<Item = &'r PgRow>,
+        first: usize,
+    ) -> Db<Option<&'r str>> {
+        let mut seen: Vec<Seen<'r>> = Vec::new();
+        for row in rows {
+            // A part of the key may turn out to be empty when it is written down.
+            seen.extend(self.content.read(row, first)?);
         }
-        let mut draft = self.found.batch.record();
-        for (at, json) in cells.into_iter().enumerate() {
-            draft.made(at, json);
+        let keys: Vec<&'r str> = seen.iter().map(|seen| seen.key).collect();
+        let links = link::find(tx, workspace, &query.feed, &keys).await?;
+        for (Seen { key, cells, hash }, link) in seen.into_iter().zip(links) {
+            if !self.all && link.as_ref().is_some_and(|link| link.hash == Some(hash)) {
+                self.found.unchanged += 1;
+                continue;
+            }
+            let mut draft = self.found.batch.record();
+            for (at, json) in cells.into_iter().enumerate() {
+                draft.made(at, json);
+            }
+            draft.finish(key, Operation::Upsert, None);
+            self.found.links.push(link);
+            self.found.hashes.push(hash);
         }
-        draft.finish(key, Operation::Upsert, None);
-        self.found.links.push(link);
-        self.found.hashes.push(hash);
-        Ok(Some(key))
+        Ok(keys.last().copied())
     }
 }
 
@@ -306,30 +337,25 @@ pub(super) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQu
     Ok(Some(found))
 }
 
-/// The statement that reads a page of the table, in the order of its key. Its parameters are the workspace and the feed, then the parts of
-/// the key to go on after, if there is one, the version to go on from, if there is one, and how many rows.
+/// The statement that reads a page of the table, in the order of its key. Its parameters are the workspace, then the parts of the
+/// key to go on after, if there is one, the version to go on from, if there is one, and how many rows.
 fn page(source: &Source, content: &Content, parts: usize, since: Option<&str>) -> String {
     let key = source.key();
-    let each = |with: &dyn Fn(usize, &str) -> String| {
-        key.iter().enumerate().map(|(at, part)| with(at, &part.column)).collect::<Vec<_>>().join(", ")
-    };
+    let columns = key.iter().map(|part| &*part.column).collect::<Vec<_>>().join(", ");
     let mut terms = source.whose();
     terms.extend(source.keyed());
     if parts > 0 {
         let marks: Vec<String> = key.iter().enumerate().map(|(at, part)| part.value(&format!("${}::text", PARTS + at))).collect();
-        terms.push(format!("({}) > ({})", each(&|_, column| column.to_owned()), marks.join(", ")));
+        terms.push(format!("({columns}) > ({})", marks.join(", ")));
     }
     terms.extend(since.map(str::to_owned));
     format!(
-        "SELECT {}, {LINK} FROM (SELECT {}, {} FROM {} t WHERE {} ORDER BY {} LIMIT ${}) t {LINKED} ORDER BY {}",
-        content.names(),
-        each(&|at, column| format!("{column} AS k{at}")),
+        "SELECT {} FROM {} t WHERE {} ORDER BY {} LIMIT ${}",
         content.list(),
         source.sql(),
         terms.join(" AND "),
-        each(&|_, column| column.to_owned()),
+        columns,
         PARTS + parts + usize::from(since.is_some()),
-        each(&|at, _| format!("t.k{at}")),
     )
 }
 
@@ -341,9 +367,10 @@ async fn in_order(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery, li
         Some(after) => source.parts(after).ok_or_else(no_key)?,
         None => Vec::new(),
     };
+    source.enter(tx).await?;
     let since = source.since(tx, query, PARTS + after.len()).await?;
     let sql = page(source, &into.content, after.len(), since.as_ref().map(|(term, _)| &**term));
-    let mut page = of_feed(AssertSqlSafe(sql), workspace, &query.feed);
+    let mut page = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str());
     for part in after {
         page = page.bind(part);
     }
@@ -352,16 +379,14 @@ async fn in_order(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery, li
     }
     let page = page.bind(i64::from(limit)).fetch_all(&mut **tx).await;
     let page = page.map_err(|error| if query.after.is_some() && is_no_value(&error) { no_key() } else { error.into() })?;
-    let mut last = None;
-    for row in &page {
-        last = into.row(row, 0)?.or(last);
-    }
-    into.found.after = last.filter(|_| page.len() == limit as usize).map(Into::into);
     if let Some(column) = source.version()
         && query.after.is_none()
     {
         into.found.version = highest(tx, workspace, source, column).await?;
     }
+    source.leave(tx).await?;
+    let last = into.take(tx, workspace, query, page.iter(), 0).await?;
+    into.found.after = last.filter(|_| page.len() == limit as usize).map(Into::into);
     Ok(())
 }
 
@@ -369,9 +394,8 @@ async fn in_order(tx: &mut Tx, workspace: &WorkspaceId, query: &ChangedQuery, li
 async fn highest(tx: &mut Tx, workspace: &WorkspaceId, source: &Source, column: &HostColumn) -> Db<Option<Box<str>>> {
     let mut terms = source.whose();
     terms.push(format!("t.{} IS NOT NULL", column.sql));
-    // The workspace has to be named, for the parameter to have a place.
     let sql = format!(
-        "SELECT to_json(t.{0})::text FROM {1} t WHERE $1::text IS NOT NULL AND {2} ORDER BY t.{0} DESC LIMIT 1",
+        "SELECT to_json(t.{0})::text FROM {1} t WHERE {2} ORDER BY t.{0} DESC LIMIT 1",
         column.sql,
         source.sql(),
         terms.join(" AND ")
@@ -399,21 +423,23 @@ async fn by_key(
         into.found.after = keys.last().map(|key| (*key).into());
     }
     let width = source.key().len();
+    source.enter(tx).await?;
     let since = source.since(tx, query, PARTS + width).await?;
-    let mut sql = format!("SELECT u.at, t.due, {}, {LINK} FROM unnest(", into.content.names());
+    source.leave(tx).await?;
+    let mut sql = format!("SELECT u.at, t.due, {} FROM unnest(", into.content.names());
     for at in 0..width {
         let _ = write!(sql, "{}${}::text[]", if at == 0 { "" } else { ", " }, PARTS + at);
     }
     let names = (0..width).map(|at| format!("p{at}")).collect::<Vec<_>>().join(", ");
     let _ = write!(
         sql,
-        ") WITH ORDINALITY u({names}, at) CROSS JOIN LATERAL (SELECT {} AS due, {} FROM {} t WHERE {} LIMIT 1) t {LINKED} ORDER BY u.at",
+        ") WITH ORDINALITY u({names}, at) CROSS JOIN LATERAL (SELECT {} AS due, {} FROM {} t WHERE {} LIMIT 1) t ORDER BY u.at",
         since.as_ref().map_or("true", |(term, _)| term),
         into.content.list(),
         source.sql(),
         source.by_key(),
     );
-    let asking = Asking { sql, workspace, query, since: since.map(|(_, value)| value), any: source.takes_any_key() };
+    let asking = Asking { sql, workspace, source, since: since.map(|(_, value)| value), any: source.takes_any_key() };
     let mut wanted: Vec<(&str, Vec<String>)> = Vec::with_capacity(keys.len());
     let mut missing: Vec<&str> = Vec::new();
     for key in keys {
@@ -440,12 +466,14 @@ async fn by_key(
             continue;
         };
         let mut there = vec![false; piece.len()];
+        let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
             there[row.try_get::<i64, _>(0)? as usize - 1] = true;
             if row.try_get::<Option<bool>, _>(1)? == Some(true) {
-                into.row(row, 2)?;
+                due.push(row);
             }
         }
+        into.take(tx, workspace, query, due.into_iter(), 2).await?;
         missing.extend(piece.iter().zip(there).filter(|(_, there)| !there).map(|((key, _), _)| *key));
     }
     missing.sort_unstable();
@@ -457,7 +485,7 @@ async fn by_key(
 struct Asking<'a> {
     sql: String,
     workspace: &'a WorkspaceId,
-    query: &'a ChangedQuery,
+    source: &'a Source,
     since: Option<Option<String>>,
     any: bool,
 }
@@ -465,7 +493,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// `None` when one of the keys is no value of its column.
     async fn ask(&self, tx: &mut Tx, keys: &[(&str, Vec<String>)], width: usize) -> Db<Option<Vec<PgRow>>> {
-        let mut asked = of_feed(AssertSqlSafe(self.sql.clone()), self.workspace, &self.query.feed);
+        let mut asked = sqlx::query(AssertSqlSafe(self.sql.clone())).bind(self.workspace.as_str());
         for at in 0..width {
             asked = asked.bind(keys.iter().map(|(_, parts)| parts[at].clone()).collect::<Vec<_>>());
         }
@@ -473,18 +501,24 @@ impl Asking<'_> {
             asked = asked.bind(since.clone());
         }
         if self.any {
-            return Ok(Some(asked.fetch_all(&mut **tx).await?));
+            self.source.enter(tx).await?;
+            let found = asked.fetch_all(&mut **tx).await?;
+            self.source.leave(tx).await?;
+            return Ok(Some(found));
         }
         tx.savepoint().await?;
+        self.source.enter(tx).await?;
         let found = asked.fetch_all(&mut **tx).await;
         if let Err(error) = &found
             && is_no_value(error)
         {
+            // Which leaves, too.
             tx.back().await?;
             tx.release().await?;
             return Ok(None);
         }
         let found = found?;
+        self.source.leave(tx).await?;
         tx.release().await?;
         Ok(Some(found))
     }

@@ -116,11 +116,6 @@ impl Content {
         format!("t.key{}", fields.collect::<String>())
     }
 
-    /// How many columns [`list`](Self::list) has.
-    pub(crate) fn width(&self) -> usize {
-        1 + self.fields.len()
-    }
-
     /// Reads a row that has the columns of [`list`](Self::list) from `first` on. `None` when it has no key.
     pub(crate) fn read<'r>(&self, row: &'r PgRow, first: usize) -> Db<Option<Seen<'r>>> {
         let Some(key) = row.try_get::<Option<&str>, _>(first)?.filter(|key| !key.is_empty()) else { return Ok(None) };

@@ -8,6 +8,7 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
+    nul,
     tx::Tx,
 };
 
@@ -50,7 +51,7 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     let mut errors = Vec::with_capacity(intents.len());
     for intent in &intents {
         let error = intent.error.as_ref().map(serde_json::to_string).transpose();
-        errors.push(error.map_err(|_| damaged("journal", "error of a write"))?.map(|error| without_nul(&error)));
+        errors.push(error.map_err(|_| damaged("journal", "error of a write"))?.map(|error| nul::json(&error).into_owned()));
     }
     let operation = |intent: &&Intent| match intent.operation {
         Operation::Upsert => "upsert",
@@ -100,11 +101,6 @@ pub(super) async fn put(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut 
     Ok(())
 }
 
-/// What a service said may hold what `jsonb` does not.
-fn without_nul(json: &str) -> String {
-    json.replace("\\u0000", "\\ufffd")
-}
-
 /// These writes are over.
 pub(super) async fn remove(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, mut keys: Vec<&str>) -> Db<()> {
     if keys.is_empty() {
@@ -112,7 +108,9 @@ pub(super) async fn remove(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, m
     }
     keys.sort_unstable();
     sqlx::query(
-        "DELETE FROM push_intents i USING unnest($3::text[]) u(key) WHERE i.workspace_id = $1 AND i.feed_no = $2 AND i.entity_id = u.key",
+        "DELETE FROM push_intents i USING (SELECT l.ctid AS at FROM unnest($3::text[]) AS u(key) CROSS JOIN LATERAL (SELECT l.ctid \
+         FROM push_intents l WHERE l.workspace_id = $1 AND l.feed_no = $2 AND l.entity_id = u.key FOR UPDATE) l OFFSET 0) k \
+         WHERE i.ctid = k.at",
     )
     .bind(workspace.as_str())
     .bind(feed_no)

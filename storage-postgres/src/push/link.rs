@@ -38,9 +38,11 @@ pub(crate) async fn number(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed) ->
 }
 
 /// What is known of rows, in the order of their keys.
-pub(super) async fn find(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, keys: &[Box<str>]) -> Db<Vec<Option<PushLink>>> {
+pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed, keys: &[&str]) -> Db<Vec<Option<PushLink>>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!("SELECT {LINK} FROM unnest($5::text[]) WITH ORDINALITY t(key, at) {LINKED} ORDER BY t.at");
-    let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
     let rows = of_feed(AssertSqlSafe(sql), workspace, feed).bind(keys).fetch_all(&mut **tx).await?;
     rows.iter().map(|row| link(row, 0)).collect()
 }
@@ -99,7 +101,9 @@ pub(super) async fn remove(tx: &mut Tx, workspace: &WorkspaceId, feed_no: i64, m
     }
     keys.sort_unstable();
     sqlx::query(
-        "DELETE FROM push_links p USING unnest($3::text[]) u(key) WHERE p.workspace_id = $1 AND p.feed_no = $2 AND p.entity_id = u.key",
+        "DELETE FROM push_links p USING (SELECT l.ctid AS at FROM unnest($3::text[]) AS u(key) CROSS JOIN LATERAL (SELECT l.ctid \
+         FROM push_links l WHERE l.workspace_id = $1 AND l.feed_no = $2 AND l.entity_id = u.key FOR UPDATE) l OFFSET 0) k \
+         WHERE p.ctid = k.at",
     )
     .bind(workspace.as_str())
     .bind(feed_no)

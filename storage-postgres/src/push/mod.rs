@@ -47,7 +47,11 @@ impl PushStore for Scoped {
         let (workspace, feed, keys) = (self.workspace.clone(), feed.clone(), Arc::<[Box<str>]>::from(keys));
         let found = self.inner.read("push_links", &self.workspace, move |tx| {
             let (workspace, feed, keys) = (workspace.clone(), feed.clone(), Arc::clone(&keys));
-            async move { link::find(tx, &workspace, &feed, &keys).await }.boxed()
+            async move {
+                let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
+                link::find(tx, &workspace, &feed, &keys).await
+            }
+            .boxed()
         });
         found.await
     }

@@ -66,6 +66,10 @@ async fn each_broken_wall_is_named_with_what_mends_it() {
         ("CREATE POLICY open ON syncline.scans USING (true)", "\"scans\": policy \"open\" is not ours"),
         ("ALTER POLICY syncline_tenant ON syncline.record_links USING (true)", "\"record_links\": policy syncline_tenant does not say"),
         (
+            "ALTER POLICY syncline_tenant ON syncline.push_feeds USING (workspace_id = NULLIF(current_setting('app.workspace_id', true), '') OR true)",
+            "\"push_feeds\": policy syncline_tenant does not say",
+        ),
+        (
             "ALTER VIEW syncline.integration_sync_logs RESET (security_invoker)",
             "view \"integration_sync_logs\" reads with its owner's rights",
         ),

@@ -155,3 +155,26 @@ async fn many_runs_that_nobody_owns_any_more_are_reaped_in_batches_by_two_at_onc
     assert_eq!(one.expect("reaps") + two.expect("reaps"), 1203);
     assert_eq!(storage.fleet().reap().await.expect("reaps"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_owner_is_just_being_ended_is_waited_for_a_moment() {
+    let (database, storage) = fresh().await;
+    let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
+    let other = builder(&database).deadline(Duration::from_millis(600)).open().await.expect("opens");
+    let mut owner = database.connection().await;
+    // The lease has run out, and what is left of its owner still holds the run.
+    let sql = "UPDATE syncline.sync_runs SET lease_until = clock_timestamp() - interval '1 s'";
+    sqlx::raw_sql(sql).execute(&mut owner).await.expect("it has run out");
+    let hold = "BEGIN; SELECT FROM syncline.sync_runs FOR UPDATE";
+    sqlx::raw_sql(hold).execute(&mut owner).await.expect("held");
+    assert!(
+        matches!(tries(&other).await, Begin::Busy(busy) if busy.id == run.fence.run),
+        "one that is not let go is told of, not waited for"
+    );
+    let gone = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(owner);
+    });
+    assert!(matches!(tries(&other).await, Begin::Started(_)), "one that is let go is ended at once");
+    gone.await.expect("it went");
+}

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 use storage_postgres::PostgresStorage;
-use sync_core::store::PageCommit;
+use sync_core::store::{PageCommit, SealedCredentials, Storage as _};
 use sync_testkit::postgres::TestDatabase;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -24,15 +24,15 @@ use crate::push_support::*;
 pub(crate) const PASSES: u8 = 0;
 pub(crate) const LOST_BEFORE: u8 = 1;
 pub(crate) const LOST_AFTER: u8 = 2;
-const CRASHED_AFTER: u8 = 3;
+/// Whoever stands before the server says that it lost it, as a pooler does.
+const TOLD_BEFORE: u8 = 3;
+const TOLD_AFTER: u8 = 4;
 
-/// What a pooler says when the server's session ended under it: an ErrorResponse with severity, SQLSTATE and text.
+/// What PgBouncer answers when the session it lent is gone.
 fn crashed() -> Vec<u8> {
-    let fields = b"SFATAL\0C08P01\0Mserver conn crashed?\0\0";
-    let mut message = vec![b'E'];
-    message.extend_from_slice(&(fields.len() as u32 + 4).to_be_bytes());
-    message.extend_from_slice(fields);
-    message
+    let fields = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
+    let length = u32::try_from(fields.len() + 4).expect("it is short").to_be_bytes();
+    [&b"E"[..], &length, fields].concat()
 }
 
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -60,17 +60,19 @@ async fn pass(client: TcpStream, server: Box<dyn Wire>, next: Arc<AtomicU8>) {
                 if what == LOST_BEFORE {
                     return;
                 }
+                if what == TOLD_BEFORE {
+                    let _ = to_client.write_all(&crashed()).await;
+                    return;
+                }
                 if to_server.write_all(&up[..read]).await.is_err() {
                     return;
                 }
-                if what == LOST_AFTER {
+                if matches!(what, LOST_AFTER | TOLD_AFTER) {
                     // The server has answered, so it is done.
                     let _ = from_server.read(&mut down).await;
-                    return;
-                }
-                if what == CRASHED_AFTER {
-                    let _ = from_server.read(&mut down).await;
-                    let _ = to_client.write_all(&crashed()).await;
+                    if what == TOLD_AFTER {
+                        let _ = to_client.write_all(&crashed()).await;
+                    }
                     return;
                 }
             }
@@ -108,7 +110,7 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
     let storage = PostgresStorage::builder(url).max_connections(3).open().await.expect("opens through the proxy");
     let run = begin(&storage, "acme", &feed("c1", "s"), &target("x_s")).await;
     run.commit(&[up("a", json!({"n": 0}))]).await;
-    for (n, lost) in [(1, LOST_BEFORE), (2, LOST_AFTER), (3, PASSES), (4, CRASHED_AFTER)] {
+    for (n, lost) in [(1, LOST_BEFORE), (2, LOST_AFTER), (3, TOLD_BEFORE), (4, TOLD_AFTER), (5, PASSES)] {
         next.store(lost, Ordering::SeqCst);
         let page = PageCommit {
             events: vec![json!({"n": n}).to_string().into()],
@@ -120,19 +122,16 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
         let state = site.column("SELECT commits || ' ' || rows_created || ' ' || rows_updated FROM syncline.sync_runs").await;
         assert_eq!(state, [format!("{} {} {n}", n + 1, n + 1)]);
     }
-    assert_eq!(
-        site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await,
-        [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#]
-    );
+    assert_eq!(site.column("SELECT body FROM syncline.sync_events ORDER BY seq").await, [1, 2, 3, 4, 5].map(|n| format!(r#"{{"n":{n}}}"#)));
     assert_eq!(
         site.column("SELECT changes::text FROM syncline.lineage_entries ORDER BY seq").await,
-        [r#"{"n":[0,1]}"#, r#"{"n":[1,2]}"#, r#"{"n":[2,3]}"#, r#"{"n":[3,4]}"#]
+        [1, 2, 3, 4, 5].map(|n| format!(r#"{{"n":[{},{n}]}}"#, n - 1))
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_of_a_sweep_whose_answer_is_lost_counts_once() {
-    for lost in [LOST_BEFORE, LOST_AFTER] {
+    for lost in [LOST_BEFORE, LOST_AFTER, TOLD_AFTER] {
         let site = Site::new().await;
         let (url, next) = proxy(&site.database).await;
         let storage = PostgresStorage::builder(url).max_connections(3).open().await.expect("opens through the proxy");
@@ -150,4 +149,33 @@ async fn a_chunk_of_a_sweep_whose_answer_is_lost_counts_once() {
         assert_eq!(site.column("SELECT rows_swept::text FROM syncline.sync_runs").await, ["1"]);
         assert_eq!(site.column("SELECT op::text FROM syncline.lineage_entries").await, ["d"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_whose_answer_is_lost_are_told_to_be_stored() {
+    let site = Site::new().await;
+    let (url, next) = proxy(&site.database).await;
+    let storage = PostgresStorage::builder(url).max_connections(3).open().await.expect("opens through the proxy");
+    let acme = storage.workspace(&"acme".into());
+    acme.connect(crate::connections::connection("c1", "acc")).await.expect("connected");
+    let sealed = |version: u8| SealedCredentials {
+        access: vec![version],
+        refresh: (version > 2).then(|| vec![version, version]),
+        grant: None,
+        scopes: None,
+        issued_at: None,
+        expires_at: Some(at(u32::from(version))),
+        version: version.into(),
+    };
+    for (version, lost) in [(1, LOST_BEFORE), (2, LOST_AFTER), (3, TOLD_AFTER)] {
+        next.store(lost, Ordering::SeqCst);
+        let replaced = acme.replace_credentials(&"c1".into(), u64::from(version) - 1, sealed(version), at(9)).await;
+        assert!(replaced.expect("it is found out"), "version {version}: they are stored, and by nobody else");
+        assert_eq!(next.load(Ordering::SeqCst), PASSES, "the connection was cut");
+        let stored = acme.credentials(&"c1".into()).await.expect("read").expect("there");
+        assert_eq!((stored.access, stored.version), (vec![version], u64::from(version)));
+    }
+    // What somebody else has stored is not ours, though its version is.
+    let others = SealedCredentials { access: vec![99], ..sealed(3) };
+    assert!(!acme.replace_credentials(&"c1".into(), 2, others, at(9)).await.expect("answered"));
 }

@@ -9,6 +9,7 @@ mod host;
 mod host_types;
 mod leases;
 mod lineage;
+mod logins;
 mod lost;
 mod mapped;
 mod oauth;

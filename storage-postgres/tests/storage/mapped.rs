@@ -365,3 +365,34 @@ async fn an_entity_type_keeps_its_way_of_being_keyed() {
     let error = other.store.commit(page).await.expect_err("refused");
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("people"), "{error}");
 }
+
+#[tokio::test]
+async fn ids_that_no_index_holds_and_names_that_no_text_holds_cost_their_own_record_only() {
+    let site = Site::new().await;
+    let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &managed("members", &["email"])).await;
+    // Not to be compressed, and each short enough alone.
+    let mut state = 1u64;
+    let mut long = |length: usize| -> String {
+        let next = |_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            char::from(b'!' + 64 + (state >> 59) as u8 % 26)
+        };
+        (0..length).map(next).collect()
+    };
+    let (id, key) = (long(2000), long(2000));
+    let done =
+        run.commit(&[up(&id, json!({"email": key})), up("b", json!({"email": "b"})), up("c", json!({"email": "c", "n\u{0}l": 1}))]).await;
+    assert_eq!(counts(&done.counts), [1, 0, 0, 0, 2, 0], "{:?}", done.failures);
+    assert!(done.failures[0].error.contains("4000 bytes"), "{:?}", done.failures[0]);
+    assert_eq!(done.failures[1].column.as_deref(), Some("n\u{0}l"));
+    let (id, key) = (long(1200), long(1200));
+    assert_eq!(counts(&run.commit(&[up(&id, json!({"email": key}))]).await.counts), [1, 0, 0, 0, 0, 0], "what fits is taken");
+}
+
+#[tokio::test]
+async fn names_that_our_own_tables_will_take_are_not_given_away() {
+    let site = Site::new().await;
+    let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &managed("ads", &["id"])).await;
+    assert_eq!(counts(&run.commit(&[up("a", json!({"id": "a"}))]).await.counts), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(site.column("SELECT table_name FROM syncline.entity_types").await, ["ads_2"]);
+}

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use storage_postgres::PostgresStorage;
 use sync_testkit::{postgres::TestDatabase, suite::storage};
 use tempfile::TempDir;
 
 use crate::{
-    push_support::{begin, feed, target, up},
+    push_support::{Site, begin, counts, feed, target, up},
     suite::Postgres,
     support::migrated,
 };
@@ -141,6 +142,34 @@ async fn many_connections_over_two_sessions_keep_workspaces_apart() {
     };
     let all = (0..4).flat_map(|stream| [one("acme", stream), one("globex", stream)]);
     assert_eq!(futures_util::future::join_all(all).await, [10; 8]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_session_ends_in_its_commit_is_written_once() {
+    let site = Site::new().await;
+    // The first commit ends its own session while it is under way; sequences are not rolled back.
+    site.execute(
+        "CREATE SEQUENCE commits; CREATE TABLE noted (n int); \
+         CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN IF nextval(''public.commits'') = 1 THEN \
+         PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); END IF; RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER at_the_end AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ends()",
+    )
+    .await;
+    let pooler = Pooler::before(&site.database).await;
+    let settings = PostgresStorage::builder(pooler.url(site.database.name())).behind_transaction_pooler().max_connections(3);
+    let storage = settings.open().await.expect("it opens through the pooler");
+    storage.on_commit(|connection, _| {
+        async move {
+            sqlx::raw_sql("INSERT INTO noted VALUES (1)").execute(connection).await?;
+            Ok(())
+        }
+        .boxed()
+    });
+    let run = begin(&storage, "acme", &feed("c1", "s"), &target("members")).await;
+    let done = run.commit(&[up("a", serde_json::json!({"n": 1}))]).await;
+    assert_eq!(counts(&done.counts), [1, 0, 0, 0, 0, 0]);
+    let state = "SELECT (SELECT last_value FROM commits) || ' ' || (SELECT count(*) FROM noted) || ' ' || commits FROM syncline.sync_runs";
+    assert_eq!(site.column(state).await, ["2 1 1"], "the commit was tried twice and stands once");
 }
 
 /// The suite's checks, a group for each test.

@@ -160,8 +160,7 @@ async fn a_trigger_sees_what_the_host_sees_and_may_leave_rows_out() {
              INSERT INTO notes VALUES (TG_OP || ' ' || NEW.id);
              NEW.seen := current_setting('app.workspace_id', true);
              RETURN NEW; END $$;
-         CREATE TRIGGER note BEFORE INSERT OR UPDATE ON people FOR EACH ROW EXECUTE FUNCTION note();
-         GRANT INSERT ON notes TO PUBLIC",
+         CREATE TRIGGER note BEFORE INSERT OR UPDATE ON people FOR EACH ROW EXECUTE FUNCTION note()",
     )
     .await;
     let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &host(HostTable::new("people").key("id"))).await;

@@ -116,7 +116,7 @@ async fn a_database_that_can_only_be_read_says_so() {
     drop(before);
     let storage = builder(&database).open().await.expect("one that is up to date opens");
     let run = Run { store: sync_core::store::Storage::workspace(&storage, &"acme".into()), ..run };
-    says(&row(&run, "a").await.expect_err("nothing can be written"), ErrorKind::Storage, &["read-only", "primary"]);
+    says(&row(&run, "a").await.expect_err("nothing can be written"), ErrorKind::Storage, &["read-only", "primary", "host"]);
 }
 
 type Raise = Arc<dyn Fn(u32) -> Option<&'static str> + Send + Sync>;
@@ -147,7 +147,8 @@ macro_rules! raises {
 
 #[tokio::test]
 async fn what_passes_is_begun_anew_and_written_once() {
-    for passing in [raises!("40001"), raises!("40P01"), raises!("55P03"), "SELECT pg_terminate_backend(pg_backend_pid())"] {
+    for passing in [raises!("40001"), raises!("40P01"), raises!("55P03"), raises!("25P03"), "SELECT pg_terminate_backend(pg_backend_pid())"]
+    {
         let database = migrated().await;
         let (storage, tried) = raising(&database, Arc::new(move |n| (n < 2).then_some(passing))).await;
         let run = pull(&storage).await;
@@ -169,6 +170,7 @@ async fn what_does_not_pass_is_told_with_what_to_do() {
         (raises!("22003"), ErrorKind::Invalid, &["column can hold"]),
         (raises!("XX001"), ErrorKind::Storage, &["XX001"]),
         (raises!("40001"), ErrorKind::Storage, &["serialization failure"]),
+        (raises!("25P03"), ErrorKind::Storage, &["waited for longer than the deadline"]),
     ] {
         let database = migrated().await;
         let (storage, _) = raising(&database, Arc::new(move |_| Some(raised))).await;
@@ -177,6 +179,27 @@ async fn what_does_not_pass_is_told_with_what_to_do() {
         says(&error, kind, texts);
         assert_eq!((run.rows().await.len(), run.end().await.counts.created), (0, 0), "{raised}: something was written all the same");
     }
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_server_ended_for_being_idle_is_begun_anew() {
+    let site = Site::new().await;
+    let tried = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&tried);
+    site.storage.on_commit(move |connection, _| {
+        let attempt = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if attempt == 0 {
+                sqlx::raw_sql("SET LOCAL idle_in_transaction_session_timeout = 20").execute(connection).await?;
+                tokio::time::sleep(Duration::from_millis(120)).await;
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+    let run = pull(&site.storage).await;
+    assert_eq!(row(&run, "a").await.expect("it goes through in the end"), CREATED);
+    assert_eq!(tried.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

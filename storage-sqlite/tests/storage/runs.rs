@@ -324,3 +324,19 @@ async fn the_activity_log_shows_the_newest_first() {
     );
     assert_eq!(seen[0].metadata, json!({"n": 3}));
 }
+
+#[tokio::test]
+async fn a_workspace_without_a_name_is_refused_before_anything_is_written() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let nobody = storage.workspace(&"".into());
+    let refused = [
+        nobody.connect(connection("c1", "acc")).await.map(drop),
+        nobody.begin_run(new_run(&feed("c1", "s"), &target("x_s"))).await.map(drop),
+    ];
+    for refused in refused {
+        let error = refused.expect_err("it has no name");
+        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("workspace id is empty"), "{error}");
+    }
+    assert!(nobody.connections().await.expect("a list").is_empty());
+}

@@ -84,6 +84,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "journals a half of what it refuses", harm: Harm::HalfJournals, fails: &["a_stale_fence_journals_nothing"] },
     Fault { name: "ends a run twice", harm: Harm::EndsTwice, fails: &["an_ended_run_stays_as_it_ended"] },
     Fault { name: "forgets who asked for a run", harm: Harm::Run(|run| run.triggered_by = "".into()), fails: &["a_run_keeps_its_books"] },
+    Fault {
+        name: "cuts an error at a NUL",
+        harm: Harm::RunEnd(|end| {
+            for error in &mut end.errors {
+                error.message = error.message.split('\0').next().unwrap_or_default().into()
+            }
+        }),
+        fails: &["an_error_that_holds_a_nul_ends_its_run"],
+    },
     Fault { name: "lists the oldest run first", harm: Harm::Runs(|runs| runs.reverse()), fails: &["runs_are_listed_newest_first"] },
     Fault {
         name: "keeps the message of a failure",

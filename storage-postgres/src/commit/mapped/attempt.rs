@@ -106,7 +106,17 @@ async fn once<'a>(
     items: &[Item<'a>],
     yield_to_others: bool,
 ) -> Db<Option<Vec<Verdict>>> {
+    let host = match rows {
+        Rows::Host(host) => Some(host),
+        Rows::Stream(_) | Rows::Managed(_) => None,
+    };
+    if let Some(host) = host {
+        host.enter(work.tx).await?;
+    }
     let seen = shape.find(work, items).await?;
+    if host.is_some() {
+        Host::leave(work.tx).await?;
+    }
     // Only now: who owns a field may have changed until its row was locked.
     let owners = if owner::are_kept(work.tx, work.workspace, rows.type_id(), &work.commit.target).await? {
         let keys: Vec<&str> = items.iter().map(|item| item.key).collect();
@@ -141,13 +151,9 @@ async fn once<'a>(
             new.push(write);
         }
     }
-    let host = match rows {
-        Rows::Host(host) if !new.is_empty() || !changed.is_empty() => Some(host),
-        _ => None,
-    };
+    let host = host.filter(|_| !new.is_empty() || !changed.is_empty());
     if let Some(host) = host {
-        let sql = host.enter(work.tx)?;
-        raw(work.tx, sql).await?;
+        host.enter(work.tx).await?;
     }
     if !new.is_empty() {
         let inserted = shape.insert(work, &new, yield_to_others).await?;
@@ -160,15 +166,14 @@ async fn once<'a>(
         shape.update(work, &changed, extra).await?;
     }
     if host.is_some() {
-        let sql = Host::leave(work.tx)?;
-        raw(work.tx, sql).await?;
+        Host::leave(work.tx).await?;
     }
     Ok(Some(verdicts))
 }
 
 /// The column a refusal of one row is about, as the source calls it.
 async fn blame(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'_>, item: &Item<'_>, error: &Sql) -> Db<Option<Box<str>>> {
-    let Rows::Host(host) = rows else { return probe(work, shape, item, error).await };
+    let Rows::Host(host) = rows else { return probe(work, None, shape, item, error).await };
     if let Some(column) = host.blamed(error) {
         return Ok(Some(shape.slot_of(column).map_or_else(|| column.name.clone(), |slot| slot.field.into())));
     }
@@ -182,11 +187,11 @@ async fn blame(work: &mut Work<'_>, rows: &Rows, shape: &Shape<'_>, item: &Item<
         });
         return Ok(long.map(|(slot, _)| shape.slots[*slot].field.into()));
     }
-    probe(work, shape, item, error).await
+    probe(work, Some(host), shape, item, error).await
 }
 
 /// The first field whose value alone is refused as the whole row was.
-async fn probe(work: &mut Work<'_>, shape: &Shape<'_>, item: &Item<'_>, error: &Sql) -> Db<Option<Box<str>>> {
+async fn probe(work: &mut Work<'_>, host: Option<&Host>, shape: &Shape<'_>, item: &Item<'_>, error: &Sql) -> Db<Option<Box<str>>> {
     let Some(refused) = code(error).filter(|code| code.starts_with("22")) else { return Ok(None) };
     for (slot, _) in &item.cells {
         let Some(text) = shape.text_of(item, *slot) else { continue };
@@ -195,6 +200,9 @@ async fn probe(work: &mut Work<'_>, shape: &Shape<'_>, item: &Item<'_>, error: &
             None => shape.value(*slot, "$1::text"),
         };
         raw(work.tx, "SAVEPOINT syncline").await?;
+        if let Some(host) = host {
+            host.enter(work.tx).await?;
+        }
         let tried = sqlx::query(AssertSqlSafe(format!("SELECT ({value}) IS NULL"))).bind(text).execute(&mut **work.tx).await;
         raw(work.tx, "ROLLBACK TO SAVEPOINT syncline; RELEASE SAVEPOINT syncline").await?;
         match tried {

@@ -22,7 +22,21 @@ pub(super) struct Pair<'a> {
     pub(super) partition: &'a PartitionId,
 }
 
+/// The longest entry of an index, in bytes, without what it takes beside the texts.
+const LONGEST_ENTRY: usize = 2704 - 104;
+
 impl Links<'_> {
+    /// How long, in bytes, a record's id and its key may be together for the link to fit its index.
+    pub(super) fn room(&self) -> usize {
+        let own = [self.workspace.as_str(), self.feed.connection.as_str(), self.feed.stream.as_str(), &self.feed.mapping];
+        LONGEST_ENTRY.saturating_sub(own.iter().map(|text| text.len()).sum())
+    }
+
+    /// How long, in bytes, a key and the name of a field may be together for the field's owner to fit its index.
+    pub(super) fn room_of_owner(&self) -> usize {
+        LONGEST_ENTRY.saturating_sub(self.workspace.as_str().len())
+    }
+
     /// The links of records to entities, each brought to its partition.
     pub(super) async fn find(&self, tx: &mut Tx, pairs: &[Pair<'_>]) -> Db<Vec<Option<i64>>> {
         let mut links = vec![None; pairs.len()];

@@ -163,6 +163,9 @@ fn sort_out<'a>(
         Operation::Upsert => keys[batch][n].as_deref().ok(),
         Operation::Delete => None,
     });
+    let longest = batches.iter().flat_map(|batch| batch.names()).map(|name| name.len()).max().unwrap_or_default();
+    let room = course.links.room();
+    let room_of_key = course.links.room_of_owner().saturating_sub(longest);
     let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.len()).sum());
     let mut order = 0;
     for (at, part) in commit.batches.iter().enumerate() {
@@ -187,6 +190,13 @@ fn sort_out<'a>(
                     }
                 },
                 Ok(_) if record.id.as_str().contains('\0') => course.failed(work, entry, RecordFailure::error(NUL)),
+                Ok(key) if record.id.as_str().len() + key.len() > room || key.len() > room_of_key => {
+                    let long = record.id.as_str().len() + key.len();
+                    let text =
+                        format!("the record's id and key are {long} bytes long together, more than the index of links can hold ({room})");
+                    course.failed(work, entry, RecordFailure::error(text));
+                    course.there(entry);
+                }
                 Ok(key) => {
                     entry.key = Some(key);
                     entries.push(entry);

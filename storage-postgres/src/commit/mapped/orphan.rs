@@ -182,8 +182,11 @@ async fn host_batch(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], r
     for part in &parts {
         statement = statement.bind(part);
     }
+    host.enter(tx).await?;
+    let found = statement.fetch_all(&mut **tx).await?;
+    Host::leave(tx).await?;
     let mut doomed = Vec::new();
-    for row in statement.fetch_all(&mut **tx).await? {
+    for row in found {
         let at = places[row.try_get::<i64, _>(0)? as usize - 1];
         let values: Vec<Option<String>> = row.try_get(1)?;
         let mut line = Line::default();
@@ -219,9 +222,8 @@ async fn host_batch(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], r
             doomed.iter().filter_map(|doomed| places.binary_search(&doomed.at).ok()).map(|place| part[place].as_str()).collect();
         statement = statement.bind(gone);
     }
-    let (enter, leave) = (host.enter(tx)?, Host::leave(tx)?);
-    raw(tx, enter).await?;
+    host.enter(tx).await?;
     statement.execute(&mut **tx).await?;
-    raw(tx, leave).await?;
+    Host::leave(tx).await?;
     Ok(doomed)
 }

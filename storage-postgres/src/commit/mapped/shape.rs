@@ -14,6 +14,7 @@ use crate::{
     host::{Host, HostColumn},
     name::literal,
     table::{Column, Table},
+    value::NUL,
 };
 
 /// A field of the commit's batches in its table.
@@ -228,6 +229,12 @@ impl<'a> Shape<'a> {
         };
         for (name, json) in batch.cells(record) {
             let slot = self.names[at][name];
+            if self.slots[slot].field.contains('\0') {
+                if json != "null" {
+                    item.refused.get_or_insert((slot, NUL));
+                }
+                continue;
+            }
             item.cells.push((slot, json));
             let cell = match self.host_column(slot) {
                 Some(column) => cell::host(json, column).map(Cell::Fits),
@@ -267,6 +274,11 @@ impl<'a> Shape<'a> {
         let mut same = Vec::with_capacity(self.slots.len());
         let mut old = Vec::with_capacity(self.slots.len());
         for at in 0..self.slots.len() {
+            if self.slots[at].field.contains('\0') {
+                // No row has such a field.
+                old.push("NULL".to_owned());
+                continue;
+            }
             let (is_same, stored) = match (self.managed_column(at), self.host_column(at)) {
                 (_, Some(column)) => (column.same("m.", &format!("k.v{at}")), format!("to_json(m.{})::text", column.sql)),
                 (column, None) => {

@@ -244,7 +244,7 @@ async fn drop_stages(tx: &mut Tx, table: &Table) -> Db<()> {
     let old: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' AND starts_with(relname::text, $1)",
     )
-    .bind(format!("syncline_stage_{}_", table.id))
+    .bind(sql::stages(table))
     .fetch_all(&mut **tx)
     .await?;
     for name in old {

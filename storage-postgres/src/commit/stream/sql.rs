@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use sync_core::Result;
+use twox_hash::XxHash3_64;
 
 use crate::{
     commit::lines::{joined, pair, rendered},
@@ -27,9 +28,15 @@ pub(super) const PARTIAL: i16 = 2;
 /// One that was completed with what its row has.
 pub(super) const FILLED: i16 = 3;
 
-/// The staging table's name in SQL.
+/// What the names of an entity type's staging tables begin with; types of other schemas have others.
+pub(super) fn stages(table: &Table) -> String {
+    format!("syncline_stage_{:x}_{}_", XxHash3_64::oneshot(table.schema.as_bytes()), table.id)
+}
+
+/// The staging table's name in SQL. It tells the kinds of its columns: a schema may be made anew while the session lives.
 pub(super) fn stage(table: &Table) -> String {
-    format!("pg_temp.syncline_stage_{}_{}", table.id, table.columns.len())
+    let kinds: Vec<u8> = table.columns.iter().flat_map(|column| column.form.sql().bytes().chain([b' '])).collect();
+    format!("pg_temp.{}{:x}", stages(table), XxHash3_64::oneshot(&kinds) as u32)
 }
 
 pub(super) fn make_stage(table: &Table, pooler: bool) -> String {

@@ -28,6 +28,10 @@ pub(super) const CHECKS: &[Check] = &[
     check!(a_stale_fence_journals_nothing, "Steps of a push under a fence that does not hold are refused and nothing of them is written"),
     check!(an_ended_run_stays_as_it_ended, "The ends of a run are final: a second end is refused and changes nothing"),
     check!(a_run_keeps_its_books, "A run is stored with everything it was begun and ended with, and the sum of its commits' counts"),
+    check!(
+        an_error_that_holds_a_nul_ends_its_run,
+        "A run ends whatever its errors quote: a NUL in one is kept or replaced, and the rest of the text is there"
+    ),
     check!(runs_are_listed_newest_first, "Runs are listed newest first, by connection, before a run, and never more than asked for"),
 ];
 
@@ -182,6 +186,27 @@ async fn a_run_keeps_its_books(scene: Scene) -> Looked {
     same!(run.store.failures(run.fence.run, 9).await?, [warning], "failures that came with the end");
     same!(run.store.run(run.fence.run).await?, Some(ended), "what is stored");
     same!(run.store.run(RunId(run.fence.run.0 + 1000)).await?, None, "an unknown run");
+    Ok(())
+}
+
+async fn an_error_that_holds_a_nul_ends_its_run(scene: Scene) -> Looked {
+    const SAID: &str = "the service said \0 and \\u0000, then \0.";
+    let acme = scene.acme();
+    acme.connect(super::scene::connection("c1", "acc")).await?;
+    let run = scene.begin(&feed("c1", "s"), &plain("x_s")).await?;
+    let kind = ErrorKind::Transport;
+    let error = RunError { kind, message: SAID.into(), hint: kind.hint().into(), partition: Some("p\0".into()) };
+    let end = RunEnd { errors: vec![error.clone()], failures: vec![RecordFailure::warning(SAID)], ..ending(RunStatus::Failed) };
+    let ended = run.store.end_run(run.fence, end).await?;
+    let replaced = |text: &str| text.replace('\0', "\u{fffd}");
+    let stored = there(run.store.run(run.fence.run).await?, "the run")?;
+    same!(&stored, &ended, "what is stored");
+    same!(stored.status, RunStatus::Failed, "how it ended");
+    let told: Vec<_> = stored.errors.iter().map(|error| (replaced(&error.message), error.partition.as_deref().map(replaced))).collect();
+    same!(told, [(replaced(SAID), Some(replaced("p\0")))], "the error");
+    let shown = there(acme.connection(&"c1".into()).await?, "the connection")?.error_message;
+    same!(shown.as_deref().map(replaced), Some(replaced(SAID)), "what the connection shows");
+    scene.begin(&feed("c1", "s"), &plain("x_s")).await?.end().await?;
     Ok(())
 }
 

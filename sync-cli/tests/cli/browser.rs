@@ -84,7 +84,8 @@ async fn accounts_are_connected_in_a_browser_and_tell_how_they_stand() {
     let scopes = "scope=channels:read&scope=channels:history&scope=users:read";
     let (code, out, err) = connect(&house, "slack", &[], &of("slack"), &format!("decision=approve&{scopes}"));
     assert_eq!(code, 0, "{out}{err}");
-    assert!(out.contains("connected slack to") && err.contains("not granted: ") && err.contains("chat:write"), "{out}{err}");
+    // Slack grants all that is asked for, or nothing.
+    assert!(out.contains("connected slack to") && !err.contains("not granted"), "{out}{err}");
     let listed = said(house.bare(&["connections"]));
     assert!(listed.out.contains("was not synced yet"), "{}", listed.out);
     let mut pull = house.bare(&["pull", "slack", "channels"]);
@@ -144,7 +145,7 @@ async fn keys_are_added_rotated_and_retired_and_a_workspace_erased() {
     let listed = keys();
     assert_eq!((&listed["keys"][0]["id"], &listed["keys"][0]["sealed"]), (&"next".into(), &1.into()));
     assert!(!listed["keys"][1]["retired_at"].is_null(), "{listed}");
-    assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 3, "it opens what was sealed anew");
+    assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 0, "it opens what was sealed anew");
 
     let wrong = said(house.bare(&["erase", "--confirm", "other"]));
     assert!(wrong.code == 2 && wrong.err.contains("nothing was deleted"), "{}", wrong.err);

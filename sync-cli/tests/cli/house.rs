@@ -68,6 +68,16 @@ impl House {
         command
     }
 
+    /// The same, to be spoken to while it runs.
+    pub(crate) fn plain(&self, args: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("syncline"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SYNCLINE_") || name == "RUST_LOG") {
+            command.env_remove(name);
+        }
+        command.current_dir(self.dir.path()).args(args);
+        command
+    }
+
     /// Connects the spreadsheet.
     pub(crate) fn connect(&self) {
         self.syncline(&["connect", "sheets", "--set", "spreadsheet_id=1AbC"]).assert().success();

@@ -53,7 +53,7 @@ impl HttpTransport for Watched {
 async fn requests_are_those_of_an_independent_client() {
     for (client_auth, secret) in [(ClientAuth::Basic, Some(SECRET)), (ClientAuth::Body, Some(SECRET)), (ClientAuth::Basic, None)] {
         let (ours, theirs) = (Arc::new(Watched::default()), Watched::default());
-        let transport: Arc<dyn HttpTransport> = ours.clone();
+        let transport: Arc<dyn HttpTransport> = Arc::<Watched>::clone(&ours);
         let oauth = StandardOAuth::builder(spec(RefreshRule::Kept, client_auth)).transport(transport).build().expect("a valid spec");
         let (workspace, services, kept) = (WorkspaceId::from("w"), TestServices::new(1), secret.map(SecretString::from));
         let call = OAuthCall {

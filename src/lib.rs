@@ -37,6 +37,8 @@ pub use sync_core::{
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
 };
+#[doc(hidden)]
+pub use sync_engine::vault_bench;
 pub use sync_engine::{
     Actor, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials, Diagnosis, Events,
     KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push, PushRecord, RecordSource, Resolution, Retention, Rotated, SourcePage,

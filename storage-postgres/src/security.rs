@@ -42,6 +42,7 @@ pub(crate) fn roles(security: &RowSecurity) -> String {
     let mut sql = String::new();
     for role in [app, fleet] {
         let name = role.replace('\'', "''");
+        let may_act = format!(may_act_as!("'{name}'"), name = name);
         let _ = writeln!(
             sql,
             "DO $syncline$ BEGIN\n    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = '{name}') THEN\n        \
@@ -51,7 +52,6 @@ pub(crate) fn roles(security: &RowSecurity) -> String {
              EXCEPTION WHEN unique_violation THEN NULL; -- somebody else did it just now, in another database of this server\n\
              END $syncline$;",
             role = quoted(role),
-            may_act = format!(may_act_as!("'{name}'"), name = name),
         );
     }
     sql

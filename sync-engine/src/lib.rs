@@ -15,6 +15,8 @@ mod syncline;
 mod vault;
 mod workspace;
 
+#[doc(hidden)]
+pub use self::vault::bench as vault_bench;
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},

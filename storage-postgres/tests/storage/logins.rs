@@ -155,7 +155,7 @@ async fn a_host_that_acts_as_another_role_stays_in_it() {
         .boxed()
     });
     pull(&storage).await;
-    assert_eq!(*seen.lock().expect("not poisoned"), [owner.clone()], "whom a hook runs as");
+    assert_eq!(*seen.lock().expect("not poisoned"), std::slice::from_ref(&owner), "whom a hook runs as");
     let made: String = sqlx::query_scalar("SELECT tableowner::text FROM pg_tables WHERE tablename = 'members'")
         .fetch_one(&mut logins.database.connection().await)
         .await

@@ -34,6 +34,15 @@ impl Connection {
         self.services.renewed_token(&self.id).await
     }
 
+    /// A token that is newer than the version a service has refused ([`AccessToken::version`]): somebody else's, or renewed now. For hosts
+    /// that call the service by themselves.
+    ///
+    /// # Errors
+    /// As of [`ensure_valid_token`](Self::ensure_valid_token).
+    pub async fn renewed_since(&self, refused: u64) -> Result<AccessToken> {
+        self.services.token(&self.id, Some(refused)).await
+    }
+
     /// Stores tokens the host got by itself. Without a refresh token the stored one is kept.
     ///
     /// # Errors

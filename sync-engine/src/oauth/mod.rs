@@ -7,10 +7,10 @@ mod finish;
 mod proof;
 mod state;
 
-pub(crate) use self::client::Clients;
 pub use self::{
     begin::{Authorization, BeginAuthorization},
     callback::Callback,
     client::OAuthClient,
     finish::Authorized,
 };
+pub(crate) use self::{client::Clients, state::State};

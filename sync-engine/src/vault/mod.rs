@@ -1,5 +1,7 @@
 //! Where credentials are kept: sealed from the first day, opened only to be sent.
 
+#[doc(hidden)]
+pub mod bench;
 mod credentials;
 mod envelope;
 mod keyring;

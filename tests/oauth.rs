@@ -94,32 +94,72 @@ impl Scene {
     }
 }
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod on_sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(On::Sqlite).await;
-            })*
-        }
-        mod on_postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(On::Postgres).await;
-            })*
-        }
-    };
+mod on_sqlite {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn slack_is_authorised_pulled_renewed_and_taken_away() {
+        super::slack_is_authorised_pulled_renewed_and_taken_away(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sheet_is_authorised_pulled_and_renewed_with_the_first_refresh_token() {
+        super::a_sheet_is_authorised_pulled_and_renewed_with_the_first_refresh_token(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_state_is_good_once_for_one_browser_one_user_and_ten_minutes() {
+        super::a_state_is_good_once_for_one_browser_one_user_and_ten_minutes(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_grant_that_the_user_took_back_is_told_and_healed_by_connecting_again() {
+        super::a_grant_that_the_user_took_back_is_told_and_healed_by_connecting_again(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn keys_are_rotated_under_running_connections_and_an_old_one_retired() {
+        super::keys_are_rotated_under_running_connections_and_an_old_one_retired(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_workspace_leaves_no_trace_and_the_others_whole() {
+        super::an_erased_workspace_leaves_no_trace_and_the_others_whole(On::Sqlite).await;
+    }
 }
 
-on_both! {
-    slack_is_authorised_pulled_renewed_and_taken_away,
-    a_sheet_is_authorised_pulled_and_renewed_with_the_first_refresh_token,
-    a_state_is_good_once_for_one_browser_one_user_and_ten_minutes,
-    a_grant_that_the_user_took_back_is_told_and_healed_by_connecting_again,
-    keys_are_rotated_under_running_connections_and_an_old_one_retired,
-    an_erased_workspace_leaves_no_trace_and_the_others_whole,
+mod on_postgres {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn slack_is_authorised_pulled_renewed_and_taken_away() {
+        super::slack_is_authorised_pulled_renewed_and_taken_away(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sheet_is_authorised_pulled_and_renewed_with_the_first_refresh_token() {
+        super::a_sheet_is_authorised_pulled_and_renewed_with_the_first_refresh_token(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_state_is_good_once_for_one_browser_one_user_and_ten_minutes() {
+        super::a_state_is_good_once_for_one_browser_one_user_and_ten_minutes(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_grant_that_the_user_took_back_is_told_and_healed_by_connecting_again() {
+        super::a_grant_that_the_user_took_back_is_told_and_healed_by_connecting_again(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn keys_are_rotated_under_running_connections_and_an_old_one_retired() {
+        super::keys_are_rotated_under_running_connections_and_an_old_one_retired(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_workspace_leaves_no_trace_and_the_others_whole() {
+        super::an_erased_workspace_leaves_no_trace_and_the_others_whole(On::Postgres).await;
+    }
 }
 
 async fn slack_is_authorised_pulled_renewed_and_taken_away(on: On) {
@@ -134,6 +174,8 @@ async fn slack_is_authorised_pulled_renewed_and_taken_away(on: On) {
     // Two days later the token has ended; it is renewed by the first call, and the spent refresh token is never sent again.
     for day in 1..=3 {
         scene.world.clock.advance(Duration::from_secs(2 * 24 * 3600));
+        done.connection.initialize().await.expect("an expired token is renewed at the start");
+        assert_eq!(done.connection.load_config().await.expect("a row").token_version, 1 + day);
         clean(&done.connection.sync_from_external(Pull::stream("users").full()).await.expect("it runs"));
         assert_eq!(done.connection.load_config().await.expect("a row").token_version, 1 + day);
     }

@@ -230,27 +230,40 @@ async fn killed_in_a_renewal_with_refresh_tokens_that_rotate(on: On) {
     }
 }
 
-macro_rules! on_both {
-    ($($name:ident),* $(,)?) => {
-        mod on_sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(On::Sqlite).await;
-            })*
-        }
-        mod on_postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(On::Postgres).await;
-            })*
-        }
-    };
+mod on_sqlite {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_an_authorization() {
+        super::killed_in_an_authorization(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_a_renewal_with_refresh_tokens_that_stay() {
+        super::killed_in_a_renewal_with_refresh_tokens_that_stay(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_a_renewal_with_refresh_tokens_that_rotate() {
+        super::killed_in_a_renewal_with_refresh_tokens_that_rotate(On::Sqlite).await;
+    }
 }
 
-on_both! {
-    killed_in_an_authorization,
-    killed_in_a_renewal_with_refresh_tokens_that_stay,
-    killed_in_a_renewal_with_refresh_tokens_that_rotate,
+mod on_postgres {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_an_authorization() {
+        super::killed_in_an_authorization(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_a_renewal_with_refresh_tokens_that_stay() {
+        super::killed_in_a_renewal_with_refresh_tokens_that_stay(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_in_a_renewal_with_refresh_tokens_that_rotate() {
+        super::killed_in_a_renewal_with_refresh_tokens_that_rotate(On::Postgres).await;
+    }
 }

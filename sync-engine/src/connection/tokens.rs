@@ -77,7 +77,8 @@ impl Connection {
     }
 
     /// Takes the connection away: its tokens are revoked at the service where that is possible, and deleted here in any case. Its rows
-    /// and history stay; connecting the account again heals it. Answers whether the service has revoked the tokens.
+    /// and history stay; connecting the account again heals it. Answers whether the service has revoked the tokens. Some services (Google)
+    /// take back with them whatever else the same person has granted to the same client.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), or what the database says. That the service could not be reached is no error.

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
-use sync_core::{Error, ErrorKind, OAuthCall, OAuthProvider, Result, TokenSet, store::PendingAuthorization};
+use sync_core::{Error, ErrorKind, OAuthCall, Result, TokenSet, store::PendingAuthorization};
 
 use super::{Callback, begin::Wanted, proof::browser_hash, state::State};
 use crate::{
@@ -87,21 +86,14 @@ impl Syncline {
         let missing: Vec<_> = oauth.spec().missing(tokens.scopes.as_deref()).into_iter().copied().collect();
         let required: Vec<&str> = missing.iter().filter(|scope| scope.required).map(|scope| scope.name).collect();
         if !required.is_empty() {
-            give_back(oauth, &call, &tokens).await;
             let text = format!(
                 "nothing works without these permissions, which were not granted: {}; begin again and grant them",
                 required.join(", ")
             );
             return Err(Error::new(ErrorKind::Forbidden, OPERATION, text).at("provider", name));
         }
-        let connection = self.keep(&workspace, making, wanted.clone(), &tokens).await;
-        let connection = match connection {
-            Ok(connection) => connection,
-            Err(error) => {
-                give_back(oauth, &call, &tokens).await;
-                return Err(error.at("provider", name));
-            }
-        };
+        // Tokens that are not stored are not revoked either: that may take back the grant of a connection that works.
+        let connection = self.keep(&workspace, making, wanted.clone(), &tokens).await.map_err(|e| e.at("provider", name))?;
         engine.crash_points.at("o3");
         let mut lost_streams: Vec<Box<str>> =
             missing.iter().flat_map(|scope| scope.streams.iter().map(|stream| (*stream).into())).collect();
@@ -127,16 +119,6 @@ impl Syncline {
             ..making
         };
         making.make(workspace, credentials).await
-    }
-}
-
-/// Tokens that are not going to be used are given back, as far as the service lets us.
-async fn give_back(oauth: &dyn OAuthProvider, call: &OAuthCall<'_>, tokens: &TokenSet) {
-    let token: &SecretString = tokens.refresh.as_ref().unwrap_or(&tokens.access);
-    match oauth.revoke(call, token).await {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::Unsupported => {}
-        Err(error) => tracing::warn!(%error, "tokens that are not used could not be given back"),
     }
 }
 

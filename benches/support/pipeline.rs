@@ -140,7 +140,8 @@ async fn pull<W>(
 ) -> Sample {
     let syncline = Syncline::builder()
         .storage(storage)
-        .keyring(Keyring::parse(&Keyring::generate("bench")).expect("a new key is well formed"))
+        // Always the same key: a database knows which keys it was used with.
+        .keyring(Keyring::parse("bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("a key is well formed"))
         .provider(Members::new(api).expect("the address is well formed"))
         .build()
         .await

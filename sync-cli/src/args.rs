@@ -17,9 +17,12 @@ Configuration, later ones win:
   [postgres] app_role, fleet_role                           roles of your own, instead of syncline_app and syncline_fleet
   [sheets] base_url  SYNCLINE_SHEETS_BASE_URL               where Google Sheets is reached
   [slack] base_url   SYNCLINE_SLACK_BASE_URL                where Slack is reached
+  [slack] client_id  SYNCLINE_SLACK_CLIENT_ID               OAuth client for connect --browser; [sheets] likewise
+  [slack] redirect_uri                                      where the browser comes back to, on this machine
 A password of the database belongs into SYNCLINE_DATABASE, PGPASSWORD or ~/.pgpass, not into an argument. TLS is set in the URL:
 sslmode=verify-full, sslrootcert=FILE, sslcert=FILE, sslkey=FILE.
-SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file.
+SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file. SYNCLINE_SLACK_CLIENT_SECRET and
+SYNCLINE_SHEETS_CLIENT_SECRET hold the secrets of OAuth clients.
 Names of files are relative to the working directory. A key nobody knows is an error.
 
 Exit codes:

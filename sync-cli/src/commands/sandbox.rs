@@ -34,6 +34,8 @@ const CLIENT_ID: &str = "sandbox-client";
 const CLIENT_SECRET: &str = "sandbox-client-secret";
 
 pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
+    // Before anything is printed: whoever reads that it runs may stop it.
+    let mut stop = signal::Stop::listen().map_err(unheard)?;
     let [google, slack] = [SheetsSim::authorization_rules(), SlackSim::authorization_rules(true)]
         .map(|rules| AuthorizationServer::new(rules).with_local_client(CLIENT_ID, Some(CLIENT_SECRET)));
     let book = Simulation::new(Book::seeded(SHEETS_TOKEN).authorized_by(&google));
@@ -98,8 +100,13 @@ pub(crate) async fn run(args: &args::Sandbox, view: View) -> Done {
         output::line("");
         output::line(format!("What is simulated, and what is not: {url}/    Ctrl-C ends it."));
     }
-    signal::stopped().await.map_err(|problem| Failure::failed(problem.to_string(), "Ctrl-C", "please report this"))?;
+    stop.asked().await.map_err(unheard)?;
     Ok(Exit::Done)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form map_err asks for")]
+fn unheard(problem: io::Error) -> Failure {
+    Failure::failed(problem.to_string(), "Ctrl-C", "please report this")
 }
 
 fn refused(port: u16, problem: &io::Error) -> Failure {

@@ -48,7 +48,8 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let syncline = Syncline::builder()
         .storage(storage)
-        .keyring(Keyring::parse(&Keyring::generate("example"))?)
+        // A program keeps its keys; this one makes one each time, and so gives each a name of its own.
+        .keyring(Keyring::parse(&Keyring::generate(&format!("example-{}", std::process::id())))?)
         .provider(Sheets::builder().transport(google.transport()).build()?)
         .build()
         .await?;

@@ -196,6 +196,7 @@ impl Ours {
         let store = storage.workspace(&"acme".into());
         let fence = begin(&*store, &feed, &target).await;
         let page = PageCommit {
+            expects: None,
             fence,
             feed,
             target: Arc::new(target),

@@ -1,18 +1,18 @@
 //! Rows of entity types: writing, sweeping, reading.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, json_value, key_text, split_key,
-    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport},
+    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
 use crate::{
     commit::{self, Mode, Written},
-    error::{Db, explain},
+    error::{Db, Fault, explain},
     host::Host,
     name::quoted,
     row, run,
@@ -246,22 +246,32 @@ async fn commit_in_turn(inner: Arc<Handle>, workspace: WorkspaceId, commit: Page
         }
         .boxed()
     });
+    // What was moved is told beside the error that took the transaction back.
+    let moved: Arc<OnceLock<Vec<Box<str>>>> = Arc::default();
     let written = loop {
         // Whoever waits for the one before holds no connection that that one may need.
         turn.begin().await.map_err(|fault| explain("commit", &inner.place, fault))?;
         let (workspace, commit, at) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&turn));
+        let told = Arc::clone(&moved);
         let done = inner.run("commit", door.clone(), Repeat::Ask(door.clone(), Arc::clone(&ask)), move |tx| {
-            let (workspace, commit, turn) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&at));
+            let (workspace, commit, turn, told) = (workspace.clone(), Arc::clone(&commit), Arc::clone(&at), Arc::clone(&told));
             async move {
                 let done = commit::write(tx, &workspace, &commit, Mode::Commit, Some(&turn)).await;
                 if done.is_err() {
                     turn.again();
+                }
+                if let Err(Fault::Moved(moved)) = &done {
+                    let _ = told.set(moved.clone());
                 }
                 done
             }
             .boxed()
         });
         let done = done.await;
+        if let Some(moved) = moved.get() {
+            turn.done();
+            return Ok(CommitReport { moved: moved.clone(), ..CommitReport::default() });
+        }
         if done.is_ok() || !turn.gave_way() {
             break done?;
         }
@@ -294,13 +304,23 @@ impl EntityStore for Scoped {
         }
     }
 
-    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
-        let (workspace, commit) = (self.workspace.clone(), Arc::new(commit));
+    async fn preview(&self, trial: Trial) -> Result<Preview> {
+        let (workspace, trial) = (self.workspace.clone(), Arc::new(trial));
         let tried = self.inner.try_out("preview", &self.workspace, move |tx| {
-            let (workspace, commit) = (workspace.clone(), Arc::clone(&commit));
-            async move { commit::write(tx, &workspace, &commit, Mode::Preview, None).await }.boxed()
+            let (workspace, trial) = (workspace.clone(), Arc::clone(&trial));
+            async move {
+                let mut preview = Preview::default();
+                for commit in &trial.commits {
+                    preview.add(commit::write(tx, &workspace, commit, Mode::Preview, None).await?.preview);
+                }
+                if let Some(sweep) = &trial.sweep {
+                    sweep::try_out(tx, &workspace, sweep, &mut preview).await?;
+                }
+                Ok(preview)
+            }
+            .boxed()
         });
-        Ok(tried.await?.preview)
+        tried.await
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<SweepReport> {

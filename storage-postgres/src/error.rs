@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Unknown(Sql),
     /// We refused.
     Ours(Error),
+    /// The changes of these entities are not those a commit expects.
+    Moved(Vec<Box<str>>),
     /// It was in the way of the commit before it, and is to be begun anew.
     Again,
 }
@@ -72,7 +74,7 @@ impl Fault {
     pub(crate) fn is_passing(&self) -> bool {
         let error = match self {
             Self::Sql(error) => error,
-            Self::Again | Self::Unknown(_) | Self::Ours(_) => return false,
+            Self::Again | Self::Unknown(_) | Self::Ours(_) | Self::Moved(_) => return false,
         };
         match code(error) {
             // Serialization failure, deadlock, lock timeout; the transaction was idle for too long; the server is going down, starting, or
@@ -98,6 +100,10 @@ impl Fault {
 pub(crate) fn explain(operation: &'static str, place: &str, fault: Fault) -> Error {
     let (sql, unknown) = match fault {
         Fault::Ours(error) => return error,
+        Fault::Moved(moved) => {
+            let text = format!("{} rows are no longer as they were expected; nothing was written", moved.len());
+            return Error::new(ErrorKind::Conflict, operation, text);
+        }
         Fault::Sql(sql) => (sql, false),
         Fault::Unknown(sql) => (sql, true),
         Fault::Again => {

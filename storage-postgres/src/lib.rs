@@ -20,6 +20,7 @@ mod name;
 mod named_lease;
 mod nul;
 mod numbers;
+mod plan;
 mod push;
 mod retention;
 mod row;

@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::{AssertSqlSafe, Postgres, Row as _, postgres::PgArguments, query::Query};
 use sync_core::{
     Counts, Place, Result, WorkspaceId,
-    store::{Feed, Sweep, SweepReport},
+    store::{Feed, Preview, Sweep, SweepReport},
 };
 
 use crate::{
@@ -51,12 +51,16 @@ pub(crate) async fn sweep(inner: &Arc<Inner>, workspace: &WorkspaceId, sweep: Sw
     let (this, whose) = (Arc::clone(&sweep), workspace.clone());
     let found = inner.run("sweep", door.clone(), Repeat::Always, move |tx| {
         let (this, whose) = (Arc::clone(&this), whose.clone());
-        async move { find(tx, &whose, &this).await }.boxed()
+        async move {
+            run::check_fence(tx, &whose, this.fence, "sweep").await?;
+            book::point(tx, &whose, this.fence.run, &this.target.source).await?;
+            find(tx, &whose, &this).await
+        }
+        .boxed()
     });
     let found = found.await?;
-    let mut report = SweepReport { known: found.known, missing: found.count, deleted: 0 };
-    let too_many = report.missing as f64 > sweep.max_share * report.known as f64;
-    if too_many && !sweep.confirmed {
+    let mut report = found.report();
+    if !report.may_delete(&sweep) {
         return Ok(report);
     }
     for missing in found.missing {
@@ -103,9 +107,28 @@ async fn open(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Option<
     })
 }
 
+impl Found {
+    fn report(&self) -> SweepReport {
+        SweepReport { known: self.known, missing: self.count, deleted: 0 }
+    }
+}
+
+/// What a sweep would do, after commits that were tried out in the same transaction.
+pub(crate) async fn try_out(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep, preview: &mut Preview) -> Db<()> {
+    let found = find(tx, workspace, sweep).await?;
+    let mut report = found.report();
+    if report.may_delete(sweep) {
+        for missing in &found.missing {
+            let Some(rows) = open(tx, workspace, sweep).await? else { break };
+            take_away(tx, workspace, sweep, &rows, missing, Some(preview)).await?;
+        }
+        report.deleted = report.missing;
+    }
+    preview.swept = Some(report);
+    Ok(())
+}
+
 async fn find(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Found> {
-    run::check_fence(tx, workspace, sweep.fence, "sweep").await?;
-    book::point(tx, workspace, sweep.fence.run, &sweep.target.source).await?;
     let mut found = Found { known: 0, missing: Vec::new(), count: 0 };
     let Some(rows) = open(tx, workspace, sweep).await? else { return Ok(found) };
     let mut proofs: HashMap<&str, Proof> = HashMap::new();
@@ -200,20 +223,33 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Deletes; answers how many records were missing, and the keys of the rows that went.
+async fn take_away(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    sweep: &Sweep,
+    rows: &Rows,
+    missing: &Missing,
+    preview: Option<&mut Preview>,
+) -> Db<(usize, Vec<Box<str>>)> {
+    let how = Deletion { run: sweep.fence.run, at: sweep.at, lineage: sweep.target.lineage };
+    Ok(match (missing, rows) {
+        (Missing::Keys(keys), Rows::Stream(table)) => {
+            let no = connection_no(tx, sweep.feed.connection.as_str()).await?;
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let changes = preview.map(|preview| &mut preview.changes);
+            (keys.len(), delete::managed(tx, workspace, table, no, &keys, how, changes).await?)
+        }
+        (Missing::Links(links), _) => (links.len(), mapped::unlink(tx, workspace, &sweep.feed, rows, links, how, preview).await?),
+        (Missing::Keys(_), _) => (0, Vec::new()),
+    })
+}
+
 /// Answers the number of the transaction in its run.
 async fn delete_rows(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep, missing: &Missing) -> Db<run::Mark> {
     run::check_fence(tx, workspace, sweep.fence, "sweep").await?;
     let Some(rows) = open(tx, workspace, sweep).await? else { return Err(internal("sweep", "a table with missing rows is gone")) };
-    let how = Deletion { run: sweep.fence.run, at: sweep.at, lineage: sweep.target.lineage };
-    let (count, gone) = match (missing, &rows) {
-        (Missing::Keys(keys), Rows::Stream(table)) => {
-            let no = connection_no(tx, sweep.feed.connection.as_str()).await?;
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            (keys.len(), delete::managed(tx, workspace, table, no, &keys, how, None).await?)
-        }
-        (Missing::Links(links), _) => (links.len(), mapped::unlink(tx, workspace, &sweep.feed, &rows, links, how).await?),
-        (Missing::Keys(_), _) => (0, Vec::new()),
-    };
+    let (count, gone) = take_away(tx, workspace, sweep, &rows, missing, None).await?;
     let inner = Arc::clone(&tx.inner);
     inner.crash_point("p14");
     let counts = Counts { swept: count as u64, ..Counts::default() };

@@ -237,6 +237,7 @@ mod tests {
 
     fn page(fence: Fence) -> PageCommit {
         PageCommit {
+            expects: None,
             fence,
             feed: Feed { connection: "c1".into(), stream: "s".into(), mapping: "".into() },
             target: Arc::new(target()),

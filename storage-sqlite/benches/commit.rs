@@ -180,6 +180,7 @@ impl Ours {
             }
         });
         let page = PageCommit {
+            expects: None,
             fence,
             feed,
             target: Arc::new(target),

@@ -87,6 +87,7 @@ impl Bench {
         let mut counts = Counts::default();
         for batch in batches {
             let page = PageCommit {
+                expects: None,
                 fence: self.fence,
                 feed: Feed { mapping: mapping.into(), ..self.feed.clone() },
                 target: Arc::clone(target),

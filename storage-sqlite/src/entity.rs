@@ -6,17 +6,17 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text, split_key,
-    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport},
+    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
 use crate::{
     commit::{self, Mode},
-    error::Db,
+    error::{Db, Fault},
     host::Host,
     name::quoted,
     row,
     storage::{Durability, Scoped},
-    sweep::sweep,
+    sweep,
     table::{Keyed, Table},
     time,
     value::decode,
@@ -217,25 +217,37 @@ impl EntityStore for Scoped {
             .write("commit", move |writer| {
                 let done = writer
                     .write(Durability::Normal, |tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Commit));
-                let done = done?;
+                let done = match done {
+                    Err(Fault::Moved(moved)) => return Ok(CommitReport { moved, ..CommitReport::default() }),
+                    done => done?,
+                };
                 writer.shared.crash_point("p11");
                 Ok(done.report)
             })
             .await
     }
 
-    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
+    async fn preview(&self, trial: Trial) -> Result<Preview> {
         let workspace = self.workspace.clone();
         self.inner
             .write("preview", move |writer| {
-                writer.try_out(|tx, cache, shared| commit::write(tx, cache, shared, &workspace, &commit, Mode::Preview))
+                writer.try_out(|tx, cache, shared| {
+                    let mut preview = Preview::default();
+                    for commit in &trial.commits {
+                        preview.add(commit::write(tx, cache, shared, &workspace, commit, Mode::Preview)?);
+                    }
+                    if let Some(sweep) = &trial.sweep {
+                        sweep::try_out(tx, &workspace, sweep, &mut preview)?;
+                    }
+                    Ok(preview)
+                })
             })
             .await
     }
 
     async fn sweep(&self, what: Sweep) -> Result<SweepReport> {
         let workspace = self.workspace.clone();
-        self.inner.write("sweep", move |writer| sweep(writer, &workspace, &what)).await
+        self.inner.write("sweep", move |writer| sweep::sweep(writer, &workspace, &what)).await
     }
 
     async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()> {

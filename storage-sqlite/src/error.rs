@@ -12,6 +12,8 @@ pub(crate) enum Fault {
     Sql(Sql),
     /// We did.
     Ours(Error),
+    /// The changes of these entities are not those a commit expects.
+    Moved(Vec<Box<str>>),
 }
 
 pub(crate) type Db<T> = Result<T, Fault>;
@@ -54,6 +56,10 @@ pub(crate) fn explain(operation: &'static str, path: &Path, fault: Fault) -> Err
     let file = file_name(path);
     let sql = match fault {
         Fault::Ours(error) => return error,
+        Fault::Moved(moved) => {
+            let text = format!("{} rows are no longer as they were expected; nothing was written", moved.len());
+            return Error::new(ErrorKind::Conflict, operation, text);
+        }
         Fault::Sql(Sql::FromSqlConversionFailure(column, ..)) => {
             let text = format!("what is stored in column {column} of the answer cannot be read; the database was changed by hand");
             return Error::new(ErrorKind::Storage, operation, text).at("database", file);

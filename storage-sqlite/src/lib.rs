@@ -15,6 +15,7 @@ mod lease;
 mod lineage;
 mod name;
 mod owner;
+mod plan;
 mod push;
 mod retention;
 mod row;

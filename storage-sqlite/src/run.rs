@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
-    store::{Begin, Event, Feed, Fence, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{Begin, Event, Feed, Fence, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
 };
 
 use crate::{
@@ -128,9 +128,9 @@ fn bury(tx: &Transaction<'_>, id: i64, at: DateTime<Utc>) -> Db<()> {
     let errors = serde_json::to_string(&[error]).map_err(|_| damaged("begin_run", "error list of a run"))?;
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET sync_status = 'failed', updated_at = ?2 WHERE (workspace_id, id) = \
-         (SELECT workspace_id, connection_id FROM syncline_sync_runs WHERE id = ?1)",
+         (SELECT workspace_id, connection_id FROM syncline_sync_runs WHERE id = ?1 AND job_type <> ?3)",
     )?
-    .execute((id, time::text(at)))?;
+    .execute((id, time::text(at), PLAN))?;
     tx.prepare_cached(
         "UPDATE syncline_sync_runs SET status = 'failed', outcome = 'failed', errors = ?2, completed_at = ?3 WHERE id = ?1 AND status = 'running'",
     )?
@@ -195,10 +195,12 @@ fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &N
         new.exclusive,
     ))?;
     let run = RunId(tx.last_insert_rowid());
-    tx.prepare_cached(
-        "UPDATE syncline_integration_connections SET sync_status = 'running', updated_at = ?3 WHERE workspace_id = ?1 AND id = ?2",
-    )?
-    .execute((workspace.as_str(), new.feed.connection.as_str(), &at))?;
+    if new.job_type != PLAN {
+        tx.prepare_cached(
+            "UPDATE syncline_integration_connections SET sync_status = 'running', updated_at = ?3 WHERE workspace_id = ?1 AND id = ?2",
+        )?
+        .execute((workspace.as_str(), new.feed.connection.as_str(), &at))?;
+    }
     Ok(Begin::Started(Fence { run, token }))
 }
 
@@ -220,7 +222,9 @@ fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd
         let feed = &run.feed;
         mark.execute((workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, partition.as_str(), &at))?;
     }
-    end_on_connection(tx, workspace, &run, end)?;
+    if &*run.job_type != PLAN {
+        end_on_connection(tx, workspace, &run, end)?;
+    }
     Ok(run)
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::PoisonError};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
     Counts, Place, WorkspaceId,
-    store::{Feed, Sweep, SweepReport},
+    store::{Feed, Preview, Sweep, SweepReport},
 };
 
 use crate::{
@@ -33,9 +33,8 @@ pub(crate) fn sweep(writer: &mut Writer, workspace: &WorkspaceId, sweep: &Sweep)
         let found = find(tx, workspace, sweep, &rows)?;
         Ok((Some(rows), found))
     })?;
-    let mut report = SweepReport { known: found.known, missing: found.missing.len() as u64, deleted: 0 };
-    let too_many = report.missing as f64 > sweep.max_share * report.known as f64;
-    if too_many && !sweep.confirmed {
+    let mut report = found.report();
+    if !report.may_delete(sweep) {
         return Ok(report);
     }
     if let Some(rows) = &rows {
@@ -55,6 +54,31 @@ pub(crate) fn sweep(writer: &mut Writer, workspace: &WorkspaceId, sweep: &Sweep)
     Ok(report)
 }
 
+/// What a sweep would do, after commits that were tried out in the same transaction.
+pub(crate) fn try_out(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep, preview: &mut Preview) -> Db<()> {
+    let Some(rows) = open(tx, workspace, sweep)? else {
+        preview.swept = Some(SweepReport::default());
+        return Ok(());
+    };
+    let found = find(tx, workspace, sweep, &rows)?;
+    let mut report = found.report();
+    if report.may_delete(sweep) {
+        let mut journal = Journal::new(sweep.target.lineage, true);
+        for missing in &found.missing {
+            match &rows {
+                Rows::Stream(table) => delete::managed(tx, table, *missing, &mut journal)?,
+                Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, &rows, *missing, &mut journal)?,
+            };
+        }
+        let (changes, gone) = journal.into_preview();
+        preview.changes.extend(changes);
+        preview.gone.extend(gone);
+        report.deleted = report.missing;
+    }
+    preview.swept = Some(report);
+    Ok(())
+}
+
 /// The table, if anything was ever written to it.
 fn open(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep) -> Db<Option<Rows>> {
     let entity = &sweep.target.entity;
@@ -71,6 +95,12 @@ struct Found {
     known: u64,
     /// Numbers of rows, or of links where mappings feed the table.
     missing: Vec<i64>,
+}
+
+impl Found {
+    fn report(&self) -> SweepReport {
+        SweepReport { known: self.known, missing: self.missing.len() as u64, deleted: 0 }
+    }
 }
 
 fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep, rows: &Rows) -> Db<Found> {
@@ -147,11 +177,12 @@ fn unlink(
     link: i64,
     journal: &mut Journal,
 ) -> Db<Option<Box<str>>> {
-    let key: Option<Box<str>> = tx
-        .prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1 RETURNING entity_id")?
-        .query_row([link], |row| row.get(0))
+    let gone: Option<[Box<str>; 3]> = tx
+        .prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1 RETURNING entity_id, external_id, partition_id")?
+        .query_row([link], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
         .optional()?;
-    let Some(key) = key else { return Ok(None) };
+    let Some([key, record, partition]) = gone else { return Ok(None) };
+    journal.unlinked(&key, &record, &partition);
     match delete::orphan(tx, workspace, feed, rows, &key, journal) {
         Ok(true) => Ok(Some(key)),
         Ok(false) => Ok(None),

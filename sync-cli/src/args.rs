@@ -110,6 +110,12 @@ pub(crate) enum Command {
     Streams(Streams),
     /// Read a stream into its table: what changed since the last time, or everything.
     Pull(Pull),
+    /// Read as `pull` does and write nothing: show what would change, row by row, and keep it to be applied.
+    Plan(Plan),
+    /// The plans there are, or one of them; approve or discard it.
+    Plans(Plans),
+    /// Write what a plan says, in whole or in part; rows that have changed since are left alone and named.
+    Apply(Apply),
     /// Write records, or the changed rows of a table, to a stream.
     Push(Push),
     /// Send writes that failed once more, as they were.
@@ -308,6 +314,50 @@ pub(crate) struct Pull {
     /// Keep no history of the values this run changes.
     #[arg(long)]
     pub(crate) no_lineage: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline plan sheets Movies --mapping movies.toml
+  syncline plans 7 --approve
+  syncline apply 7")]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) pull: Pull,
+    /// Rows shown; all of them are kept.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) show: u32,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline plans
+  syncline plans 7 --show 1000
+  syncline plans 7 --approve")]
+pub(crate) struct Plans {
+    /// One plan by its number.
+    pub(crate) plan: Option<i64>,
+    /// Say that it may be applied.
+    #[arg(long, requires = "plan", conflicts_with = "discard")]
+    pub(crate) approve: bool,
+    /// Say that it shall never be applied.
+    #[arg(long, requires = "plan")]
+    pub(crate) discard: bool,
+    /// Rows shown of one plan, or plans listed.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) show: u32,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline apply 7
+  syncline apply 7 --only anna@example.com --only ben@example.com")]
+pub(crate) struct Apply {
+    /// The plan's number.
+    pub(crate) plan: i64,
+    /// Only the row with this key, repeatable.
+    #[arg(long = "only", value_name = "KEY")]
+    pub(crate) only: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -39,15 +39,15 @@ impl Show {
 
 /// How a watched run ended.
 #[derive(Debug)]
-pub(crate) enum Watched {
+pub(crate) enum Watched<T = SyncResult> {
     /// By itself.
-    Ended(Box<Result<SyncResult>>),
+    Ended(Box<Result<T>>),
     /// By Ctrl-C or SIGTERM; the run, if one had begun.
     Stopped(Option<RunId>),
 }
 
 /// Does the run and shows how it goes. Ctrl-C or SIGTERM drops it and waits for its last commit.
-pub(crate) async fn watch(engine: &Syncline, run: impl Future<Output = Result<SyncResult>>, title: &str, show: Show) -> Watched {
+pub(crate) async fn watch<T>(engine: &Syncline, run: impl Future<Output = Result<T>>, title: &str, show: Show) -> Watched<T> {
     let mut events = engine.events();
     let mut progress = Progress::new(title, show);
     let mut begun = None;

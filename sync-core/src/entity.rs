@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Duplicates, EntityType, Field, mapping::Authority};
+use crate::{Duplicates, EntityType, Field, Record, RecordBatch, key_text, mapping::Authority};
 
 /// A table of the host that rows are written into.
 ///
@@ -74,7 +74,8 @@ impl HostTable {
 }
 
 /// What kind of table a feed writes into, and what makes a row's key there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// A managed table fed by one stream alone: the key is connection and record id, everything is source of truth.
     Stream,
@@ -114,7 +115,7 @@ pub struct Source {
 }
 
 /// Everything a storage has to know to write a feed's rows. Built once per run, shared by its commits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The entity type.
     pub entity: EntityType,
@@ -133,6 +134,41 @@ pub struct Target {
     /// The fields a push of this feed would send, in the mapping's order. Where there are some, a commit remembers the content of the
     /// rows it writes, so that a push does not send back what a pull brought. Empty for feeds that cannot be pushed.
     pub pushes: Arc<[Box<str>]>,
+}
+
+impl Place {
+    /// The fields that make a row's key, in their order; none where the record's own id does.
+    #[must_use]
+    pub fn key(&self) -> &[Box<str>] {
+        match self {
+            Self::Stream => &[],
+            Self::Managed { key } => key,
+            Self::Host(table) => &table.key,
+        }
+    }
+
+    /// The keys of a batch's rows, one for each record: made of its key fields, or the name of the first that has no value.
+    #[must_use]
+    pub fn keys<'k>(&'k self, batch: &RecordBatch) -> Vec<std::result::Result<String, &'k str>> {
+        let names = batch.names();
+        let place = |field: &str| {
+            let exact = names.iter().position(|name| **name == *field);
+            exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(field)))
+        };
+        let places: Vec<(&str, Option<usize>)> = self.key().iter().map(|field| (&**field, place(field))).collect();
+        let key_of = |record: &Record| {
+            if places.is_empty() {
+                return Ok(record.id.as_str().to_owned());
+            }
+            let mut parts = Vec::with_capacity(places.len());
+            for (field, place) in &places {
+                let cell = batch.cells(record).find(|(name, _)| Some(*name) == *place).map(|(_, json)| json);
+                parts.push(cell.and_then(key_text).ok_or(*field)?);
+            }
+            Ok(join_key(parts.iter().map(AsRef::as_ref)))
+        };
+        batch.records().iter().map(key_of).collect()
+    }
 }
 
 /// A key made of several texts: joined by `/`, with `/` and `\` inside a part escaped, so that no two keys collide.

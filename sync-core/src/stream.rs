@@ -180,7 +180,7 @@ impl FieldKind {
 }
 
 /// A field of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// Its name in the records.
     pub name: Box<str>,

@@ -6,6 +6,7 @@ mod connection;
 mod crash;
 mod event;
 mod oauth;
+mod plan;
 mod pull;
 mod push;
 mod retention;
@@ -23,6 +24,7 @@ pub use self::{
     connection::{Actor, Connect, Connection, Diagnosis},
     event::{Events, SyncEvent},
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
+    plan::Apply,
     pull::Pull,
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     retention::{Pruned, Retention},

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
-    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
+    store::{
+        self, Activity, Entity, EntityQuery, Event, LineageEntry, Plan, PlanItem, PlanState, Run, RunFilter, Settle, StoredClient,
+        WorkspaceStore,
+    },
 };
 
 use crate::{BeginAuthorization, Connect, Connection, Credentials, OAuthClient, syncline::Engine};
@@ -109,6 +112,53 @@ impl Workspace {
     /// Record failures and warnings of a run, at most `limit`.
     pub async fn failures(&self, run: RunId, limit: u32) -> Result<Vec<RecordFailure>> {
         self.store.failures(run, limit).await
+    }
+
+    /// The plan that a run made.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound).
+    pub async fn plan(&self, run: RunId) -> Result<Plan> {
+        let plan = self.store.plan(run).await?;
+        plan.ok_or_else(|| Error::new(ErrorKind::NotFound, "plan", format!("there is no plan {run} in this workspace")))
+    }
+
+    /// The newest plans first, older than `before`.
+    pub async fn plans(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Plan>> {
+        self.store.plans(before, limit).await
+    }
+
+    /// What a plan would do, row by row: items after the item of this number, at most `limit`.
+    pub async fn plan_items(&self, run: RunId, after: u32, limit: u32) -> Result<Vec<PlanItem>> {
+        self.store.plan_items(run, after, limit).await
+    }
+
+    /// Says that a plan may be applied.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it was applied or discarded.
+    pub async fn approve_plan(&self, run: RunId, by: &str) -> Result<Plan> {
+        self.settle_plan(run, PlanState::Approved, by).await
+    }
+
+    /// Says that a plan shall never be applied.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it was applied.
+    pub async fn discard_plan(&self, run: RunId, by: &str) -> Result<Plan> {
+        self.settle_plan(run, PlanState::Discarded, by).await
+    }
+
+    async fn settle_plan(&self, run: RunId, state: PlanState, by: &str) -> Result<Plan> {
+        let plan = self.plan(run).await?;
+        let over = matches!(plan.state, PlanState::Applied | PlanState::Discarded);
+        let at = self.engine.shared.clock.now();
+        let settle = Settle { state, run: None, items: Vec::new(), by: by.into(), at };
+        if over || !self.store.settle_plan(run, plan.state, settle).await? {
+            let text = format!("plan {run} is {}; nothing was changed", self.plan(run).await?.state.as_str());
+            return Err(Error::new(ErrorKind::Conflict, "plan", text));
+        }
+        self.plan(run).await
     }
 
     /// Stored events after `seq`, for readers that come back.

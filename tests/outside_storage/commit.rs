@@ -7,7 +7,7 @@ use serde_json::Value;
 use syncline::core::{
     Duplicates, Error, ErrorKind, Operation, Place, Record, RecordBatch, RecordFailure, Result, RunId, WorkspaceId, join_key, key_text,
     mapping::{Decision, Stored, decide},
-    store::{Change, CommitReport, LineageEntry, PageCommit, PartitionBatch, Preview},
+    store::{Change, CommitReport, Gone, LineageEntry, PageCommit, PartitionBatch, Preview},
 };
 
 use super::{FeedKey, Link, RowKey, World, feed_key};
@@ -58,6 +58,7 @@ pub(super) struct Work<'a> {
     commit: &'a PageCommit,
     report: CommitReport,
     changes: Vec<Change>,
+    gone: Vec<Gone>,
     /// Keys of this commit's records so far.
     taken: BTreeSet<RowKey>,
 }
@@ -75,8 +76,8 @@ pub(super) fn write(world: &mut World, workspace: &WorkspaceId, commit: &PageCom
         return Err(Error::config("commit", text));
     }
     let feed = feed_key(workspace, &commit.feed);
-    let (report, changes) = (CommitReport::default(), Vec::new());
-    let mut work = Work { world, workspace, feed, commit, report, changes, taken: BTreeSet::new() };
+    let report = CommitReport::default();
+    let mut work = Work { world, workspace, feed, commit, report, changes: Vec::new(), gone: Vec::new(), taken: BTreeSet::new() };
     for (number, part) in commit.batches.iter().enumerate() {
         for (at, record) in part.batch.records().iter().enumerate() {
             work.report.counts.read += 1;
@@ -86,7 +87,7 @@ pub(super) fn write(world: &mut World, workspace: &WorkspaceId, commit: &PageCom
             work.show_all(id);
         }
     }
-    let Work { mut report, changes, .. } = work;
+    let Work { mut report, changes, gone, .. } = work;
     report.counts.add(&commit.before);
     if !report.counts.balanced() {
         return Err(Error::new(ErrorKind::Internal, "commit", format!("the counts do not add up: {:?}", report.counts)));
@@ -96,7 +97,7 @@ pub(super) fn write(world: &mut World, workspace: &WorkspaceId, commit: &PageCom
     }
     let failures: Vec<RecordFailure> = commit.failures.iter().chain(&report.failures).cloned().collect();
     world.book(workspace, commit.fence.run, &report.counts, &failures, &commit.events);
-    Ok(Preview { report, changes })
+    Ok(Preview { report, changes, gone, swept: None })
 }
 
 fn about(failure: RecordFailure, record: &Record) -> RecordFailure {
@@ -114,7 +115,7 @@ impl Work<'_> {
             }
         };
         if record.operation == Operation::Delete && self.last_word(&key, place) {
-            return self.delete(record);
+            return self.delete(part, record);
         }
         let twice = match self.commit.target.duplicates {
             Duplicates::LastWins if !self.last_word(&key, place) => {
@@ -255,7 +256,7 @@ impl Work<'_> {
         Ok(true)
     }
 
-    fn delete(&mut self, record: &Record) {
+    fn delete(&mut self, part: &PartitionBatch, record: &Record) {
         let own = |(feed, entity, id, _): &(FeedKey, _, _, RowKey)| {
             *feed == self.feed && *entity == self.commit.target.entity && *id == record.id
         };
@@ -266,6 +267,7 @@ impl Work<'_> {
         }
         self.report.counts.deleted += 1;
         for key in links {
+            self.gone.push(Gone { entity: key.0.clone(), record: record.id.clone(), partition: part.partition.clone() });
             for (field, old) in self.world.unlink(self.workspace, &self.feed, &self.commit.target.entity, &record.id, &key) {
                 self.change(&key, &field, Some(&old), None, "deleted");
             }

@@ -7,7 +7,7 @@ use std::{
 
 use syncline::core::{
     Error, Operation, Record, RecordBatch, RecordId, Result, async_trait,
-    store::{ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore, Settled},
+    store::{ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, PlanStore, PushCommit, PushLink, PushMemory, PushStore, Settled},
 };
 
 use super::{FeedKey, Scoped, World, commit::Row, feed_key};
@@ -109,6 +109,9 @@ fn listed(scoped: &Scoped, world: &World, filter: &IntentFilter) -> Vec<(Feed, I
     let feed = |of: &FeedKey| Feed { connection: of.1.clone(), stream: of.2.clone(), mapping: of.3.clone() };
     wanted.take(limit).map(|(of, intent)| (feed(of), intent.clone())).collect()
 }
+
+/// Plans need not be kept.
+impl PlanStore for Scoped {}
 
 #[async_trait]
 impl PushStore for Scoped {

@@ -6,7 +6,7 @@ use syncline::core::{
     EntityType, Error, ErrorKind, HostTable, Result, async_trait,
     store::{
         Activity, ActivityStore, CommitReport, Entity, EntityQuery, EntityStore, LineageEntry, LineageStore, NewActivity, PageCommit,
-        Preview, Sweep, SweepReport,
+        Preview, Sweep, SweepReport, Trial, moved,
     },
 };
 
@@ -59,12 +59,27 @@ impl EntityStore for Scoped {
     async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
         self.handle.write_all(|world| {
             world.fenced(&self.workspace, commit.fence, "commit")?;
+            if let Some(expected) = &commit.expects {
+                let moved = moved(expected, &commit::write(&mut world.clone(), &self.workspace, &commit)?.changes);
+                if !moved.is_empty() {
+                    return Ok(CommitReport { moved, ..CommitReport::default() });
+                }
+            }
             Ok(commit::write(world, &self.workspace, &commit)?.report)
         })
     }
 
-    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
-        self.handle.read(|world| commit::write(&mut world.clone(), &self.workspace, &commit))
+    async fn preview(&self, trial: Trial) -> Result<Preview> {
+        self.handle.read(|world| {
+            let (mut world, mut preview) = (world.clone(), Preview::default());
+            for commit in &trial.commits {
+                preview.add(commit::write(&mut world, &self.workspace, commit)?);
+            }
+            if let Some(sweep) = &trial.sweep {
+                world.try_sweep(&self.workspace, sweep, &mut preview)?;
+            }
+            Ok(preview)
+        })
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<SweepReport> {

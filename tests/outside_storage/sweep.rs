@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use syncline::core::{
     Counts, EntityType, RecordId, Result, Target, WorkspaceId,
-    store::{Sweep, SweepReport},
+    store::{Change, Gone, Preview, Sweep, SweepReport},
 };
 
 use super::{FeedKey, RowKey, World, commit::Traced, feed_key};
@@ -47,6 +47,31 @@ impl World {
         self.swept.extend(scans.into_iter().map(|(partition, scan)| (feed.clone(), partition, scan)));
         self.book(workspace, sweep.fence.run, &Counts { swept: report.deleted, ..Counts::default() }, &[], &[]);
         Ok(report)
+    }
+
+    /// What a sweep would do to this world, which the caller drops.
+    pub(super) fn try_sweep(&mut self, workspace: &WorkspaceId, sweep: &Sweep, preview: &mut Preview) -> Result<()> {
+        let place = (workspace.clone(), sweep.target.entity.clone());
+        let (links, rows) = (self.links.clone(), self.tables.get(&place).cloned().unwrap_or_default().rows);
+        preview.swept = Some(self.sweep(workspace, sweep)?);
+        let gone = links.iter().filter(|(link, _)| !self.links.contains_key(*link));
+        preview.gone.extend(gone.map(|((_, _, record, key), link)| Gone {
+            entity: key.0.clone(),
+            record: record.clone(),
+            partition: link.partition.clone(),
+        }));
+        let left = self.tables.get(&place).cloned().unwrap_or_default().rows;
+        for (key, row) in rows.iter().filter(|(key, _)| !left.contains_key(*key)) {
+            let fields = row.fields.iter().filter(|(_, field)| &*field.json != "null");
+            preview.changes.extend(fields.map(|(name, field)| Change {
+                entity: key.0.clone(),
+                field: name.clone(),
+                old: Some(field.json.clone()),
+                new: None,
+                rule: "deleted".into(),
+            }));
+        }
+        Ok(())
     }
 
     /// Takes away that a record stands behind a row, and the row when none does any more. Answers the fields of a row that went.

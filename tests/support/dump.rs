@@ -121,6 +121,41 @@ impl Dump {
         Self(tables)
     }
 
+    /// Every table of ours to the last column, but for these: what a run that only looks may not touch.
+    pub(crate) fn everything_but(place: &Place, tables: &[&str]) -> Self {
+        let names = match place {
+            Place::File(_) => place.ask_all(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND (name LIKE 'syncline\\_%' ESCAPE '\\' OR name IN \
+                 (SELECT table_name FROM syncline_entity_types))",
+            ),
+            Place::Server(_) => {
+                let names = place.ask_all("SELECT tablename::text FROM pg_tables WHERE schemaname = 'syncline'");
+                names.into_iter().map(|name| format!("syncline_{name}")).collect()
+            }
+        };
+        let kept = names.into_iter().filter(|name| !tables.contains(&name.as_str()));
+        let rows = |table: &String| match place {
+            Place::File(path) => {
+                let conn = Connection::open(path).expect("the database opens");
+                let mut query = conn.prepare(&format!("SELECT * FROM \"{table}\"")).expect("our tables");
+                let width = query.column_count();
+                let rows = query.query_map([], |row| (0..width).map(|at| Ok(show(row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>());
+                rows.expect("it runs").map(|row| row.expect("a row").join(" | ")).collect::<Vec<_>>()
+            }
+            Place::Server(_) => place
+                .objects(&format!("SELECT * FROM syncline_\"{}\"", table.trim_start_matches("syncline_")))
+                .into_iter()
+                .map(|row| Value::Object(row).to_string())
+                .collect(),
+        };
+        let sorted = |table: String| {
+            let mut rows = rows(&table);
+            rows.sort_unstable();
+            (table, rows)
+        };
+        Self(kept.map(sorted).collect())
+    }
+
     pub(crate) fn table(&self, name: &str) -> &[String] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }

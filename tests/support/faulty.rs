@@ -13,9 +13,9 @@ use syncline::core::{
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
         ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
-        LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, PendingAuthorization, Preview, PushCommit, PushLink,
-        PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, StoredClient, Sweep, SweepReport,
-        WorkspaceStore,
+        LineageStore, NewActivity, NewConnection, NewPlan, NewRun, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem,
+        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore,
+        SealedCredentials, Settle, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -303,8 +303,8 @@ impl EntityStore for Scope {
         self.faulty.state().pace.as_ref().map_or(1, |pace| pace.at_once)
     }
 
-    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
-        self.inner.preview(commit).await
+    async fn preview(&self, trial: Trial) -> Result<Preview> {
+        self.inner.preview(trial).await
     }
 
     async fn sweep(&self, sweep: Sweep) -> Result<SweepReport> {
@@ -334,6 +334,31 @@ impl EntityStore for Scope {
 impl LineageStore for Scope {
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         self.inner.lineage(entity, key, field).await
+    }
+}
+
+#[async_trait]
+impl PlanStore for Scope {
+    async fn put_plan(&self, plan: NewPlan, items: Vec<PlanItem>) -> Result<Plan> {
+        self.faulty.call("put_plan")?;
+        self.inner.put_plan(plan, items).await
+    }
+
+    async fn plan(&self, run: RunId) -> Result<Option<Plan>> {
+        self.inner.plan(run).await
+    }
+
+    async fn plans(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Plan>> {
+        self.inner.plans(before, limit).await
+    }
+
+    async fn plan_items(&self, run: RunId, after: u32, limit: u32) -> Result<Vec<PlanItem>> {
+        self.inner.plan_items(run, after, limit).await
+    }
+
+    async fn settle_plan(&self, run: RunId, expected: PlanState, settle: Settle) -> Result<bool> {
+        self.faulty.call("settle_plan")?;
+        self.inner.settle_plan(run, expected, settle).await
     }
 }
 

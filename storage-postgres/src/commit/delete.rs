@@ -43,7 +43,7 @@ pub(crate) async fn managed(
         return Ok(Vec::new());
     }
     let looked = changes.is_some();
-    let lines = if how.lineage && !looked {
+    let lines = if how.lineage {
         ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at, created_run, created_at) \
          SELECT $1, $4, entity_id, $5, 'd', ('{' || changes || '}')::json, $6, created_run, CASE WHEN created_run IS NOT NULL THEN created_at END FROM d)"
     } else {

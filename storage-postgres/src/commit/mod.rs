@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use sync_core::{
     EntityType, Place, WorkspaceId,
-    store::{Change, CommitReport, PageCommit, Preview},
+    store::{Change, CommitReport, Gone, PageCommit, Preview, moved},
 };
 
 pub(crate) use self::tally::{Keys, Tally};
 use crate::{
-    error::{Db, internal},
+    error::{Db, Fault, internal},
     hook::Committed,
     host::Host,
     run, scans,
@@ -60,8 +60,17 @@ pub(crate) struct Work<'a> {
     pub(crate) stored: Option<Arc<Stored>>,
     /// What the scan has shown.
     pub(crate) shown: scans::Shown,
-    /// What a preview shows.
+    /// What a preview shows, or a commit that expects changes.
     pub(crate) changes: Vec<Change>,
+    /// Links that went, for a preview.
+    pub(crate) gone: Vec<Gone>,
+}
+
+impl Work<'_> {
+    /// Whether changes are shown to somebody.
+    pub(crate) fn shows(&self) -> bool {
+        self.mode == Mode::Preview || self.commit.expects.is_some()
+    }
 }
 
 /// What a commit did, and the table as it left it.
@@ -126,7 +135,18 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     }
     let tally = Tally { keys: (!hooks.is_empty()).then(Keys::default), ..Tally::default() };
     let stored = turn.map(|turn| Arc::clone(turn.stored()));
-    let mut work = Work { tx, workspace, commit, mode, connection_no, tally, stored, shown: scans::Shown::default(), changes: Vec::new() };
+    let mut work = Work {
+        tx,
+        workspace,
+        commit,
+        mode,
+        connection_no,
+        tally,
+        stored,
+        shown: scans::Shown::default(),
+        changes: Vec::new(),
+        gone: Vec::new(),
+    };
     match &rows {
         Rows::Stream(table) => stream::write(&mut work, table).await?,
         Rows::Managed(_) | Rows::Host(_) => mapped::write(&mut work, &rows).await?,
@@ -137,14 +157,23 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     if !work.tally.counts.balanced() {
         return Err(internal("commit", format!("{handed} records were handed over, but the counts are {:?}", work.tally.counts)));
     }
-    let Work { tx, tally, shown, changes, .. } = work;
+    let Work { tx, tally, shown, changes, gone, .. } = work;
     let table = match &rows {
         Rows::Stream(table) | Rows::Managed(table) => Some((commit.target.entity.clone(), Arc::clone(table))),
         Rows::Host(_) => None,
     };
+    let report = CommitReport { counts: tally.counts, failures: tally.failures.clone(), moved: Vec::new() };
     if mode == Mode::Preview {
-        let report = CommitReport { counts: tally.counts, failures: tally.failures };
-        return Ok(Written { preview: Preview { report, changes }, table: None, mark: None });
+        if let Some(number) = commit.scan {
+            scans::flush(tx, workspace, &commit.feed, number, shown).await?;
+        }
+        return Ok(Written { preview: Preview { report, changes, gone, swept: None }, table: None, mark: None });
+    }
+    if let Some(expected) = &commit.expects {
+        let moved = moved(expected, &changes);
+        if !moved.is_empty() {
+            return Err(Fault::Moved(moved));
+        }
     }
     inner.crash_point("p9");
     if let Some(turn) = turn {
@@ -170,8 +199,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     }
     let mark = book::keep(tx, workspace, commit, &tally).await?;
     inner.crash_point("p10");
-    let report = CommitReport { counts: tally.counts, failures: tally.failures };
-    Ok(Written { preview: Preview { report, changes: Vec::new() }, table, mark: Some(mark) })
+    Ok(Written { preview: Preview { report, ..Preview::default() }, table, mark: Some(mark) })
 }
 
 /// The partitions a commit names, in order.

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use rusqlite::{Transaction, types::ValueRef};
-use sync_core::{RunId, WorkspaceId, store::Change};
+use sync_core::{
+    RunId, WorkspaceId,
+    store::{Change, Gone},
+};
 
 use crate::{
     error::Db,
@@ -27,13 +30,22 @@ pub(crate) struct Journal {
     lines: Vec<Line>,
     key: Range<usize>,
     previews: Option<Vec<Change>>,
+    gone: Vec<Gone>,
     /// Where the open line's changes begin in `previews`.
     preview_from: usize,
 }
 
 impl Journal {
     pub(crate) fn new(lineage: bool, preview: bool) -> Self {
-        Self { lineage, text: String::new(), lines: Vec::new(), key: 0..0, previews: preview.then(Vec::new), preview_from: 0 }
+        Self {
+            lineage,
+            text: String::new(),
+            lines: Vec::new(),
+            key: 0..0,
+            previews: preview.then(Vec::new),
+            gone: Vec::new(),
+            preview_from: 0,
+        }
     }
 
     /// Whether changes are shown to somebody.
@@ -127,8 +139,20 @@ impl Journal {
         Ok(())
     }
 
-    /// The changes a preview shows.
-    pub(crate) fn into_changes(self) -> Vec<Change> {
-        self.previews.unwrap_or_default()
+    /// Notes, for a preview, that a record no longer stands behind an entity.
+    pub(crate) fn unlinked(&mut self, entity: &str, record: &str, partition: &str) {
+        if self.previews.is_some() {
+            self.gone.push(Gone { entity: entity.into(), record: record.into(), partition: partition.into() });
+        }
+    }
+
+    /// The changes so far, if somebody looks.
+    pub(crate) fn changes(&self) -> &[Change] {
+        self.previews.as_deref().unwrap_or_default()
+    }
+
+    /// What a preview shows.
+    pub(crate) fn into_preview(self) -> (Vec<Change>, Vec<Gone>) {
+        (self.previews.unwrap_or_default(), self.gone)
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use rusqlite::types::ValueRef;
 use sync_core::{
-    Duplicates, FieldRule, Operation, Place, Record, RecordBatch, RecordFailure, RecordId, Target, join_key, key_text,
+    Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, Target,
     mapping::{Decision, Stored, decide},
     store::{Duplicated, PartitionBatch, twice},
 };
@@ -52,19 +52,17 @@ struct Page<'a> {
 
 pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) -> Db<()> {
     let commit = work.commit;
-    let key: Vec<Box<str>> = match &commit.target.place {
-        Place::Managed { key } => key.to_vec(),
-        Place::Host(table) => table.key.clone(),
-        Place::Stream => return Err(internal("commit", "a stream's own table was written through a mapping")),
-    };
+    let key = commit.target.place.key();
+    if key.is_empty() {
+        return Err(internal("commit", "a stream's own table was written through a mapping"));
+    }
     let owned = commit.target.rules.values().any(|rule| rule.priority != 0)
         || work
             .tx
             .prepare_cached("SELECT 1 FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 LIMIT 1")?
             .exists((work.workspace.as_str(), rows.type_id()))?;
     // The key of every record that has one; the name of the field that is missing otherwise.
-    let keys: Vec<Vec<Result<String, &str>>> =
-        commit.batches.iter().map(|part| part.batch.records().iter().map(|record| key_of(&part.batch, record, &key)).collect()).collect();
+    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.place.keys(&part.batch)).collect();
     let batches: Vec<&RecordBatch> = commit.batches.iter().map(|part| &part.batch).collect();
     let duplicated = Duplicated::find(&batches, commit.target.duplicates, |batch, n, record| match record.operation {
         Operation::Upsert => keys[batch][n].as_deref().ok(),
@@ -73,7 +71,7 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
     let mut remembering = Remembering::open(work, rows)?;
     for (number, part) in commit.batches.iter().enumerate() {
         let scan = scan_of(work, cache, &part.partition)?;
-        let mut page = Page::open(work, rows, part, &key, owned, scan)?;
+        let mut page = Page::open(work, rows, part, key, owned, scan)?;
         for slot in &mut page.slots {
             slot.sent = remembering.as_ref().is_some_and(|remembering| remembering.sends(slot.field));
         }
@@ -106,15 +104,6 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
         }
     }
     Ok(())
-}
-
-fn key_of<'k>(batch: &RecordBatch, record: &Record, key: &'k [Box<str>]) -> Result<String, &'k str> {
-    let mut parts = Vec::with_capacity(key.len());
-    for field in key {
-        let cell = batch.cells(record).find(|(name, _)| batch.names()[*name].eq_ignore_ascii_case(field)).map(|(_, json)| json);
-        parts.push(cell.and_then(key_text).ok_or(&**field)?);
-    }
-    Ok(join_key(parts.iter().map(AsRef::as_ref)))
 }
 
 /// What the stored row says about a record.
@@ -451,6 +440,7 @@ impl<'a> Page<'a> {
         }
         for (link, key) in links {
             work.tx.prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1")?.execute([link])?;
+            work.journal.unlinked(&key, record.id.as_str(), self.part.partition.as_str());
             match delete::orphan(work.tx, work.workspace, &work.commit.feed, self.rows, &key, &mut work.journal) {
                 Ok(true) => work.tally.deleted(&key),
                 Ok(false) => {}
@@ -479,12 +469,7 @@ fn owners(work: &Work<'_>, type_id: i64, key: &str) -> Db<HashMap<String, i32>> 
 
 /// The warning about a key that stands twice, naming the place of its first column in the source.
 fn twice_in(target: &Target, record: &Record) -> RecordFailure {
-    let first = match &target.place {
-        Place::Managed { key } => key.first(),
-        Place::Host(table) => table.key.first(),
-        Place::Stream => None,
-    };
-    let place = first.and_then(|field| target.source.refs.get(field));
+    let place = target.place.key().first().and_then(|field| target.source.refs.get(field));
     match place {
         Some(place) => twice(record).in_column(&**place),
         None => twice(record),

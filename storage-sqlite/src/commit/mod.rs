@@ -14,13 +14,13 @@ use std::sync::PoisonError;
 use rusqlite::Transaction;
 use sync_core::{
     Counts, PartitionId, RecordFailure, Severity, WorkspaceId,
-    store::{CommitReport, PageCommit, Preview},
+    store::{CommitReport, PageCommit, Preview, moved},
 };
 
 pub(crate) use self::book::Sources;
 use self::{journal::Journal, target::Rows};
 use crate::{
-    error::{Db, internal},
+    error::{Db, Fault, internal},
     hook::Committed,
     run,
     storage::{Cache, Shared},
@@ -118,7 +118,7 @@ pub(crate) fn write(
         connection_no: connection_no(tx, workspace, &commit.feed.connection)?,
         at: &at,
         tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
-        journal: Journal::new(commit.target.lineage, mode == Mode::Preview),
+        journal: Journal::new(commit.target.lineage, mode == Mode::Preview || commit.expects.is_some()),
     };
     let rows = Rows::open(tx, cache, workspace, commit)?;
     open_scans(&work, cache)?;
@@ -133,9 +133,17 @@ pub(crate) fn write(
         return Err(internal("commit", format!("{handed} records were handed over, but the counts are {:?}", work.tally.counts)));
     }
     let Work { tally, journal, .. } = work;
+    let report = CommitReport { counts: tally.counts, failures: tally.failures.clone(), moved: Vec::new() };
     if mode == Mode::Preview {
-        let report = CommitReport { counts: tally.counts, failures: tally.failures };
-        return Ok(Preview { report, changes: journal.into_changes() });
+        cache.seen.flush(tx)?;
+        let (changes, gone) = journal.into_preview();
+        return Ok(Preview { report, changes, gone, swept: None });
+    }
+    if let Some(expected) = &commit.expects {
+        let moved = moved(expected, journal.changes());
+        if !moved.is_empty() {
+            return Err(Fault::Moved(moved));
+        }
     }
     shared.crash_point("p8");
     journal.write(tx, workspace, rows.type_id(), commit.fence.run, &at)?;
@@ -155,8 +163,7 @@ pub(crate) fn write(
         hooks.run(tx, &committed)?;
     }
     shared.crash_point("p10");
-    let report = CommitReport { counts: tally.counts, failures: tally.failures };
-    Ok(Preview { report, changes: Vec::new() })
+    Ok(Preview { report, ..Preview::default() })
 }
 
 /// Begins the scans of all partitions the commit names, so that one that shows nothing is known to have been.

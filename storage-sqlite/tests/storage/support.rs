@@ -162,6 +162,7 @@ pub(crate) fn run_end(status: RunStatus) -> RunEnd {
 impl Run {
     pub(crate) fn page(&self, batches: Vec<PartitionBatch>) -> PageCommit {
         PageCommit {
+            expects: None,
             fence: self.fence,
             feed: self.feed.clone(),
             target: Arc::clone(&self.target),
@@ -190,7 +191,7 @@ impl Run {
     }
 
     pub(crate) async fn preview(&self, rows: &[Row<'_>]) -> Preview {
-        self.store.preview(self.page(vec![part("", batch(rows))])).await.expect("the preview goes through")
+        self.store.preview(self.page(vec![part("", batch(rows))]).into()).await.expect("the preview goes through")
     }
 
     pub(crate) fn sweep_of(&self, scans: &[(&str, u64)]) -> Sweep {

@@ -37,6 +37,7 @@ async fn ids_of_another_workspace_are_unknown_ones() {
     let run = begin(&storage, "first-tenant", &feed("c1", "s"), &target("x_s")).await;
     run.store.connect(connection("c1", "acc")).await.expect("connects");
     let page = sync_core::store::PageCommit {
+        expects: None,
         failures: vec![sync_core::RecordFailure::warning("w")],
         events: vec!["{}".into()],
         cursors: vec![cursor("", "1", 0)],

@@ -79,7 +79,7 @@ async fn failures(workspace: &Workspace, run: &Run, style: Style) -> Result<(), 
     Ok(())
 }
 
-async fn stopped(workspace: &Workspace, run: Option<syncline::RunId>, view: View) -> Done {
+pub(crate) async fn stopped(workspace: &Workspace, run: Option<syncline::RunId>, view: View) -> Done {
     let Some(id) = run else {
         eprintln!("stopped before a run began; nothing was written");
         return Ok(Exit::Interrupted);
@@ -89,6 +89,10 @@ async fn stopped(workspace: &Workspace, run: Option<syncline::RunId>, view: View
         output::json(&json!({ "success": false, "outcome": "cancelled", "sync_run_id": id, "stats": run.counts }));
     }
     let state = if run.status == RunStatus::Cancelled { "was stopped" } else { "is being stopped" };
+    if run.job_type.as_ref() == "plan" {
+        eprintln!("run {id} {state}; it only looked, nothing was written");
+        return Ok(Exit::Interrupted);
+    }
     let next = if run.direction == Direction::ToExternal { "push" } else { "pull" };
     eprintln!(
         "run {id} {state}; {} of it are committed and stay, the next {next} goes on from there",

@@ -12,6 +12,7 @@ pub(crate) mod failures;
 pub(crate) mod keys;
 pub(crate) mod mapping;
 pub(crate) mod migrate;
+pub(crate) mod plans;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod records;

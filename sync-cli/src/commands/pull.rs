@@ -23,7 +23,7 @@ pub(crate) async fn run(config: &Config, args: &args::Pull, view: View) -> Done 
     ended::tell(&session.workspace, watched, &title, view).await
 }
 
-fn request(args: &args::Pull) -> Done<Pull> {
+pub(crate) fn request(args: &args::Pull) -> Done<Pull> {
     let mut pull = match &args.mapping {
         None => Pull::stream(args.stream.as_str()),
         Some(file) => {

@@ -128,3 +128,45 @@ async fn ctrl_c_stops_the_run_and_the_next_one_goes_on() {
     assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 0);
     assert_eq!(said(house.bare(&["runs", "1", "--json"])).json()["run"]["status"], "cancelled");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_shown_approved_and_applied_but_for_what_has_changed_since() {
+    let house = House::new().await;
+    house.connect();
+    assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 0);
+    house.google.sim().set_cell("Staff", 2, 2, "Ada Lovelace");
+    house.google.sim().set_cell("Staff", 3, 2, "Grace Hopper");
+    let plan = said(house.syncline(&["plan", "sheets", "Staff", "--key", "id"]));
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
+    for part in [
+        "plan 2  Staff → sheets_staff  0 to make, 2 to change, 0 to delete",
+        "~ 2  row 3",
+        "name  \"Grace\" → \"Grace Hopper\"",
+        "nothing was written. To write it: syncline apply 2",
+    ] {
+        assert!(plan.out.contains(part), "{} lacks {part}", plan.out);
+    }
+    assert!(said(house.bare(&["show", "sheets_staff", "2"])).out.contains("Grace\n"), "a plan writes nothing");
+    let listed = said(house.bare(&["plans"]));
+    assert!(listed.out.contains("open") && listed.out.contains("sheets_staff"), "{}", listed.out);
+    let json = said(house.bare(&["plans", "2", "--json"])).json();
+    assert_eq!(
+        json["changes"][1],
+        json!({ "entity": "sheets_staff", "keyField": "id", "keyValue": "2", "type": "update", "fields": { "name": "Grace Hopper" }, "existing": { "name": "Grace" } })
+    );
+    assert_eq!(said(house.bare(&["plans", "2", "--approve", "--json"])).json()["plan"]["state"], "approved");
+    // One of the rows moves on before the plan is applied.
+    house.google.sim().set_cell("Staff", 2, 2, "Ada King");
+    assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id", "--limit", "1"])).code, 0);
+    let applied = said(house.bare(&["apply", "2"]));
+    assert_eq!(applied.code, 3, "{}{}", applied.out, applied.err);
+    assert!(applied.out.contains("\"1\" is no longer as the plan had found it"), "{}", applied.out);
+    assert!(said(house.bare(&["show", "sheets_staff", "2"])).out.contains("Grace Hopper"));
+    assert!(said(house.bare(&["show", "sheets_staff", "1"])).out.contains("Ada King"));
+    let after = said(house.bare(&["plans", "2"]));
+    assert!(after.out.contains("left alone: it has changed since") && after.out.contains("applied in part"), "{}", after.out);
+    let story = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
+    assert!(story.out.contains("changed from \"Grace\" to \"Grace Hopper\"") && story.out.contains("by run 4"), "{}", story.out);
+    let unknown = said(house.bare(&["apply", "77"]));
+    assert!(unknown.code != 0 && unknown.err.contains("there is no plan 77"), "{}", unknown.err);
+}

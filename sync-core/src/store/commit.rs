@@ -1,6 +1,9 @@
 //! One transaction: rows, lineage, cursors, counts, failures, events, under the run's fence.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,9 @@ pub struct PageCommit {
     pub cursors: Vec<CursorMove>,
     /// Events to store, JSON objects.
     pub events: Vec<Box<str>>,
+    /// Of an approved plan: exactly these changes and no others, in whatever order. Otherwise nothing is written, and
+    /// [`CommitReport::moved`] names the entities in question.
+    pub expects: Option<Arc<[Change]>>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -73,6 +79,8 @@ pub struct CommitReport {
     pub counts: Counts,
     /// Failures and warnings found while writing.
     pub failures: Vec<RecordFailure>,
+    /// Entities whose changes are not those the commit [expects](PageCommit::expects). With any, nothing was written.
+    pub moved: Vec<Box<str>>,
 }
 
 /// One field that a commit would change.
@@ -82,7 +90,7 @@ pub struct Change {
     pub entity: Box<str>,
     /// The field.
     pub field: Box<str>,
-    /// JSON text; `None` when the row or the field was not there.
+    /// JSON text; `None` when the row was not there.
     pub old: Option<Box<str>>,
     /// JSON text; `None` when the row goes.
     pub new: Option<Box<str>>,
@@ -90,13 +98,71 @@ pub struct Change {
     pub rule: Box<str>,
 }
 
-/// What a commit would do.
+/// The entities whose changes differ, in order. That a field is null after a row was made is as good as its not being named.
+#[must_use]
+pub fn moved(expected: &[Change], made: &[Change]) -> Vec<Box<str>> {
+    let told = |change: &&Change| change.old.is_some() || change.new.as_deref().is_some_and(|new| new != "null");
+    let by_field = |changes: &[Change]| -> BTreeMap<(Box<str>, Box<str>), Change> {
+        changes.iter().filter(told).map(|change| ((change.entity.clone(), change.field.clone()), change.clone())).collect()
+    };
+    let (expected, made) = (by_field(expected), by_field(made));
+    let differ = |(at, change): &(&(Box<str>, Box<str>), &Change), other: &BTreeMap<_, Change>| {
+        other.get(*at).is_none_or(|other| (&other.old, &other.new) != (&change.old, &change.new))
+    };
+    let lacking = expected.iter().filter(|change| differ(change, &made));
+    let further = made.iter().filter(|change| differ(change, &expected));
+    let entities: BTreeSet<Box<str>> = lacking.chain(further).map(|((entity, _), _)| entity.clone()).collect();
+    entities.into_iter().collect()
+}
+
+/// Commits to try out one after the other, and what their scans would sweep then.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// In their order.
+    pub commits: Vec<PageCommit>,
+    /// Only a share of the known rows that need not be confirmed is tried.
+    pub sweep: Option<Sweep>,
+}
+
+impl From<PageCommit> for Trial {
+    fn from(commit: PageCommit) -> Self {
+        Self { commits: vec![commit], sweep: None }
+    }
+}
+
+/// What commits would do.
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
-    /// Counts and failures.
+    /// Counts and failures of all of them.
     pub report: CommitReport,
-    /// Field by field.
+    /// Field by field, in the order they would be made.
     pub changes: Vec<Change>,
+    /// Records of mappings that would no longer stand behind their entities.
+    pub gone: Vec<Gone>,
+    /// What the sweep would do.
+    pub swept: Option<SweepReport>,
+}
+
+impl Preview {
+    /// Adds what a later commit of the same trial would do.
+    pub fn add(&mut self, later: Self) {
+        self.report.counts.add(&later.report.counts);
+        self.report.failures.extend(later.report.failures);
+        self.changes.extend(later.changes);
+        self.gone.extend(later.gone);
+        self.swept = later.swept.or(self.swept);
+    }
+}
+
+/// A record that would no longer stand behind an entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// The entity's key.
+    pub entity: Box<str>,
+    /// The record.
+    pub record: RecordId,
+    /// The partition it was in.
+    pub partition: PartitionId,
 }
 
 /// Deletes what a complete scan did not show.
@@ -130,9 +196,47 @@ pub struct SweepReport {
 }
 
 impl SweepReport {
+    /// Whether the sweep may delete what was found missing: not too large a share of what is known, or confirmed.
+    #[must_use]
+    pub fn may_delete(&self, sweep: &Sweep) -> bool {
+        sweep.confirmed || self.missing as f64 <= sweep.max_share * self.known as f64
+    }
+
     /// Whether the share was too large and somebody has to confirm it.
     #[must_use]
     pub fn needs_confirmation(&self) -> bool {
         self.deleted < self.missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
+        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: "".into() }
+    }
+
+    #[test]
+    fn entities_whose_changes_are_others_than_expected_are_named_once() {
+        let planned = [change("a", "x", Some("1"), Some("2")), change("a", "y", None, Some("3")), change("b", "x", Some("1"), None)];
+        let none: [&str; 0] = [];
+        for (made, expected) in [
+            (planned.to_vec(), &none[..]),
+            (vec![planned[2].clone(), planned[1].clone(), planned[0].clone()], &[]),
+            (vec![change("a", "x", Some("9"), Some("2")), planned[1].clone(), planned[2].clone()], &["a"]),
+            (vec![planned[0].clone(), planned[1].clone()], &["b"]),
+            ([&planned[..], &[change("c", "z", Some("1"), Some("2"))]].concat(), &["c"]),
+            ([&planned[..], &[change("a", "z", Some("1"), Some("2"))]].concat(), &["a"]),
+            (Vec::new(), &["a", "b"]),
+        ] {
+            assert_eq!(moved(&planned, &made).iter().map(|entity| &**entity).collect::<Vec<_>>(), expected, "{made:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_rows_null_is_as_good_as_no_field_but_an_old_rows_is_not() {
+        assert!(moved(&[change("a", "x", None, Some("null"))], &[]).is_empty());
+        assert_eq!(moved(&[], &[change("a", "x", Some("1"), Some("null"))]), ["a".into()]);
     }
 }

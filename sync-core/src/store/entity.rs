@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CommitReport, PageCommit, Preview, Sweep, SweepReport};
+use super::{CommitReport, PageCommit, Preview, Sweep, SweepReport, Trial};
 use crate::{ConnectionId, EntityType, HostTable, Result};
 
 /// Which rows to read.
@@ -55,8 +55,8 @@ pub trait EntityStore: Debug + Send + Sync {
         1
     }
 
-    /// What [`commit`](Self::commit) would do now: the same code, rolled back.
-    async fn preview(&self, commit: PageCommit) -> Result<Preview>;
+    /// What commits and a sweep would do now, one after the other: the same code, rolled back. No hook is called.
+    async fn preview(&self, trial: Trial) -> Result<Preview>;
 
     /// Deletes what complete scans did not show, in transactions of bounded size; may be repeated.
     async fn sweep(&self, sweep: Sweep) -> Result<SweepReport>;

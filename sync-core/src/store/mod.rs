@@ -12,6 +12,7 @@ mod entity;
 mod history;
 mod lease;
 mod lineage;
+mod plan;
 mod push;
 mod run;
 mod sealed;
@@ -25,27 +26,28 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
-    commit::{Change, CommitReport, CursorMove, Fence, PageCommit, PartitionBatch, Preview, Sweep, SweepReport},
+    commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
     lineage::{LineageEntry, LineageStore},
+    plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
-    run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    run::{Begin, Event, Feed, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
 };
 use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
 {
 }
 

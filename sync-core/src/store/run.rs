@@ -56,6 +56,9 @@ impl RunStatus {
     }
 }
 
+/// The job type of runs that only look: they count nothing and leave their connection's row as it is.
+pub const PLAN: &str = "plan";
+
 /// A run to be started.
 #[derive(Clone, Debug)]
 pub struct NewRun {
@@ -65,7 +68,7 @@ pub struct NewRun {
     pub direction: Direction,
     /// Where its rows go.
     pub entity: EntityType,
-    /// `full` or `incremental`; of a push its mode.
+    /// `full`, `incremental`, [`PLAN`]; of a push its mode.
     pub job_type: &'static str,
     /// Whether it may not run beside another exclusive run of the connection, whatever their streams.
     pub exclusive: bool,

@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, value::RawValue};
 use sync_core::{
     Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
-    store::{self, ConnectionPatch, ConnectionStatus, NewActivity},
+    store::{self, ConnectionPatch, ConnectionStatus, NewActivity, Plan},
 };
 
 pub(crate) use self::connect::Making;
@@ -20,7 +20,7 @@ pub use self::{
     connect::Connect,
     diagnosis::{Actor, Diagnosis},
 };
-use crate::{Pull, Workspace, services::ConnectionServices, workspace::unknown};
+use crate::{Apply, Pull, Workspace, services::ConnectionServices, workspace::unknown};
 
 /// How long one page, or one call outside of a run, may take with all its attempts and waits.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(300);
@@ -170,6 +170,31 @@ impl Connection {
             return Ok(SyncResult::failed(Direction::FromExternal, &error, started, started));
         }
         crate::pull::pull(self, pull).await
+    }
+
+    /// Stops a pull before it writes: reads what it would read, and stores what it would change, row by row and field by field, with the rule
+    /// that decided each. No table but those of plans and runs is written, and no position is moved.
+    ///
+    /// What was read is held in memory until it was compared, 512 MiB at most.
+    ///
+    /// # Errors
+    /// As of [`sync_from_external`](Self::sync_from_external), and what stopped the run.
+    pub async fn plan(&self, pull: Pull) -> Result<Plan> {
+        if !self.provider.descriptor().capabilities.pull {
+            return Err(Error::unsupported("plan").at("provider", self.integration_name()));
+        }
+        crate::plan::plan(self, pull).await
+    }
+
+    /// Writes what a stored plan says, in whole or in part: exactly these changes and no others. A row that is no longer as the plan had
+    /// found it is left as it is, with a warning that names it. Positions of pulls stay where they are, so that the next pull finds again
+    /// what was not applied.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) when there is no such plan; [`Conflict`](ErrorKind::Conflict) when it was applied or discarded, or
+    /// belongs to another connection; as of [`sync_from_external`](Self::sync_from_external).
+    pub async fn apply(&self, apply: Apply) -> Result<SyncResult> {
+        crate::plan::apply(self, apply).await
     }
 
     /// Adds the result of a sync the host made by itself to the activity log.

@@ -1,12 +1,16 @@
 //! Groups what the lanes bring, over pages and partitions, and commits it with its cursors.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sync_core::{
     Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Severity, Target,
-    store::{CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
+    store::{CommitReport, CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
 };
 use tokio::sync::mpsc;
 
@@ -20,7 +24,7 @@ use crate::{SyncEvent, syncline::Engine};
 /// Writes one run's pages.
 #[derive(Debug)]
 pub(crate) struct Committer<'a> {
-    pub(crate) store: &'a dyn WorkspaceStore,
+    pub(crate) sink: Sink<'a>,
     pub(crate) engine: &'a Engine,
     pub(crate) fence: Fence,
     pub(crate) feed: Feed,
@@ -30,6 +34,62 @@ pub(crate) struct Committer<'a> {
     /// The scans the lanes begin with, in the same order.
     pub(crate) scans: Vec<Option<u64>>,
     pub(crate) group: Group,
+}
+
+/// Where groups of pages go.
+#[derive(Debug)]
+pub(crate) enum Sink<'a> {
+    /// Into the store.
+    Store(&'a dyn WorkspaceStore),
+    /// Into memory, for a plan.
+    Keep(&'a Kept),
+}
+
+impl Sink<'_> {
+    fn commits_at_once(&self) -> usize {
+        match self {
+            Self::Store(store) => store.commits_at_once(),
+            Self::Keep(_) => 1,
+        }
+    }
+
+    async fn commit(&self, commit: PageCommit) -> Result<CommitReport> {
+        match self {
+            Self::Store(store) => store.commit(commit).await,
+            Self::Keep(kept) => kept.keep(commit),
+        }
+    }
+}
+
+/// The most that a plan holds in memory, in bytes.
+const KEPT_AT_MOST: usize = 512 << 20;
+
+/// Commits that are kept, to be tried out together.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<(usize, Vec<PageCommit>)>);
+
+impl Kept {
+    fn keep(&self, commit: PageCommit) -> Result<CommitReport> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0 += commit.batches.iter().map(|part| part.batch.weight()).sum::<usize>();
+        if kept.0 > KEPT_AT_MOST {
+            let text = format!(
+                "this plan would hold more than {} MiB of records; plan a part of them, with a limit or by partitions",
+                KEPT_AT_MOST >> 20
+            );
+            return Err(Error::config("plan", text));
+        }
+        // Nothing is written, so nothing changes.
+        let rows = commit.batches.iter().map(|part| part.batch.len() as u64).sum();
+        let mut counts = Counts { read: rows, unchanged: rows, ..Counts::default() };
+        counts.add(&commit.before);
+        kept.1.push(commit);
+        Ok(CommitReport { counts, ..CommitReport::default() })
+    }
+
+    pub(crate) fn into_commits(self) -> Vec<PageCommit> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).1
+    }
 }
 
 /// How the lanes ended.
@@ -69,7 +129,7 @@ impl Committer<'_> {
     /// that had begun are waited for.
     pub(crate) async fn run(&self, mut arrivals: mpsc::Receiver<Arrival>) -> Result<Lanes> {
         let mut lanes = Lanes::default();
-        let mut underway = Underway::new(self.store.commits_at_once());
+        let mut underway = Underway::new(self.sink.commits_at_once());
         let ended = self.take(&mut arrivals, &mut lanes, &mut underway).await;
         drop(arrivals);
         if ended.is_err() {
@@ -215,8 +275,9 @@ impl Committer<'_> {
         let clock = &self.engine.shared.clock;
         let started = clock.now();
         let report = self
-            .store
+            .sink
             .commit(PageCommit {
+                expects: None,
                 fence: self.fence,
                 feed: self.feed.clone(),
                 target: Arc::clone(&self.target),

@@ -9,7 +9,7 @@ use sync_core::{
 };
 use tokio::sync::mpsc;
 
-use super::plan::LanePlan;
+use super::course::LaneCourse;
 use crate::{connection::CALL_DEADLINE, crash::CrashPoints};
 
 /// What lanes need to know, the same for all.
@@ -60,11 +60,11 @@ pub(crate) struct Fetched {
 
 impl Fetch {
     /// Reads one partition to its end. Errors travel as arrivals; the lane ends when nobody listens.
-    pub(crate) async fn run(&self, lane: usize, plan: LanePlan, out: &mpsc::Sender<Arrival>) {
-        let mut plan = plan;
+    pub(crate) async fn run(&self, lane: usize, course: LaneCourse, out: &mpsc::Sender<Arrival>) {
+        let mut course = course;
         let mut restarted = false;
         loop {
-            match self.scan(lane, &plan, out).await {
+            match self.scan(lane, &course, out).await {
                 Ok(Some(complete)) => {
                     let _ = out.send(Arrival::Done { lane, complete }).await;
                     return;
@@ -72,14 +72,14 @@ impl Fetch {
                 Ok(None) => return,
                 // The stored position is no longer accepted: everything is read once more, under a new scan.
                 Err(error) if error.kind() == ErrorKind::CursorExpired && !restarted && self.limit.is_none() => {
-                    tracing::warn!(partition = %plan.partition.id, "the stored position has expired; reading everything again");
+                    tracing::warn!(partition = %course.partition.id, "the stored position has expired; reading everything again");
                     restarted = true;
-                    plan = LanePlan { cursor: None, after: None, scan: Some(self.anew), ..plan };
+                    course = LaneCourse { cursor: None, after: None, scan: Some(self.anew), ..course };
                 }
                 Err(error) => {
                     // The one partition of a stream without parts has no name to show.
-                    let named = !plan.partition.id.as_str().is_empty();
-                    let error = if named { error.at("partition", plan.partition.id.as_str()) } else { error };
+                    let named = !course.partition.id.as_str().is_empty();
+                    let error = if named { error.at("partition", course.partition.id.as_str()) } else { error };
                     let _ = out.send(Arrival::Failed { lane, error }).await;
                     return;
                 }
@@ -88,11 +88,11 @@ impl Fetch {
     }
 
     /// One scan; answers whether it was complete, or `None` when nobody listens any more.
-    async fn scan(&self, lane: usize, plan: &LanePlan, out: &mpsc::Sender<Arrival>) -> Result<Option<bool>> {
-        let until = if plan.cursor.is_none() { self.cx.services.now() } else { self.until };
-        let mut request = PullRequest::new(self.stream.clone(), plan.partition.clone(), until);
-        request.cursor = plan.cursor.clone();
-        request.after = plan.after.clone();
+    async fn scan(&self, lane: usize, course: &LaneCourse, out: &mpsc::Sender<Arrival>) -> Result<Option<bool>> {
+        let until = if course.cursor.is_none() { self.cx.services.now() } else { self.until };
+        let mut request = PullRequest::new(self.stream.clone(), course.partition.clone(), until);
+        request.cursor = course.cursor.clone();
+        request.after = course.after.clone();
         request.key = Arc::clone(&self.key);
         request.look_back = self.look_back;
         let mut guard = LoopGuard::default();
@@ -113,7 +113,7 @@ impl Fetch {
             }
             let next = page.next.clone();
             let read = page.read();
-            let mut fetched = self.prepare(lane, plan, page)?;
+            let mut fetched = self.prepare(lane, course, page)?;
             // A record that failed without a key may be one we know: its absence from the batch proves nothing.
             let nameless = |failure: &RecordFailure| failure.severity == Severity::Error && failure.record.is_none();
             sure &= !fetched.failures.iter().any(nameless);
@@ -140,7 +140,7 @@ impl Fetch {
     }
 
     /// Maps a page and works out which position it reaches.
-    fn prepare(&self, lane: usize, plan: &LanePlan, page: PullPage) -> Result<Fetched> {
+    fn prepare(&self, lane: usize, course: &LaneCourse, page: PullPage) -> Result<Fetched> {
         let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error).count() as u64;
         let mut before = Counts { read: failed + page.skipped, failed, skipped: page.skipped, ..Counts::default() };
         let mut failures = page.failures;
@@ -164,6 +164,6 @@ impl Fetch {
             }
             _ => None,
         };
-        Ok(Fetched { lane, scan: plan.scan, batch, failures, before, cursor: page.cursor, page: token, moves: self.limit.is_none() })
+        Ok(Fetched { lane, scan: course.scan, batch, failures, before, cursor: page.cursor, page: token, moves: self.limit.is_none() })
     }
 }

@@ -2,8 +2,8 @@
 //! scan proved gone.
 
 mod committer;
+mod course;
 mod lane;
-mod plan;
 mod run;
 mod underway;
 
@@ -12,8 +12,8 @@ use std::{sync::Arc, time::Duration};
 use sync_core::{PartitionId, StreamName, mapping::Mapping};
 
 pub(crate) use self::{
-    plan::{entity_of, find_stream},
-    run::pull,
+    course::{entity_of, find_stream},
+    run::{Job, Looked, pull, too_many},
 };
 
 /// What to read, and how.

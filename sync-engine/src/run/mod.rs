@@ -9,7 +9,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 use sync_core::{
     Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncResult,
-    store::{Begin, Fence, NewRun, Run, RunEnd, RunStatus},
+    store::{Begin, Fence, NewRun, PLAN, Run, RunEnd, RunStatus},
 };
 
 use self::stopping::{Caller, Key, Running};
@@ -168,7 +168,10 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
         }
     };
     let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
-    if let Err(error) = connection.log_sync_activity(&result).await {
+    // A run that only looked leaves nothing but its plan.
+    if &*run.job_type != PLAN
+        && let Err(error) = connection.log_sync_activity(&result).await
+    {
         tracing::error!(run = %run.id, %error, "the run is written, its line in the activity log is not");
     }
     match &ended {

@@ -226,7 +226,7 @@ impl Store {
         match self.harm {
             Harm::ScansEndWithRuns => page.scan = page.scan.map(|scan| scan * 1000 + page.fence.run.0.cast_unsigned()),
             Harm::ForgetsConfirmations if page.target.rules.values().any(|rule| rule.priority > 0) => {
-                let shown = self.own.preview(page.clone()).await?.report.counts;
+                let shown = self.own.preview(page.clone().into()).await?.report.counts;
                 if shown.unchanged == shown.read {
                     page.batches.clear();
                     page.before = shown;

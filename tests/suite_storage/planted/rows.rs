@@ -44,10 +44,12 @@ impl EntityStore for Store {
         Ok(done)
     }
 
-    async fn preview(&self, commit: PageCommit) -> Result<Preview> {
-        let mut shown = self.to("preview").preview(commit.clone()).await?;
+    async fn preview(&self, trial: Trial) -> Result<Preview> {
+        let mut shown = self.to("preview").preview(trial.clone()).await?;
         if let Harm::PreviewsCommit = self.harm {
-            self.own.commit(commit).await?;
+            for commit in trial.commits {
+                self.own.commit(commit).await?;
+            }
         }
         harm!(self, Preview, &mut shown);
         Ok(shown)

@@ -124,11 +124,7 @@ async fn once<'a>(
     } else {
         None
     };
-    let context = Context {
-        owners: owners.as_ref(),
-        unowned: matches!(rows, Rows::Managed(_)).then_some(0),
-        previews: work.mode == super::super::Mode::Preview,
-    };
+    let context = Context { owners: owners.as_ref(), unowned: matches!(rows, Rows::Managed(_)).then_some(0), previews: work.shows() };
     let mut verdicts: Vec<Verdict> =
         items.iter().zip(seen).enumerate().map(|(at, (item, seen))| decide(shape, item, at, seen, context)).collect();
     if let Some(remembering) = remembering {

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use sync_core::{PartitionId, WorkspaceId, store::Feed};
+use sync_core::{
+    PartitionId, WorkspaceId,
+    store::{Feed, Gone},
+};
 
 use crate::{error::Db, tx::Tx};
 
@@ -145,18 +148,21 @@ impl Links<'_> {
         Ok(found.into_iter().map(|(n, link)| (n as usize - 1, link)).collect())
     }
 
-    /// Takes links away; answers the keys of their entities.
-    pub(super) async fn remove(&self, tx: &mut Tx, links: &[i64]) -> Db<Vec<(i64, Box<str>)>> {
-        let gone: Vec<(i64, String)> = sqlx::query_as(
+    /// Takes links away; answers them.
+    pub(super) async fn remove(&self, tx: &mut Tx, links: &[i64]) -> Db<Vec<Gone>> {
+        let gone: Vec<(String, String, String)> = sqlx::query_as(
             "DELETE FROM record_links r USING (SELECT l.ctid AS at FROM unnest($2::bigint[]) AS k(id) CROSS JOIN LATERAL \
              (SELECT r.ctid FROM record_links r WHERE r.workspace_id = $1 AND r.id = k.id FOR UPDATE) l OFFSET 0) k \
-             WHERE r.ctid = k.at RETURNING r.id, r.entity_id",
+             WHERE r.ctid = k.at RETURNING r.entity_id, r.external_id, r.partition_id",
         )
         .bind(self.workspace.as_str())
         .bind(links)
         .fetch_all(&mut **tx)
         .await?;
-        Ok(gone.into_iter().map(|(link, key)| (link, key.into())).collect())
+        let gone = gone.into_iter();
+        Ok(gone
+            .map(|(entity, record, partition)| Gone { entity: entity.into(), record: record.into(), partition: partition.into() })
+            .collect())
     }
 
     /// Which of these entities a record of any feed stands behind.

@@ -16,8 +16,8 @@ mod shape;
 use std::collections::{HashMap, HashSet};
 
 use sync_core::{
-    Duplicates, Operation, PartitionId, Place, Record, RecordBatch, RecordFailure, Target, WorkspaceId, join_key, key_text,
-    store::{Duplicated, Feed, PageCommit, PartitionBatch, twice},
+    Duplicates, Operation, PartitionId, Record, RecordBatch, RecordFailure, Target, WorkspaceId,
+    store::{Duplicated, Feed, PageCommit, PartitionBatch, Preview, twice},
 };
 
 use self::{
@@ -89,14 +89,13 @@ fn told(failure: RecordFailure, record: &Record) -> RecordFailure {
 
 pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     let commit = work.commit;
-    let key: &[Box<str>] = match &commit.target.place {
-        Place::Managed { key } => key,
-        Place::Host(table) => &table.key,
-        Place::Stream => return Err(internal("commit", "a stream's own table was written through a mapping")),
-    };
+    let key = commit.target.place.key();
+    if key.is_empty() {
+        return Err(internal("commit", "a stream's own table was written through a mapping"));
+    }
     let shape = Shape::open(rows, &commit.target, &commit.batches, key)?;
     // The key of every record that has one; the name of the field that is missing otherwise.
-    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| keys_of(&part.batch, key)).collect();
+    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.place.keys(&part.batch)).collect();
     let shown_before = match commit.scan {
         Some(number) if commit.target.duplicates == Duplicates::FirstWins => {
             scans::shown(work.tx, work.workspace, &commit.feed, number).await?
@@ -105,7 +104,7 @@ pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     };
     let mut course = Course {
         links: Links { workspace: work.workspace, feed: &commit.feed, type_id: rows.type_id() },
-        journal: Journal::new(commit.target.lineage, work.mode == Mode::Preview),
+        journal: Journal::new(commit.target.lineage, work.shows()),
         failures: Vec::new(),
         present: Vec::new(),
         shown_before,
@@ -130,25 +129,6 @@ pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     }
     work.changes.extend(journal.changes);
     Ok(())
-}
-
-/// The keys of a batch's records.
-fn keys_of<'k>(batch: &RecordBatch, key: &'k [Box<str>]) -> Vec<Result<String, &'k str>> {
-    let names = batch.names();
-    let place = |field: &str| {
-        let exact = names.iter().position(|name| **name == *field);
-        exact.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(field)))
-    };
-    let places: Vec<(&str, Option<usize>)> = key.iter().map(|field| (&**field, place(field))).collect();
-    let key_of = |record: &Record| {
-        let mut parts = Vec::with_capacity(places.len());
-        for (field, place) in &places {
-            let cell = batch.cells(record).find(|(name, _)| Some(*name) == *place).map(|(_, json)| json);
-            parts.push(cell.and_then(key_text).ok_or(*field)?);
-        }
-        Ok(join_key(parts.iter().map(AsRef::as_ref)))
-    };
-    batch.records().iter().map(key_of).collect()
 }
 
 /// The records to be written, without those that another one stands for or that have no key.
@@ -382,7 +362,10 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
         if known.contains(entry.record.id.as_str()) { counts.deleted += 1 } else { counts.unchanged += 1 }
     }
     let numbers: Vec<i64> = links.iter().map(|(_, link, _)| *link).collect();
-    course.links.remove(work.tx, &numbers).await?;
+    let gone = course.links.remove(work.tx, &numbers).await?;
+    if work.mode == Mode::Preview {
+        work.gone.extend(gone);
+    }
     let mut keys: Vec<(&str, &str)> = links.iter().map(|(at, _, key)| (&**key, ids[*at])).collect();
     keys.sort_unstable();
     keys.dedup_by_key(|(key, _)| *key);
@@ -417,19 +400,15 @@ async fn show_present(work: &mut Work<'_>, links: Links<'_>, mut present: Vec<(&
 
 /// The warning about a key that stands twice, naming the place of its first column in the source.
 fn twice_in(target: &Target, record: &Record) -> RecordFailure {
-    let first = match &target.place {
-        Place::Managed { key } => key.first(),
-        Place::Host(table) => table.key.first(),
-        Place::Stream => None,
-    };
-    let place = first.and_then(|field| target.source.refs.get(field));
+    let place = target.place.key().first().and_then(|field| target.source.refs.get(field));
     match place {
         Some(place) => twice(record).in_column(&**place),
         None => twice(record),
     }
 }
 
-/// Takes links away, and the entities that nothing else stands behind; answers the keys of those that went.
+/// Takes links away, and the entities that nothing else stands behind; answers the keys of those that went. What a preview is told of is
+/// not written down.
 pub(crate) async fn unlink(
     tx: &mut Tx,
     workspace: &WorkspaceId,
@@ -437,11 +416,12 @@ pub(crate) async fn unlink(
     rows: &Rows,
     links: &[i64],
     how: Deletion,
+    preview: Option<&mut Preview>,
 ) -> Db<Vec<Box<str>>> {
     let known = Links { workspace, feed, type_id: rows.type_id() };
-    let mut journal = Journal::new(how.lineage, false);
+    let mut journal = Journal::new(how.lineage, preview.is_some());
     let gone = known.remove(tx, links).await?;
-    let mut keys: Vec<&str> = gone.iter().map(|(_, key)| &**key).collect();
+    let mut keys: Vec<&str> = gone.iter().map(|gone| &*gone.entity).collect();
     keys.sort_unstable();
     keys.dedup();
     let fates = orphan::settle(tx, known, rows, &keys, &mut journal).await?;
@@ -455,6 +435,12 @@ pub(crate) async fn unlink(
             }
         }
     }
-    journal.write(tx, workspace, rows.type_id(), how.run, how.at).await?;
+    match preview {
+        Some(preview) => {
+            preview.changes.extend(journal.changes);
+            preview.gone.extend(gone);
+        }
+        None => journal.write(tx, workspace, rows.type_id(), how.run, how.at).await?,
+    }
     Ok(went)
 }

@@ -88,6 +88,10 @@ impl<'a> Applier<'a> {
         if !self.points.is_empty() {
             raw(work.tx, format!("RELEASE SAVEPOINT {ROUND}")).await?;
         }
+        // Its transaction may try out another commit.
+        if self.dirty && work.mode == Mode::Preview {
+            raw(work.tx, format!("DELETE FROM {}", sql::stage(self.table))).await?;
+        }
         Ok(())
     }
 
@@ -188,7 +192,7 @@ impl<'a> Applier<'a> {
         outcome.counts.updated += changed - same.len() as u64;
         outcome.counts.unchanged += same.len() as u64;
         let keeps_keys = work.tally.keys.is_some();
-        if keeps_keys || work.mode == Mode::Preview {
+        if keeps_keys || work.shows() {
             let mut left_out = vec![false; list.len()];
             staged.refused.iter().for_each(|(at, _)| left_out[*at] = true);
             same.iter().for_each(|n| left_out[*n as usize] = true);
@@ -196,7 +200,7 @@ impl<'a> Applier<'a> {
                 if keeps_keys {
                     outcome.written.push(candidate.entry.key().into());
                 }
-                if work.mode == Mode::Preview && candidate.known.is_none() {
+                if work.shows() && candidate.known.is_none() {
                     outcome.creation(&candidate.entry, batches[candidate.entry.batch].0);
                 }
             }
@@ -283,7 +287,7 @@ async fn update(
         serde_json::Value::Object(fields.collect()).to_string()
     });
     let (workspace, connection) = (work.workspace.as_str(), work.connection_no);
-    if work.mode == Mode::Preview {
+    if work.shows() {
         let query = sqlx::query(AssertSqlSafe(statements.shown()?)).bind(workspace).bind(connection).bind(&fields);
         for row in query.fetch_all(&mut **work.tx).await? {
             let (n, pairs): (i32, &str) = (row.try_get(0)?, row.try_get(1)?);

@@ -23,7 +23,7 @@ use self::{
     staging::{Candidate, Known},
 };
 use super::{
-    Mode, Work,
+    Work,
     delete::{self, Deletion},
 };
 use crate::{error::Db, numbers::Numbers, scans, table::Table, tx::Tx};
@@ -172,7 +172,7 @@ impl Round<'_> {
         let how = Deletion { run: work.commit.fence.run, at: work.commit.at, lineage: work.commit.target.lineage };
         let keys: Vec<&str> = gone.iter().map(|(entry, _)| entry.key()).collect();
         let mut changes = Vec::new();
-        let looked = (work.mode == Mode::Preview).then_some(&mut changes);
+        let looked = work.shows().then_some(&mut changes);
         let deleted = delete::managed(work.tx, work.workspace, self.table, work.connection_no, &keys, how, looked).await?;
         if deleted.len() != gone.len() {
             return Ok(false);

@@ -41,7 +41,7 @@ fn told(changes: &[Change]) -> BTreeMap<(String, String), (Option<Value>, Option
 
 async fn a_preview_says_what_the_commit_does(scene: Scene) -> Looked {
     for run in both(&scene).await? {
-        let preview = run.store.preview(run.rows_page(&next())).await?;
+        let preview = run.store.preview(run.rows_page(&next()).into()).await?;
         let done = run.commit(&next()).await?;
         same!(preview.report.counts, done.counts, "the counts");
         same!(six(&done.counts), [1, 1, 1, 0, 0, 1], "the counts of the commit");
@@ -57,7 +57,7 @@ async fn a_preview_says_what_the_commit_does(scene: Scene) -> Looked {
 
 async fn a_preview_names_old_and_new(scene: Scene) -> Looked {
     for run in both(&scene).await? {
-        let preview = run.store.preview(run.rows_page(&next())).await?;
+        let preview = run.store.preview(run.rows_page(&next()).into()).await?;
         let told = told(&preview.changes);
         let change = |entity: &str, field: &str| told.get(&(entity.to_owned(), field.to_owned())).cloned();
         same!(change("a", "n"), Some((Some(json!(1)), Some(json!(2)))), "an update");
@@ -80,7 +80,7 @@ async fn a_preview_writes_nothing(scene: Scene) -> Looked {
             scan: Some(1),
             ..run.rows_page(&next())
         };
-        run.store.preview(page).await?;
+        run.store.preview(page.into()).await?;
         same!(rows(&*run.store, entity).await?, before, "the rows");
         same!(run.history("a").await?.len(), 2, "entries of lineage");
         same!(run.store.partition_states(&run.feed).await?, [], "positions");

@@ -214,6 +214,7 @@ pub(super) struct Pull {
 impl Pull {
     pub(super) fn page(&self, batches: Vec<PartitionBatch>) -> PageCommit {
         PageCommit {
+            expects: None,
             fence: self.fence,
             feed: self.feed.clone(),
             target: Arc::clone(&self.target),

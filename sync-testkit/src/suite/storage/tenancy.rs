@@ -53,6 +53,7 @@ async fn filled(scene: &Scene) -> Result<Pull, Finding> {
     let target = sync_core::Target { pushes: texts(&["email"]), ..people() };
     let run = begin(store, &mapped("c1"), &target).await?;
     let page = PageCommit {
+        expects: None,
         cursors: vec![moved("", "5", 1)],
         failures: vec![RecordFailure::warning("odd")],
         events: vec!["{}".into()],
@@ -96,7 +97,7 @@ async fn reads(store: &dyn WorkspaceStore, of: &Pull) -> Vec<(&'static str, Stri
         ("entity_types", told(store.entity_types().await)),
         ("count_entities", told(store.count_entities(entity).await)),
         ("entities", told(store.entities(entity, EntityQuery::default()).await)),
-        ("preview", told(store.preview(preview).await)),
+        ("preview", told(store.preview(preview.into()).await)),
         ("lineage", told(store.lineage(entity, "a", None).await)),
         ("changed_rows", told(changed)),
         ("push_links", told(store.push_links(feed, &["a".into(), "done".into()]).await)),

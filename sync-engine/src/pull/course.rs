@@ -15,13 +15,13 @@ use crate::Connection;
 
 /// Everything that is known before the first page.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Course {
     pub(crate) target: Arc<Target>,
     pub(crate) mapping: Option<Arc<CompiledMapping>>,
     pub(crate) fields: Arc<[Field]>,
     pub(crate) fields_declared: bool,
     pub(crate) key: Arc<[Box<str>]>,
-    pub(crate) lanes: Vec<LanePlan>,
+    pub(crate) lanes: Vec<LaneCourse>,
     /// Partitions we know that a complete list no longer has.
     pub(crate) gone: Vec<PartitionId>,
     /// Whether rows of gone partitions may be judged: everything was asked for and all of it is read.
@@ -30,7 +30,7 @@ pub(crate) struct Plan {
 
 /// One partition, from where on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LanePlan {
+pub(crate) struct LaneCourse {
     pub(crate) partition: Partition,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) after: Option<PageToken>,
@@ -63,7 +63,7 @@ pub(crate) fn entity_of(provider: &str, stream: &StreamName) -> EntityType {
     EntityType::from(name)
 }
 
-impl Plan {
+impl Course {
     pub(crate) async fn make(
         connection: &Connection,
         cx: &SyncContext,
@@ -89,10 +89,6 @@ impl Plan {
         }
         let row = connection.load_config().await?;
         let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull.lineage));
-        if let Place::Host(table) = &target.place {
-            let names: Vec<Box<str>> = target.fields.iter().map(|field| field.name.clone()).collect();
-            connection.workspace.store.register_table(Arc::clone(table), &names).await?;
-        }
         let key = match (&mapping, pull.key.is_empty()) {
             (Some(mapping), true) => mapping.source_key(),
             _ => Arc::from(pull.key.as_slice()),
@@ -166,7 +162,7 @@ pub(crate) fn scan_of(run: RunId, anew: bool) -> u64 {
 
 /// Where a partition goes on: at the token of the same kind of scan while it lives, else at the cursor, else at the beginning. One that
 /// was gone begins anew, since its rows may have been deleted; a limited read is no scan and leaves what others have seen alone.
-fn lane(partition: Partition, states: &[PartitionState], full: bool, limited: bool, run: RunId, now: DateTime<Utc>) -> LanePlan {
+fn lane(partition: Partition, states: &[PartitionState], full: bool, limited: bool, run: RunId, now: DateTime<Utc>) -> LaneCourse {
     let state = states.iter().find(|state| state.partition == partition.id && !state.gone);
     let cursor = state.filter(|_| !full).and_then(|state| state.cursor.clone());
     let started_by = |scan: u64| (scan != 0).then_some(scan);
@@ -175,10 +171,10 @@ fn lane(partition: Partition, states: &[PartitionState], full: bool, limited: bo
         .and_then(|state| state.page.as_ref().map(|(token, ends)| (token, ends, started_by(state.scan))))
         .filter(|(_, ends, scan)| **ends > now && scan.is_some() == cursor.is_none());
     match token {
-        Some((token, _, scan)) => LanePlan { partition, cursor, after: Some(token.clone()), scan },
+        Some((token, _, scan)) => LaneCourse { partition, cursor, after: Some(token.clone()), scan },
         None => {
             let scan = (cursor.is_none() && !limited).then_some(scan_of(run, false));
-            LanePlan { partition, cursor, after: None, scan }
+            LaneCourse { partition, cursor, after: None, scan }
         }
     }
 }
@@ -218,8 +214,8 @@ mod tests {
         ];
         for (n, (state, full, limited, (token, cursor, scan))) in cases.into_iter().enumerate() {
             let states: Vec<_> = state.into_iter().collect();
-            let plan = lane(Partition::new("p"), &states, full, limited, RunId(9), NOW);
-            assert_eq!((plan.after.is_some(), plan.cursor.is_some(), plan.scan), (token, cursor, scan), "case {n}");
+            let course = lane(Partition::new("p"), &states, full, limited, RunId(9), NOW);
+            assert_eq!((course.after.is_some(), course.cursor.is_some(), course.scan), (token, cursor, scan), "case {n}");
         }
     }
 

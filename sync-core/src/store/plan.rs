@@ -1,0 +1,292 @@
+//! Plans: what a run would do, record by record, kept until somebody applies it.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Change, Feed};
+use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId};
+
+/// Where a plan stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanState {
+    /// Nobody has said anything about it.
+    #[default]
+    Open,
+    /// Somebody said that it may be applied.
+    Approved,
+    /// Everything of it was applied.
+    Applied,
+    /// Some of it was; what was left out may still be.
+    Partial,
+    /// Somebody said that it shall not be applied. It never is.
+    Discarded,
+}
+
+impl PlanState {
+    /// As it stands in tables and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Applied => "applied",
+            Self::Partial => "partial",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Reads [`as_str`](Self::as_str) back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Approved, Self::Applied, Self::Partial, Self::Discarded].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A plan to be stored: the report of a run that only looked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewPlan {
+    /// The run that made it; the plan is known by it.
+    pub run: RunId,
+    /// What it reads into what.
+    #[serde(flatten)]
+    pub feed: Feed,
+    /// Which way.
+    pub direction: Direction,
+    /// Where its rows go.
+    pub entity: EntityType,
+    /// The fields that make a row's key, in their order; empty where the record's own id does.
+    pub key: Vec<Box<str>>,
+    /// What applying needs to know of the request, as the engine wrote it.
+    pub request: serde_json::Value,
+    /// What would become of the records.
+    pub counts: Counts,
+    /// Records that could not be taken, and warnings; the first of them.
+    pub failures: Vec<RecordFailure>,
+    /// Parts that could not be read, and deletes that have to be confirmed.
+    pub errors: Vec<RunError>,
+    /// Who asked for it.
+    pub made_by: Box<str>,
+    /// When.
+    pub made_at: DateTime<Utc>,
+}
+
+/// A plan as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What it says.
+    #[serde(flatten)]
+    pub plan: NewPlan,
+    /// Where it stands.
+    pub state: PlanState,
+    /// How many rows it would change.
+    pub items: u64,
+    /// Who last changed where it stands.
+    pub changed_by: Option<Box<str>>,
+    /// When.
+    pub changed_at: Option<DateTime<Utc>>,
+    /// The last run that applied some of it.
+    pub applied_run: Option<RunId>,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    /// It is made.
+    Create,
+    /// Some of its fields change.
+    Update,
+    /// It goes.
+    Delete,
+}
+
+impl ItemKind {
+    /// As it stands in tables and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What was done with an item so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// Nothing.
+    #[default]
+    Open,
+    /// It was applied.
+    Applied,
+    /// Its row was no longer as the plan had found it: it was left alone.
+    Moved,
+}
+
+impl ItemState {
+    /// As it stands in tables and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Applied => "applied",
+            Self::Moved => "moved",
+        }
+    }
+
+    /// Reads [`as_str`](Self::as_str) back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Applied, Self::Moved].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// One field.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedChange {
+    /// The field.
+    pub field: Box<str>,
+    /// Before; absent when there is no row.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub old: Option<Box<RawValue>>,
+    /// After; absent when the row goes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub new: Option<Box<RawValue>>,
+    /// The rule that decided.
+    pub rule: Box<str>,
+}
+
+/// A value that is there, null too.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
+}
+
+/// What becomes of one row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanItem {
+    /// Its number in the plan, from 1.
+    pub no: u32,
+    /// The entity's key.
+    pub entity: Box<str>,
+    /// What becomes of it.
+    pub kind: ItemKind,
+    /// The record that says so, and its partition; of a row that goes all records that no longer stand behind it.
+    pub records: Vec<(PartitionId, RecordId)>,
+    /// Where a person finds the record in the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// The record's values of the key fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key: BTreeMap<Box<str>, Box<RawValue>>,
+    /// Field by field.
+    pub changes: Vec<PlannedChange>,
+    /// What was done with it so far.
+    #[serde(skip, default)]
+    pub state: ItemState,
+}
+
+impl PlanItem {
+    /// Its changes as a commit [expects](super::PageCommit::expects) them.
+    pub fn expected(&self) -> impl Iterator<Item = Change> {
+        let text = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| json.get().into());
+        self.changes.iter().map(move |change| Change {
+            entity: self.entity.clone(),
+            field: change.field.clone(),
+            old: text(&change.old),
+            new: text(&change.new),
+            rule: change.rule.clone(),
+        })
+    }
+
+    /// The documented `Change preview` body: `{entity, keyField, keyValue, type, fields, existing}`.
+    #[must_use]
+    pub fn to_json(&self, entity: &EntityType, key: &[Box<str>]) -> serde_json::Value {
+        let side = |of: fn(&PlannedChange) -> &Option<Box<RawValue>>| -> serde_json::Map<String, serde_json::Value> {
+            let values =
+                self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change).as_ref()?.get()))));
+            values.collect()
+        };
+        let mut body = serde_json::json!({
+            "entity": entity,
+            "keyField": if key.is_empty() { "id".to_owned() } else { key.join("/") },
+            "keyValue": self.entity,
+            "type": self.kind,
+            "fields": side(|change| &change.new),
+        });
+        if self.kind != ItemKind::Create {
+            body["existing"] = side(|change| &change.old).into();
+        }
+        body
+    }
+}
+
+/// What became of a plan, or is to become of it.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// Where it stands from now on.
+    pub state: PlanState,
+    /// The run that applied some of it.
+    pub run: Option<RunId>,
+    /// Items that were dealt with, by their numbers.
+    pub items: Vec<(u32, ItemState)>,
+    /// Who says so.
+    pub by: Box<str>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Keeps plans.
+#[async_trait]
+pub trait PlanStore: Debug + Send + Sync {
+    /// Stores a plan with its items, in one transaction.
+    async fn put_plan(&self, plan: NewPlan, items: Vec<PlanItem>) -> Result<Plan> {
+        let _ = (plan, items);
+        Err(Error::unsupported("put_plan"))
+    }
+
+    /// The plan a run made.
+    async fn plan(&self, run: RunId) -> Result<Option<Plan>> {
+        let _ = run;
+        Err(Error::unsupported("plan"))
+    }
+
+    /// The newest plans first, at most `limit`, older than `before`.
+    async fn plans(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Plan>> {
+        let _ = (before, limit);
+        Err(Error::unsupported("plans"))
+    }
+
+    /// Items of a plan in order, after the item of this number, at most `limit`.
+    async fn plan_items(&self, run: RunId, after: u32, limit: u32) -> Result<Vec<PlanItem>> {
+        let _ = (run, after, limit);
+        Err(Error::unsupported("plan_items"))
+    }
+
+    /// Writes down what became of a plan and of its items, if it still stands as `expected`; `false` when it does not.
+    async fn settle_plan(&self, run: RunId, expected: PlanState, settle: Settle) -> Result<bool> {
+        let _ = (run, expected, settle);
+        Err(Error::unsupported("settle_plan"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planned_null_is_told_from_no_row() {
+        let text = r#"{"field":"a","old":null,"new":12345678901234567890.10,"rule":"r"}"#;
+        let change: PlannedChange = serde_json::from_str(text).expect("a change");
+        assert_eq!(change.old.as_ref().map(|old| old.get()), Some("null"));
+        assert_eq!(serde_json::to_string(&change).expect("JSON"), text, "numbers keep their digits");
+        let made: PlannedChange = serde_json::from_str(r#"{"field":"a","new":1,"rule":"r"}"#).expect("a change");
+        assert!(made.old.is_none());
+    }
+}

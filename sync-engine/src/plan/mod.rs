@@ -1,0 +1,66 @@
+//! Plans: a pull that stops before it writes, and what it would have written, applied later in whole or in part.
+
+mod apply;
+mod items;
+mod look;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sync_core::{RunId, Target};
+
+pub(crate) use self::{apply::apply, look::plan};
+
+/// What a stored plan keeps of its pull: enough to apply it without asking the service again.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Which form this has.
+    version: u32,
+    target: Target,
+}
+
+/// The form of [`Kept`] that this version writes, and the only one it reads.
+const VERSION: u32 = 1;
+
+/// What to apply of a stored plan.
+///
+/// ```
+/// # use sync_engine::Apply;
+/// # use sync_core::RunId;
+/// let all = Apply::plan(RunId(17)).triggered_by("anna");
+/// let some = Apply::plan(RunId(17)).only(["anna@example.com", "ben@example.com"]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Apply {
+    pub(crate) plan: RunId,
+    pub(crate) only: Option<BTreeSet<Box<str>>>,
+    pub(crate) commit_rows: usize,
+    pub(crate) triggered_by: Box<str>,
+}
+
+impl Apply {
+    /// Everything of the plan that this run made.
+    pub fn plan(run: RunId) -> Self {
+        Self { plan: run, only: None, commit_rows: 2_000, triggered_by: "manual".into() }
+    }
+
+    /// Only the rows with these keys; the others may be applied later.
+    pub fn only<K: Into<Box<str>>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.only = Some(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Commits after so many rows; 2,000 by default.
+    pub fn commit_rows(mut self, rows: usize) -> Self {
+        self.commit_rows = rows.max(1);
+        self
+    }
+
+    /// Who asked for it, for the record; `manual` by default.
+    pub fn triggered_by(mut self, who: impl Into<Box<str>>) -> Self {
+        self.triggered_by = who.into();
+        self
+    }
+}

@@ -1,17 +1,22 @@
 //! The history of an entity, in the same terms as the view `syncline_field_lineage`.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
-    EntityType, Result, RunId, WorkspaceId,
-    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, history},
+    EntityType, Place, Result, RunId, WorkspaceId,
+    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RowHistory, RunHistory, history},
 };
 
 use crate::{
     entity::origins,
     error::{Db, damaged},
+    host::Host,
     retention, row,
     storage::Scoped,
     table::{Keyed, Table},
@@ -123,8 +128,69 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     Ok(entries)
 }
 
+/// The histories of all rows that a run changed.
+fn run_history(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunHistory>> {
+    let found: Option<(String, String, DateTime<Utc>)> = tx
+        .prepare_cached("SELECT entity_type, connection_id, started_at FROM syncline_sync_runs WHERE workspace_id = ?1 AND id = ?2")?
+        .query_row((workspace.as_str(), run.0), |row| Ok((row.get(0)?, row.get(1)?, time::column(row, 2)?)))
+        .optional()?;
+    let Some((entity, connection, started)) = found else { return Ok(None) };
+    let entity = EntityType::from(entity);
+    let Some(table) = Table::load(tx, &entity)? else { return Ok(Some(RunHistory::none(Place::Stream))) };
+    let (place, number) = match table.keyed {
+        Keyed::Stream => {
+            let mut number =
+                tx.prepare_cached("SELECT no FROM syncline_connection_numbers WHERE workspace_id = ?1 AND connection_id = ?2")?;
+            (Place::Stream, number.query_row((workspace.as_str(), &connection), |row| row.get(0)).optional()?.unwrap_or(-1))
+        }
+        Keyed::Managed => (Place::Managed { key: Arc::from([]) }, 0),
+        Keyed::Host => match Host::registered(tx, workspace, &entity, table.id)? {
+            Some(host) => (Place::Host(Arc::new(host.spec)), 0),
+            None => return Ok(Some(RunHistory::none(Place::Stream))),
+        },
+    };
+    let mut rows: BTreeMap<Box<str>, RowHistory> = BTreeMap::new();
+    let mut name = |key: Box<str>| -> Db<()> {
+        rows.entry(key).or_insert_with_key(|key| RowHistory { entity: key.clone(), lines: Vec::new(), live: None });
+        if rows.len() > limit as usize {
+            let text = format!("run {run} changed more than {limit} rows, too many at once");
+            return Err(sync_core::Error::config("run_history", text).into());
+        }
+        Ok(())
+    };
+    let lined =
+        "SELECT entity_id FROM syncline_lineage_entries WHERE workspace_id = ?1 AND (run_id = ?2 OR created_run = ?2) AND type_id = ?3";
+    let mut lined = tx.prepare_cached(lined)?;
+    let mut found = lined.query((workspace.as_str(), run.0, table.id))?;
+    while let Some(row) = found.next()? {
+        name(row.get(0)?)?;
+    }
+    if table.keyed != Keyed::Host {
+        let made = format!("SELECT entity_id FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND created_run = ?3", table.sql);
+        let mut made = tx.prepare(&made)?;
+        let mut found = made.query((workspace.as_str(), number, run.0))?;
+        while let Some(row) = found.next()? {
+            name(row.get(0)?)?;
+        }
+    }
+    for (key, row) in &mut rows {
+        let mut of = lines(tx, workspace, &table, key)?;
+        row.lines = of.remove(if table.keyed == Keyed::Stream { connection.as_str() } else { "" }).unwrap_or_default();
+        if table.keyed != Keyed::Host {
+            row.live = live(tx, workspace, &table, number, key)?;
+        }
+    }
+    let pruned = retention::lineage_mark(tx)?.is_some_and(|pruned| started < pruned);
+    Ok(Some(RunHistory { place, rows: rows.into_values().collect(), pruned }))
+}
+
 #[async_trait]
 impl LineageStore for Scoped {
+    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+        let workspace = self.workspace.clone();
+        self.inner.read("run_history", move |tx| run_history(tx, &workspace, run, limit)).await
+    }
+
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         let (workspace, entity, key, field) = (self.workspace.clone(), entity.clone(), key.to_owned(), field.map(str::to_owned));
         self.inner.read("lineage", move |tx| lineage(tx, &workspace, &entity, &key, field.as_deref())).await

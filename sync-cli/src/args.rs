@@ -116,6 +116,8 @@ pub(crate) enum Command {
     Plans(Plans),
     /// Write what a plan says, in whole or in part; rows that have changed since are left alone and named.
     Apply(Apply),
+    /// Plan what would take a run back; what others changed since stays, and is listed.
+    Undo(Undo),
     /// Write records, or the changed rows of a table, to a stream.
     Push(Push),
     /// Send writes that failed once more, as they were.
@@ -358,6 +360,21 @@ pub(crate) struct Apply {
     /// Only the row with this key, repeatable.
     #[arg(long = "only", value_name = "KEY")]
     pub(crate) only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline undo 12                                  # shows what would be taken back, to be applied
+  syncline undo 12 --now")]
+pub(crate) struct Undo {
+    /// The run's number, as `syncline runs` lists it.
+    pub(crate) run: i64,
+    /// Apply it at once.
+    #[arg(long)]
+    pub(crate) now: bool,
+    /// Rows shown; all of them are kept.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) show: u32,
 }
 
 #[derive(Args, Debug)]

@@ -66,6 +66,7 @@ fn run(cli: Cli) -> Done {
             Command::Plan(args) => Box::pin(commands::plans::plan(&config, args, view)).await,
             Command::Plans(args) => commands::plans::plans(&config, args, view).await,
             Command::Apply(args) => Box::pin(commands::plans::apply(&config, args, view)).await,
+            Command::Undo(args) => Box::pin(commands::plans::undo(&config, args, view)).await,
             Command::Push(args) => Box::pin(commands::push::push(&config, args, view)).await,
             Command::Retry(args) => Box::pin(commands::push::retry(&config, args, view)).await,
             Command::Failures(args) => Box::pin(commands::failures::run(&config, args, view)).await,

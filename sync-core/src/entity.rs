@@ -134,6 +134,30 @@ pub struct Target {
     /// The fields a push of this feed would send, in the mapping's order. Where there are some, a commit remembers the content of the
     /// rows it writes, so that a push does not send back what a pull brought. Empty for feeds that cannot be pushed.
     pub pushes: Arc<[Box<str>]>,
+    /// Rows are changed for the application, not for a feed: a record's id is its row's key, no record is linked to a row, priorities of
+    /// sources are neither asked nor kept, and a delete takes its row whatever stands behind it.
+    #[serde(default)]
+    pub by_hand: bool,
+}
+
+impl Target {
+    /// How a field behaves.
+    #[must_use]
+    pub fn rule(&self, field: &str) -> FieldRule {
+        match self.by_hand {
+            true => FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX },
+            false => self.rules.get(field).copied().unwrap_or_default(),
+        }
+    }
+
+    /// The keys of a batch's rows, one for each record: made of its key fields, or the name of the first that has no value.
+    #[must_use]
+    pub fn keys<'k>(&'k self, batch: &RecordBatch) -> Vec<std::result::Result<String, &'k str>> {
+        match self.by_hand {
+            true => batch.records().iter().map(|record| Ok(record.id.as_str().to_owned())).collect(),
+            false => self.place.keys(batch),
+        }
+    }
 }
 
 impl Place {
@@ -147,9 +171,7 @@ impl Place {
         }
     }
 
-    /// The keys of a batch's rows, one for each record: made of its key fields, or the name of the first that has no value.
-    #[must_use]
-    pub fn keys<'k>(&'k self, batch: &RecordBatch) -> Vec<std::result::Result<String, &'k str>> {
+    fn keys<'k>(&'k self, batch: &RecordBatch) -> Vec<std::result::Result<String, &'k str>> {
         let names = batch.names();
         let place = |field: &str| {
             let exact = names.iter().position(|name| **name == *field);

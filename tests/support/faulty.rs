@@ -14,7 +14,7 @@ use syncline::core::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
         ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
         LineageStore, NewActivity, NewConnection, NewPlan, NewRun, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem,
-        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore,
+        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunHistory, RunStore,
         SealedCredentials, Settle, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
     },
 };
@@ -332,6 +332,10 @@ impl EntityStore for Scope {
 
 #[async_trait]
 impl LineageStore for Scope {
+    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+        self.inner.run_history(run, limit).await
+    }
+
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         self.inner.lineage(entity, key, field).await
     }

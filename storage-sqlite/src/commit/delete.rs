@@ -83,6 +83,19 @@ pub(crate) fn host_key(tx: &Transaction<'_>, workspace: &WorkspaceId, host: &Hos
     Ok(true)
 }
 
+/// Deletes a row whatever stands behind it; answers whether it was there.
+pub(crate) fn by_hand(tx: &Transaction<'_>, workspace: &WorkspaceId, rows: &Rows, key: &str, journal: &mut Journal) -> Db<bool> {
+    tx.prepare_cached("DELETE FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?.execute((
+        workspace.as_str(),
+        rows.type_id(),
+        key,
+    ))?;
+    match rows {
+        Rows::Stream(table) | Rows::Managed(table) => managed_key(tx, workspace, table, key, journal),
+        Rows::Host(host) => host_key(tx, workspace, host, key, journal),
+    }
+}
+
 /// Whether a record of any feed stands behind an entity.
 pub(crate) fn linked(tx: &Transaction<'_>, workspace: &WorkspaceId, type_id: i64, key: &str) -> Db<bool> {
     Ok(tx.prepare_cached("SELECT 1 FROM syncline_record_links WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?.exists((

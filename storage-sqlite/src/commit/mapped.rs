@@ -52,17 +52,18 @@ struct Page<'a> {
 
 pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) -> Db<()> {
     let commit = work.commit;
-    let key = commit.target.place.key();
-    if key.is_empty() {
+    let (key, by_hand) = (commit.target.place.key(), commit.target.by_hand);
+    if key.is_empty() && !by_hand {
         return Err(internal("commit", "a stream's own table was written through a mapping"));
     }
-    let owned = commit.target.rules.values().any(|rule| rule.priority != 0)
-        || work
-            .tx
-            .prepare_cached("SELECT 1 FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 LIMIT 1")?
-            .exists((work.workspace.as_str(), rows.type_id()))?;
+    let owned = !by_hand
+        && (commit.target.rules.values().any(|rule| rule.priority != 0)
+            || work
+                .tx
+                .prepare_cached("SELECT 1 FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 LIMIT 1")?
+                .exists((work.workspace.as_str(), rows.type_id()))?);
     // The key of every record that has one; the name of the field that is missing otherwise.
-    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.place.keys(&part.batch)).collect();
+    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.keys(&part.batch)).collect();
     let batches: Vec<&RecordBatch> = commit.batches.iter().map(|part| &part.batch).collect();
     let duplicated = Duplicated::find(&batches, commit.target.duplicates, |batch, n, record| match record.operation {
         Operation::Upsert => keys[batch][n].as_deref().ok(),
@@ -135,7 +136,7 @@ impl<'a> Page<'a> {
                 let text = format!("{} has more than {MOST_COLUMNS} fields; map fewer", target.entity);
                 sync_core::Error::config("commit", text)
             })?;
-            let rule = target.rules.get(&**field).copied().unwrap_or_default();
+            let rule = target.rule(field);
             let key = key.iter().any(|name| name.eq_ignore_ascii_case(field));
             slots.push(Slot { field, sql, form, rule, key, sent: false });
         }
@@ -184,7 +185,8 @@ impl<'a> Page<'a> {
         key: &str,
     ) -> Db<()> {
         let (partition, type_id) = (&self.part.partition, self.rows.type_id());
-        let known = link::find(work, type_id, partition, record, key)?;
+        let by_hand = work.commit.target.by_hand;
+        let known = if by_hand { None } else { link::find(work, type_id, partition, record, key)? };
         if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
             let warning = twice_in(&work.commit.target, record);
             work.tally.skipped(warning);
@@ -248,6 +250,9 @@ impl<'a> Page<'a> {
                 work.tally.counts.created += 1;
                 work.tally.wrote(key);
             }
+        }
+        if by_hand {
+            return Ok(());
         }
         self.own(work, key, &verdict.owns)?;
         let link = match known {
@@ -432,6 +437,20 @@ impl<'a> Page<'a> {
     }
 
     fn delete(&self, work: &mut Work<'a>, record: &Record) -> Db<()> {
+        if work.commit.target.by_hand {
+            let key = record.id.as_str();
+            return match delete::by_hand(work.tx, work.workspace, self.rows, key, &mut work.journal)? {
+                true => {
+                    work.tally.deleted(key);
+                    work.tally.counts.deleted += 1;
+                    Ok(())
+                }
+                false => {
+                    work.tally.counts.unchanged += 1;
+                    Ok(())
+                }
+            };
+        }
         let links = link::of(work, self.rows.type_id(), &record.id)?;
         if links.is_empty() {
             // What we never had is as the record says: gone.

@@ -45,6 +45,7 @@ pub(crate) fn mapped_feed(connection: &str, stream: &str, mapping: &str) -> Feed
 
 pub(crate) fn target(entity: &str) -> Target {
     Target {
+        by_hand: false,
         entity: entity.into(),
         place: Place::Stream,
         fields: Arc::from([]),

@@ -1,4 +1,4 @@
-//! `plan`, `plans` and `apply`: what a pull would change, shown before it is written.
+//! `plan`, `plans`, `apply` and `undo`: what a pull would change, shown before it is written.
 
 use serde_json::{json, value::RawValue};
 use syncline::{Apply, Counts, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId};
@@ -54,6 +54,25 @@ pub(crate) async fn apply(config: &Config, args: &args::Apply, view: View) -> Do
     let title = format!("plan {}", plan.plan.run);
     let show = Show::for_terminal(view.quiet);
     let watched = progress::watch(&session.engine, connection.apply(apply), &title, show).await;
+    ended::tell(&session.workspace, watched, &title, view).await
+}
+
+pub(crate) async fn undo(config: &Config, args: &args::Undo, view: View) -> Done {
+    let session = Session::open(config, Need::None).await?;
+    let run = session.workspace.run(RunId(args.run)).await?;
+    let connection = session.workspace.connection(run.feed.connection.clone()).await?;
+    let plan = connection.plan_undo(run.id, "manual").await?;
+    if !args.now {
+        return tell(&session, &plan, args.show, view).await;
+    }
+    let title = format!("undo of run {}", run.id);
+    let applied = connection.apply(Apply::plan(plan.plan.run));
+    let watched = progress::watch(&session.engine, applied, &title, Show::for_terminal(view.quiet)).await;
+    if !view.json {
+        for failure in plan.plan.failures.iter().take(FAILURES) {
+            output::line(format!("  {}", super::failure(failure, Style::stdout())));
+        }
+    }
     ended::tell(&session.workspace, watched, &title, view).await
 }
 

@@ -167,6 +167,10 @@ async fn a_plan_is_shown_approved_and_applied_but_for_what_has_changed_since() {
     assert!(after.out.contains("left alone: it has changed since") && after.out.contains("applied in part"), "{}", after.out);
     let story = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
     assert!(story.out.contains("changed from \"Grace\" to \"Grace Hopper\"") && story.out.contains("by run 4"), "{}", story.out);
+    let undo = said(house.bare(&["undo", "4"]));
+    assert!(undo.code == 0 && undo.out.contains("\"Grace Hopper\" → \"Grace\"  (undo)"), "{}{}", undo.out, undo.err);
+    assert_eq!(said(house.bare(&["undo", "4", "--now"])).code, 0);
+    assert!(said(house.bare(&["show", "sheets_staff", "2"])).out.contains("Grace\n"));
     let unknown = said(house.bare(&["apply", "77"]));
     assert!(unknown.code != 0 && unknown.err.contains("there is no plan 77"), "{}", unknown.err);
 }

@@ -32,7 +32,7 @@ pub use self::{
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
-    lineage::{LineageEntry, LineageStore},
+    lineage::{LineageEntry, LineageStore, RowHistory, RunHistory},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use serde_json::{Value, value::RawValue};
 use sync_core::{
-    Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, Services, Stream, SyncContext, SyncResult,
+    Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, RunId, Services, Stream, SyncContext, SyncResult,
     store::{self, ConnectionPatch, ConnectionStatus, NewActivity, Plan},
 };
 
@@ -195,6 +195,27 @@ impl Connection {
     /// belongs to another connection; as of [`sync_from_external`](Self::sync_from_external).
     pub async fn apply(&self, apply: Apply) -> Result<SyncResult> {
         crate::plan::apply(self, apply).await
+    }
+
+    /// Plans what would take back what a pull, or the applying of a plan, has changed: rows it made go, values it replaced and rows it deleted
+    /// come back. What others changed since stays, and is listed in the plan's warnings.
+    ///
+    /// The plan is applied as others are. A row that comes back belongs to no record; where a complete read of a stream's own table does not
+    /// show it, it goes again.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for an unknown run; [`Conflict`](ErrorKind::Conflict) for one of another connection, one that is
+    /// under way, one that wrote to the service, and one whose lineage is not kept.
+    pub async fn plan_undo(&self, run: RunId, by: &str) -> Result<Plan> {
+        crate::plan::plan_undo(self, run, by).await
+    }
+
+    /// [`plan_undo`](Self::plan_undo), applied at once.
+    ///
+    /// # Errors
+    /// As of [`plan_undo`](Self::plan_undo) and [`apply`](Self::apply).
+    pub async fn undo(&self, run: RunId, by: &str) -> Result<SyncResult> {
+        crate::plan::undo(self, run, by).await
     }
 
     /// Adds the result of a sync the host made by itself to the activity log.

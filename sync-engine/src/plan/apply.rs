@@ -10,7 +10,7 @@ use sync_core::{
     store::{Change, Fence, ItemKind, ItemState, NewRun, PageCommit, PartitionBatch, Plan, PlanItem, PlanState, Settle},
 };
 
-use super::{Apply, Kept, VERSION};
+use super::{Apply, Kept};
 use crate::{
     Connection, SyncEvent,
     run::{self, Report, Start},
@@ -53,15 +53,9 @@ fn fitting(connection: &Connection, plan: &Plan) -> Result<Target> {
     if plan.plan.feed.connection != connection.id {
         return refuse(format!("it belongs to the connection {}", plan.plan.feed.connection));
     }
-    match Kept::deserialize_checked(&plan.plan.request) {
+    match Kept::read(&plan.plan.request) {
         Some(kept) => Ok(kept.target),
         None => refuse("another version of this library made it; make a new plan".into()),
-    }
-}
-
-impl Kept {
-    fn deserialize_checked(request: &serde_json::Value) -> Option<Self> {
-        serde_json::from_value::<Self>(request.clone()).ok().filter(|kept| kept.version == VERSION)
     }
 }
 

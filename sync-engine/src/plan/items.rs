@@ -117,7 +117,7 @@ fn records(target: &Target, commits: &[PageCommit], wanted: &HashMap<Box<str>, u
     let mut found: HashMap<Box<str>, Found> = HashMap::new();
     for part in commits.iter().flat_map(|commit| &commit.batches) {
         let batch = &part.batch;
-        for (record, key) in batch.records().iter().zip(target.place.keys(batch)) {
+        for (record, key) in batch.records().iter().zip(target.keys(batch)) {
             let Ok(entity) = key else { continue };
             if record.operation != Operation::Upsert || !wanted.contains_key(entity.as_str()) {
                 continue;

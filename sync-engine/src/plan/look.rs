@@ -21,19 +21,32 @@ const FAILURES_KEPT: usize = 1_000;
 pub(crate) async fn plan(connection: &Connection, pull: Pull) -> Result<Plan> {
     let job = Job::new(connection, pull).await?;
     let new = job.new_run(PLAN);
-    let made: Arc<Mutex<Option<Plan>>> = Arc::default();
+    planned_by(connection, Start { operation: "plan", new }, |fence| look(job, fence)).await
+}
+
+/// The plan that a run makes which only looks.
+pub(super) async fn planned_by<W>(connection: &Connection, start: Start, look: impl FnOnce(Fence) -> W + Send + 'static) -> Result<Plan>
+where
+    W: Future<Output = Result<Plan>> + Send + 'static,
+{
+    let operation = start.operation;
+    let made: Arc<Mutex<Option<Result<Plan>>>> = Arc::default();
     let slot = Arc::clone(&made);
-    let result = run::lead(connection, Start { operation: "plan", new }, move |fence, _| async move {
-        let plan = look(job, fence).await?;
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        Ok(Report::default())
+    let result = run::lead(connection, start, move |fence, _| async move {
+        let looked = look(fence).await;
+        let ended = looked.as_ref().map(|_| Report::default()).map_err(|error| {
+            // The error itself goes to the caller; the run keeps what it says.
+            Error::new(error.kind(), error.operation(), error.text().to_owned())
+        });
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked);
+        ended
     });
     let result = result.await?;
     let made = made.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (made, result.errors.first()) {
-        (Some(plan), _) if result.success() => Ok(plan),
-        (_, Some(error)) => Err(Error::new(error.kind, "plan", error.message.to_string())),
-        _ => Err(Error::new(ErrorKind::Internal, "plan", "the run that looked ended without a plan")),
+        (Some(looked), _) => looked,
+        (None, Some(error)) => Err(Error::new(error.kind, operation, error.message.to_string())),
+        (None, None) => Err(Error::new(ErrorKind::Internal, operation, "the run that looked ended without a plan")),
     }
 }
 
@@ -52,8 +65,7 @@ async fn look(job: Job, fence: Fence) -> Result<Plan> {
     counts.swept += swept.map_or(0, |swept| swept.deleted);
     let early = commits.iter().flat_map(|commit| &commit.failures);
     let failures = early.chain(&report.failures).take(FAILURES_KEPT).cloned().collect();
-    let kept = Kept { version: VERSION, target: (*target).clone() };
-    let request = serde_json::to_value(&kept).map_err(|e| Error::new(ErrorKind::Internal, "plan", "a plan is not JSON").because(e))?;
+    let request = Kept { version: VERSION, target: (*target).clone() }.to_json()?;
     let key = target.place.key().to_vec();
     let items = items(&target, &commits, preview)?;
     let direction = sync_core::Direction::FromExternal;

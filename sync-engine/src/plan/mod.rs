@@ -3,13 +3,18 @@
 mod apply;
 mod items;
 mod look;
+mod undo;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sync_core::{RunId, Target};
+use sync_core::{Error, ErrorKind, Result, RunId, Target};
 
-pub(crate) use self::{apply::apply, look::plan};
+pub(crate) use self::{
+    apply::apply,
+    look::plan,
+    undo::{plan_undo, undo},
+};
 
 /// What a stored plan keeps of its pull: enough to apply it without asking the service again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +23,17 @@ struct Kept {
     /// Which form this has.
     version: u32,
     target: Target,
+}
+
+impl Kept {
+    fn to_json(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self).map_err(|e| Error::new(ErrorKind::Internal, "plan", "a plan is not JSON").because(e))
+    }
+
+    /// What is stored, if this version can read it.
+    fn read(request: &serde_json::Value) -> Option<Self> {
+        serde_json::from_value::<Self>(request.clone()).ok().filter(|kept| kept.version == VERSION)
+    }
 }
 
 /// The form of [`Kept`] that this version writes, and the only one it reads.

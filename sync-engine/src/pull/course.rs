@@ -123,6 +123,7 @@ fn target(
     };
     let source = Source { kind: descriptor.source_type.into(), id: format!("{account}/{}", stream.name).into(), refs };
     Target {
+        by_hand: false,
         entity: mapping.map_or(entity, |mapping| mapping.entity().clone()),
         place: mapping.map_or(Place::Stream, |mapping| mapping.place().clone()),
         fields: mapping.map_or_else(|| Arc::clone(fields), |mapping| mapping.fields(fields)),

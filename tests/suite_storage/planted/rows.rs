@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncline::core::{EntityType, Error, ErrorKind, HostTable, Result, async_trait, store::*};
+use syncline::core::{EntityType, Error, ErrorKind, HostTable, Result, RunId, async_trait, store::*};
 
 use super::{Store, note};
 use crate::harm::{self, Harm};
@@ -107,6 +107,10 @@ impl EntityStore for Store {
 
 #[async_trait]
 impl LineageStore for Store {
+    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+        self.to("run_history").run_history(run, limit).await
+    }
+
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         let field = if let Harm::LineageOfWholeRows = self.harm { None } else { field };
         let mut found = self.to("lineage").lineage(entity, key, field).await?;

@@ -165,6 +165,21 @@ impl Links<'_> {
             .collect())
     }
 
+    /// Takes all links to entities away, whatever feed they are of.
+    pub(super) async fn remove_all(&self, tx: &mut Tx, keys: &[&str]) -> Db<()> {
+        sqlx::query(
+            "DELETE FROM record_links r USING (SELECT l.ctid AS at FROM unnest($3::text[]) AS k(key) CROSS JOIN LATERAL \
+             (SELECT r.ctid FROM record_links r WHERE r.workspace_id = $1 AND r.type_id = $2 AND r.entity_id = k.key FOR UPDATE) l OFFSET 0) k \
+             WHERE r.ctid = k.at",
+        )
+        .bind(self.workspace.as_str())
+        .bind(self.type_id)
+        .bind(keys)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
     /// Which of these entities a record of any feed stands behind.
     pub(super) async fn linked(&self, tx: &mut Tx, keys: &[&str]) -> Db<Vec<bool>> {
         let found: Vec<i64> = sqlx::query_scalar(

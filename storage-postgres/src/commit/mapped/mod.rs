@@ -90,12 +90,12 @@ fn told(failure: RecordFailure, record: &Record) -> RecordFailure {
 pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     let commit = work.commit;
     let key = commit.target.place.key();
-    if key.is_empty() {
+    if key.is_empty() && !commit.target.by_hand {
         return Err(internal("commit", "a stream's own table was written through a mapping"));
     }
     let shape = Shape::open(rows, &commit.target, &commit.batches, key)?;
     // The key of every record that has one; the name of the field that is missing otherwise.
-    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.place.keys(&part.batch)).collect();
+    let keys: Vec<Vec<Result<String, &str>>> = commit.batches.iter().map(|part| commit.target.keys(&part.batch)).collect();
     let shown_before = match commit.scan {
         Some(number) if commit.target.duplicates == Duplicates::FirstWins => {
             scans::shown(work.tx, work.workspace, &commit.feed, number).await?
@@ -230,7 +230,8 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
     }
     // In the order of keys, so that two writers never wait for each other.
     items.sort_by(|(_, one), (_, other)| one.key.cmp(other.key));
-    let linkable = |item: &Item<'_>| !item.key.contains('\0');
+    let by_hand = work.commit.target.by_hand;
+    let linkable = |item: &Item<'_>| !by_hand && !item.key.contains('\0');
     let pairs: Vec<Pair<'_>> = items.iter().filter(|(_, item)| linkable(item)).map(|(_, item)| pair(item)).collect();
     let found = course.links.find(work.tx, &pairs).await?;
     for ((_, item), link) in items.iter_mut().filter(|(_, item)| linkable(item)).zip(found) {
@@ -280,7 +281,7 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
             course.skipped(work, entry.order, told(warning, entry.record));
             continue;
         }
-        for slot in &verdict.owns {
+        for slot in verdict.owns.iter().filter(|_| !by_hand) {
             let slot = &shape.slots[*slot];
             owned.push(owner::Owned { key: item.key, field: slot.field, priority: slot.rule.priority });
         }
@@ -292,6 +293,7 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
         count(work, course, rows, item, verdict);
         match item.link {
             Some(_) => show(work, entry, item.link),
+            None if by_hand => {}
             None => unlinked.push((entry, item)),
         }
     }
@@ -354,6 +356,9 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
         work.tally.counts.unchanged += entries.len() as u64;
         return Ok(());
     }
+    if work.commit.target.by_hand {
+        return delete_by_hand(work, course, rows, entries, ids).await;
+    }
     let links = course.links.of(work.tx, &ids).await?;
     let known: HashSet<&str> = links.iter().map(|(at, ..)| ids[*at]).collect();
     for entry in entries {
@@ -370,7 +375,7 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
     keys.sort_unstable();
     keys.dedup_by_key(|(key, _)| *key);
     let texts: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-    let fates = orphan::settle(work.tx, course.links, rows, &texts, &mut course.journal).await?;
+    let fates = orphan::settle(work.tx, course.links, rows, &texts, false, &mut course.journal).await?;
     for ((key, id), fate) in keys.into_iter().zip(fates) {
         match fate {
             Fate::Stays => {}
@@ -382,6 +387,37 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
             }
         }
     }
+    Ok(())
+}
+
+/// Deletes rows by their keys, whatever stands behind them.
+async fn delete_by_hand<'a>(
+    work: &mut Work<'_>,
+    course: &mut Course<'a>,
+    rows: &Rows,
+    entries: &[Entry<'a>],
+    mut keys: Vec<&str>,
+) -> Db<()> {
+    keys.sort_unstable();
+    keys.dedup();
+    course.links.remove_all(work.tx, &keys).await?;
+    let fates = orphan::settle(work.tx, course.links, rows, &keys, true, &mut course.journal).await?;
+    let mut gone: u64 = 0;
+    for (key, fate) in keys.into_iter().zip(fates) {
+        match fate {
+            Fate::Stays => {}
+            Fate::Gone => {
+                gone += 1;
+                work.tally.deleted(key);
+            }
+            Fate::Kept(reason) => {
+                let order = entries.iter().find(|entry| entry.record.id.as_str() == key).map_or(0, |entry| entry.order);
+                course.failures.push((order, RecordFailure::warning(format!("the row stays: {reason}")).of_record(key)));
+            }
+        }
+    }
+    work.tally.counts.deleted += gone;
+    work.tally.counts.unchanged += entries.len() as u64 - gone;
     Ok(())
 }
 
@@ -424,7 +460,7 @@ pub(crate) async fn unlink(
     let mut keys: Vec<&str> = gone.iter().map(|gone| &*gone.entity).collect();
     keys.sort_unstable();
     keys.dedup();
-    let fates = orphan::settle(tx, known, rows, &keys, &mut journal).await?;
+    let fates = orphan::settle(tx, known, rows, &keys, false, &mut journal).await?;
     let mut went = Vec::new();
     for (key, fate) in keys.into_iter().zip(fates) {
         match fate {

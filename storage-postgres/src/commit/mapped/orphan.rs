@@ -42,12 +42,20 @@ struct Doomed {
     created: super::journal::Created,
 }
 
-/// Deletes what nothing stands behind any more. Keys have to be in order, none twice.
-pub(super) async fn settle(tx: &mut Tx, links: Links<'_>, rows: &Rows, keys: &[&str], journal: &mut Journal) -> Db<Vec<Fate>> {
+/// Deletes what nothing stands behind any more. Keys have to be in order, none twice. Rows of the host go only where its table says so, or
+/// when they are deleted `by_hand`.
+pub(super) async fn settle(
+    tx: &mut Tx,
+    links: Links<'_>,
+    rows: &Rows,
+    keys: &[&str],
+    by_hand: bool,
+    journal: &mut Journal,
+) -> Db<Vec<Fate>> {
     let mut fates: Vec<Fate> = keys.iter().map(|_| Fate::Stays).collect();
     match rows {
         Rows::Stream(_) => {}
-        Rows::Host(host) if !host.spec.delete_rows => {}
+        Rows::Host(host) if !host.spec.delete_rows && !by_hand => {}
         Rows::Managed(table) => {
             let doomed = lock_managed(tx, links, table, keys, journal.previews).await?;
             let doomed = unlinked(tx, links, keys, doomed).await?;

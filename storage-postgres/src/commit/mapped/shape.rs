@@ -136,7 +136,7 @@ impl<'a> Shape<'a> {
                 }
             };
             let key = key.iter().any(|name| name.eq_ignore_ascii_case(field));
-            let rule = target.rules.get(&**field).copied().unwrap_or_default();
+            let rule = target.rule(field);
             slots.push(Slot { field, column, rule, key, plain });
         }
         // One order whatever the records', so that there are few texts of statements.

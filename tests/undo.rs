@@ -1,0 +1,242 @@
+//! Undoing a run: its rows are as before it, but for what others changed since, which stays and is listed.
+
+mod support;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value, json};
+use support::{
+    On, Random, World, clean,
+    scripted::{Scripted, last, page},
+};
+use syncline::{
+    Apply, Connection, Credentials, EntityQuery, ErrorKind, Pull, RunId, SyncResult, Syncline,
+    core::Stream,
+    mapping::{Column, Mapping},
+};
+
+/// Rows, or records of the service: fields by key.
+type Rows = BTreeMap<String, Map<String, Value>>;
+
+struct Stage {
+    provider: Scripted,
+    syncline: Syncline,
+    connection: Connection,
+    _world: World,
+}
+
+impl Stage {
+    async fn new(on: On) -> Self {
+        let world = World::on(on).await;
+        let provider = Scripted::new("crm").streams(vec![Stream::full("people"), Stream::full("guests")]);
+        let syncline = world.builder().storage(world.place().open().await).provider(provider.clone()).build().await.expect("an engine");
+        let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");
+        Self { provider, syncline, connection, _world: world }
+    }
+
+    async fn pull(&self, pull: Pull, records: &Rows) -> SyncResult {
+        self.provider.pages(vec![last(page(records.iter().map(|(id, fields)| (id.as_str(), Value::Object(fields.clone())))))]);
+        let result = self.connection.sync_from_external(pull.safety_lag(Duration::ZERO).confirm_deletes()).await.expect("it runs");
+        assert!(result.success(), "{:?}", result.errors);
+        result
+    }
+
+    async fn rows(&self, entity: &str) -> Rows {
+        let acme = self.syncline.workspace("acme");
+        if acme.count(entity).await.expect("a count") == 0 {
+            return Rows::new();
+        }
+        let all = acme.entities(entity, EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows");
+        all.into_iter().map(|row| (row.key.to_string(), row.fields)).collect()
+    }
+}
+
+fn people() -> Pull {
+    Pull::mapped(
+        Mapping::new("people", "people")
+            .entity("person")
+            .column(Column::new("mail").to("email").key())
+            .column(Column::new("name").optional())
+            .column(Column::new("city").optional()),
+    )
+}
+
+/// A source of one field of the same rows.
+fn guests() -> Pull {
+    Pull::mapped(
+        Mapping::new("guests", "guests").entity("person").column(Column::new("mail").to("email").key()).column(Column::new("city")),
+    )
+}
+
+fn fields(n: usize, random: &mut Random) -> Map<String, Value> {
+    let city = match random.below(4) {
+        0 => Value::Null,
+        n => format!("City {n}").into(),
+    };
+    let all = json!({ "mail": format!("p{n}"), "name": format!("Name {}", random.below(3)), "city": city });
+    all.as_object().expect("an object").clone()
+}
+
+fn first(random: &mut Random) -> Rows {
+    (0..4 + random.below(6)).map(|n| (format!("p{n}"), fields(n, random))).collect()
+}
+
+fn later(before: &Rows, random: &mut Random) -> Rows {
+    let mut after = Rows::new();
+    for (at, (id, known)) in before.iter().enumerate() {
+        match random.below(4) {
+            0 => {}
+            1 | 2 => drop(after.insert(id.clone(), fields(at, random))),
+            _ => drop(after.insert(id.clone(), known.clone())),
+        }
+    }
+    for n in 20..20 + random.below(4) {
+        after.insert(format!("p{n}"), fields(n, random));
+    }
+    after
+}
+
+fn run(result: &SyncResult) -> RunId {
+    result.run.expect("a run")
+}
+
+async fn a_run_and_its_undoing_leave_the_rows_as_they_were(on: On, seeds: u64) {
+    for (entity, pull) in [("crm_people", (|| Pull::stream("people")) as fn() -> Pull), ("person", people)] {
+        for seed in 0..seeds {
+            let mut random = Random::new(seed);
+            let (stage, one) = (Stage::new(on).await, first(&mut random));
+            let two = later(&one, &mut random);
+            if seed > 0 {
+                stage.pull(pull(), &one).await;
+            }
+            let before = stage.rows(entity).await;
+            let undone = stage.pull(pull(), &two).await;
+            let after = stage.rows(entity).await;
+            let result = stage.connection.undo(run(&undone), "anna").await.expect("it begins");
+            clean(&result);
+            assert_eq!(stage.rows(entity).await, before, "{entity}, seed {seed}: the rows before the run, not {after:?}");
+            // The undoing is a run as any other, and can be undone.
+            clean(&stage.connection.undo(run(&result), "ben").await.expect("it begins"));
+            assert_eq!(stage.rows(entity).await, after, "{entity}, seed {seed}: the undoing undone");
+            let again = stage.connection.undo(run(&undone), "anna").await.expect("it begins");
+            assert_eq!(again.counts.synced() + again.counts.deleted, 0, "{entity}, seed {seed}: everything was changed since");
+        }
+    }
+}
+
+async fn what_others_changed_since_stays_and_is_listed(on: On, seeds: u64) {
+    for seed in 50..50 + seeds {
+        let mut random = Random::new(seed);
+        let (stage, one) = (Stage::new(on).await, first(&mut random));
+        let two = later(&one, &mut random);
+        stage.pull(people(), &one).await;
+        let before = stage.rows("person").await;
+        let undone = stage.pull(people(), &two).await;
+        let left = stage.rows("person").await;
+        // Another source sets the city of some of the rows that are there.
+        let mut cities = Rows::new();
+        for key in left.keys().filter(|_| random.below(2) == 0) {
+            cities.insert(key.clone(), json!({ "mail": key, "city": "Elsewhere" }).as_object().expect("an object").clone());
+        }
+        stage.pull(guests(), &cities).await;
+        let plan = stage.connection.plan_undo(run(&undone), "anna").await.expect("a plan");
+        let told = |key: &str| plan.plan.failures.iter().filter(|failure| failure.record.as_deref() == Some(key)).count();
+        let mut expected = Rows::new();
+        for key in before.keys().chain(left.keys()).collect::<std::collections::BTreeSet<_>>() {
+            let (was, is, other) = (before.get(key), left.get(key), cities.contains_key(key));
+            let elsewhere = |row: &Map<String, Value>| {
+                let mut row = row.clone();
+                row.insert("city".into(), "Elsewhere".into());
+                row
+            };
+            let row = match (was, is) {
+                // Made by the run, and changed since: it stays.
+                (None, Some(is)) if other => Some(elsewhere(is)),
+                (None, Some(_)) => None,
+                (Some(was), Some(_)) if other => Some(elsewhere(was)),
+                (Some(was), _) => Some(was.clone()),
+                (None, None) => None,
+            };
+            if other && (was.is_none() || was.and_then(|row| row.get("city")) != is.and_then(|row| row.get("city"))) {
+                assert_eq!(told(key), 1, "seed {seed}: {key} is listed: {:?}", plan.plan.failures);
+            }
+            expected.extend(row.map(|row| (key.clone(), row)));
+        }
+        clean(&stage.connection.apply(Apply::plan(plan.plan.run)).await.expect("it begins"));
+        assert_eq!(stage.rows("person").await, expected, "seed {seed}: before {before:?}, left {left:?}");
+    }
+}
+
+async fn runs_that_cannot_be_taken_back_say_why(on: On) {
+    let stage = Stage::new(on).await;
+    let unknown = stage.connection.undo(RunId(99), "anna").await.expect_err("no such run");
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    let rows = first(&mut Random::new(1));
+    let bare = stage.pull(Pull::stream("people").without_lineage(), &rows).await;
+    let refused = stage.connection.undo(run(&bare), "anna").await.expect_err("no lineage");
+    assert!(refused.kind() == ErrorKind::Conflict && refused.to_string().contains("lineage was not kept"), "{refused}");
+    let other = stage.syncline.workspace("acme").connect("crm", Credentials::api_key("good")).settings(json!({ "account": "second" }));
+    let other = other.await.expect("it connects");
+    let foreign = other.undo(run(&bare), "anna").await.expect_err("another connection's");
+    assert!(foreign.to_string().contains("another connection"), "{foreign}");
+}
+
+async fn an_undone_value_says_so_in_its_history(on: On) {
+    let stage = Stage::new(on).await;
+    let record =
+        |name: &str| -> Rows { [("a".to_owned(), json!({ "mail": "a", "name": name }).as_object().expect("an object").clone())].into() };
+    stage.pull(people(), &record("Ann")).await;
+    let second = stage.pull(people(), &record("Bob")).await;
+    stage.connection.undo(run(&second), "anna").await.expect("it begins");
+    let history = stage.syncline.workspace("acme").lineage("person", "a", Some("name")).await.expect("lineage");
+    let told: Vec<_> = history.iter().map(|entry| (entry.new_value.clone(), &*entry.changed_by, &*entry.source_type)).collect();
+    assert_eq!(told, [(Some(json!("Ann")), "manual", "api"), (Some(json!("Bob")), "manual", "api"), (Some(json!("Ann")), "anna", "app")]);
+}
+
+mod on_sqlite {
+    use super::On::Sqlite;
+
+    #[tokio::test]
+    async fn a_run_and_its_undoing_leave_the_rows_as_they_were() {
+        super::a_run_and_its_undoing_leave_the_rows_as_they_were(Sqlite, 12).await;
+    }
+
+    #[tokio::test]
+    async fn what_others_changed_since_stays_and_is_listed() {
+        super::what_others_changed_since_stays_and_is_listed(Sqlite, 12).await;
+    }
+
+    #[tokio::test]
+    async fn runs_that_cannot_be_taken_back_say_why() {
+        super::runs_that_cannot_be_taken_back_say_why(Sqlite).await;
+    }
+
+    #[tokio::test]
+    async fn an_undone_value_says_so_in_its_history() {
+        super::an_undone_value_says_so_in_its_history(Sqlite).await;
+    }
+}
+
+mod on_postgres {
+    use super::On::Postgres;
+
+    #[tokio::test]
+    async fn a_run_and_its_undoing_leave_the_rows_as_they_were() {
+        super::a_run_and_its_undoing_leave_the_rows_as_they_were(Postgres, 4).await;
+    }
+
+    #[tokio::test]
+    async fn what_others_changed_since_stays_and_is_listed() {
+        super::what_others_changed_since_stays_and_is_listed(Postgres, 4).await;
+    }
+
+    #[tokio::test]
+    async fn runs_that_cannot_be_taken_back_say_why() {
+        super::runs_that_cannot_be_taken_back_say_why(Postgres).await;
+    }
+
+    #[tokio::test]
+    async fn an_undone_value_says_so_in_its_history() {
+        super::an_undone_value_says_so_in_its_history(Postgres).await;
+    }
+}

@@ -137,8 +137,9 @@ impl Writer {
 }
 
 pub(crate) struct Inner {
-    writer: Workers<Writer>,
+    // Dropped before the writer: SQLite empties its log with the last connection, and of two that are closed at once neither is.
     readers: Workers<Connection>,
+    writer: Workers<Writer>,
     // After the threads, so that nothing is written once the lock is free.
     shared: Arc<Shared>,
 }

@@ -132,7 +132,7 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
         "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
          sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
          account_name = coalesce($7, account_name), error_count = CASE WHEN $8 THEN 0 ELSE error_count END, \
-         error_message = CASE WHEN $8 THEN NULL ELSE error_message END, updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+         error_message = coalesce($10, CASE WHEN $8 THEN NULL ELSE error_message END), updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
@@ -144,6 +144,7 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
     .bind(patch.account_name.as_deref())
     .bind(patch.clear_errors)
     .bind(at)
+    .bind(patch.error_message.as_deref())
     .fetch_optional(&mut **tx)
     .await?;
     row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())

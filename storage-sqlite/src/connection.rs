@@ -137,7 +137,7 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
         "UPDATE syncline_integration_connections SET status = coalesce(?3, status), sync_enabled = coalesce(?4, sync_enabled), \
          sync_frequency_minutes = coalesce(?5, sync_frequency_minutes), settings = coalesce(?6, settings), \
          account_name = coalesce(?7, account_name), error_count = CASE WHEN ?8 THEN 0 ELSE error_count END, \
-         error_message = CASE WHEN ?8 THEN NULL ELSE error_message END, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+         error_message = coalesce(?10, CASE WHEN ?8 THEN NULL ELSE error_message END), updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((
         workspace.as_str(),
@@ -149,6 +149,7 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
         patch.account_name.as_deref(),
         patch.clear_errors,
         time::text(at),
+        patch.error_message.as_deref(),
     ))?;
     find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id).into())
 }

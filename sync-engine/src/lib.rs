@@ -8,6 +8,7 @@ mod event;
 mod oauth;
 mod pull;
 mod push;
+mod renewals;
 mod retention;
 mod run;
 mod services;
@@ -25,6 +26,7 @@ pub use self::{
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     pull::Pull,
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
+    renewals::RenewedTokens,
     retention::{Pruned, Retention},
     syncline::Syncline,
     vault::{Credentials, KeySource, KeyUse, Keyring, Rotated},

@@ -94,6 +94,7 @@ impl ConnectionStore for Memory {
     async fn update_connection(&self, _: &ConnectionId, patch: ConnectionPatch, _: DateTime<Utc>) -> Result<Connection> {
         let mut row = locked(&self.row);
         row.status = patch.status.unwrap_or(row.status);
+        row.error_message = patch.error_message.or(row.error_message.take());
         Ok(row.clone())
     }
 
@@ -128,6 +129,17 @@ impl ConnectionStore for Memory {
 
 #[async_trait]
 impl AuthorizationStore for Memory {}
+
+/// A database that counts nothing over all workspaces.
+#[derive(Debug)]
+pub(super) struct NoFleet;
+
+#[async_trait]
+impl FleetStore for NoFleet {
+    async fn reap(&self) -> Result<u64> {
+        unused()
+    }
+}
 
 #[async_trait]
 impl LeaseStore for Memory {

@@ -3,9 +3,10 @@ mod renewals;
 
 use std::sync::{Mutex as StdMutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use sync_core::{CallOutcome, ExposeSecret, Grant, Health, Quota, RefreshRule, store::SealedCredentials};
 
-use self::memory::{Authority, Memory, kind};
+use self::memory::{Authority, Memory, NoFleet, kind};
 use super::*;
 use crate::{
     OAuthClient,
@@ -64,6 +65,7 @@ impl World {
         let shared = Shared {
             clock: Arc::new(Arc::clone(&clock)),
             keyring: keyring.clone(),
+            fleet: Arc::new(NoFleet),
             limits: Limits::default(),
             breakers: Breakers::default(),
             clients,
@@ -89,6 +91,7 @@ impl World {
         let shared = Shared {
             clock: Arc::new(Arc::clone(&self.clock)),
             keyring: self.keyring.clone(),
+            fleet: Arc::new(NoFleet),
             limits: Limits::default(),
             breakers: Breakers::default(),
             clients: Clients(self.services.shared.clients.0.clone()),
@@ -102,7 +105,8 @@ impl World {
         let workspace = WorkspaceId::from("acme");
         let seal = |field, text: &str| {
             let place = Place { workspace: &workspace, owner: "c1", field };
-            self.keyring.seal(place, &text.into()).expect("sealed")
+            let mut seals = self.keyring.reserve(&NoFleet, 1).now_or_never().expect("it waits for nothing").expect("granted");
+            seals.seal(place, &text.into()).expect("sealed")
         };
         *memory::locked(&self.store.credentials) = Some(SealedCredentials {
             access: seal(Field::Access, access),

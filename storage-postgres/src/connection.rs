@@ -86,7 +86,7 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) \
          ON CONFLICT (workspace_id, provider, account_id) DO UPDATE SET subject_id = coalesce(excluded.subject_id, c.subject_id), \
          account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
-         oauth_provider = coalesce(excluded.oauth_provider, c.oauth_provider), settings = excluded.settings, \
+         oauth_provider = CASE WHEN $12 THEN excluded.oauth_provider ELSE coalesce(excluded.oauth_provider, c.oauth_provider) END, settings = excluded.settings, \
          sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
          updated_at = excluded.updated_at WHERE c.id = excluded.id OR NOT $12 RETURNING ",
         columns!()

@@ -81,7 +81,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
             tx.prepare_cached(
                 "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id), \
                  account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
-                 oauth_provider = coalesce(?6, oauth_provider), settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
+                 oauth_provider = CASE WHEN ?10 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
                  error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
             )?
             .execute((
@@ -94,6 +94,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.settings.to_string(),
                 new.sync_frequency_minutes,
                 &at,
+                new.credentials.is_some(),
             ))?;
             id
         }

@@ -114,6 +114,11 @@ pub(crate) fn replace(
     stored.ok_or_else(|| connection::unknown("replace_credentials", id).into())
 }
 
+const DUE: &str = "SELECT expires_at, workspace_id, id, provider, token_version FROM syncline_integration_connections \
+    WHERE status = 'active' AND grant_kind IS NOT NULL AND renewal_refused_at IS NULL AND expires_at IS NOT NULL AND expires_at < ?1 \
+    AND (renewal_not_before IS NULL OR renewal_not_before <= ?2) AND (expires_at, workspace_id, id) > (?3, ?4, ?5) \
+    ORDER BY expires_at, workspace_id, id LIMIT ?6";
+
 /// Tokens that end before `until.1`, of connections that may be renewed at `until.0`.
 pub(crate) fn due(
     tx: &Transaction<'_>,
@@ -121,12 +126,7 @@ pub(crate) fn due(
     after: Option<&DueRenewal>,
     limit: u32,
 ) -> Db<Vec<DueRenewal>> {
-    let mut found = tx.prepare_cached(
-        "SELECT expires_at, workspace_id, id, provider, token_version FROM syncline_integration_connections \
-         WHERE status = 'active' AND grant_kind IS NOT NULL AND renewal_refused_at IS NULL AND expires_at IS NOT NULL AND expires_at < ?1 \
-         AND (renewal_not_before IS NULL OR renewal_not_before <= ?2) AND (expires_at, workspace_id, id) > (?3, ?4, ?5) \
-         ORDER BY expires_at, workspace_id, id LIMIT ?6",
-    )?;
+    let mut found = tx.prepare_cached(DUE)?;
     // Every time and every name sorts behind the empty text.
     let last = after.map_or_else(Default::default, |after| (time::text(after.ends), after.workspace.as_str(), after.connection.as_str()));
     let rows = found.query_map((time::text(before), time::text(now), last.0, last.1, last.2, limit), |row| {
@@ -181,4 +181,22 @@ pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connect
     )?
     .execute((workspace.as_str(), id.as_str(), time::text(at)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_near_their_end_are_found_by_their_index_in_its_order() {
+        let conn = rusqlite::Connection::open_in_memory().expect("opens");
+        for (.., sql) in crate::migrations() {
+            conn.execute_batch(sql).expect("it runs");
+        }
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {DUE}")).expect("a plan");
+        let plan: Vec<String> =
+            explained.query_map(("2", "1", "0", "w", "c", 9), |row| row.get(3)).expect("it runs").collect::<Result<_, _>>().expect("rows");
+        let expected = "SEARCH syncline_integration_connections USING INDEX syncline_connections_by_end ((expires_at,workspace_id,id)>(?,?,?) AND expires_at<?)";
+        assert_eq!(plan, [expected]);
+    }
 }

@@ -48,7 +48,7 @@ impl World {
             kept.subject_id = new.subject_id.or(kept.subject_id.take());
             kept.account_name = new.account_name.or(kept.account_name.take());
             kept.connected_by = new.connected_by.or(kept.connected_by.take());
-            kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take());
+            kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take().filter(|_| new.credentials.is_none()));
             (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
             (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
             kept.updated_at = new.at;

@@ -154,7 +154,7 @@ pub struct NewConnection {
     pub account_name: Option<Box<str>>,
     /// Who connected it.
     pub connected_by: Option<Box<str>>,
-    /// `google`, `slack`, … or none.
+    /// `google`, `slack`, … or none. Goes with the credentials: where some come, it takes the place of the one before.
     pub oauth_provider: Option<Box<str>>,
     /// The provider's settings.
     pub settings: serde_json::Value,

@@ -130,14 +130,20 @@ impl ConnectionStore for Memory {
 #[async_trait]
 impl AuthorizationStore for Memory {}
 
-/// A database that counts nothing over all workspaces.
-#[derive(Debug)]
-pub(super) struct NoFleet;
+/// A database that counts no uses of keys, or says that there were too many.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) used_up: Mutex<bool>,
+}
 
 #[async_trait]
-impl FleetStore for NoFleet {
+impl FleetStore for Counts {
     async fn reap(&self) -> Result<u64> {
         unused()
+    }
+
+    async fn use_key(&self, _: &str, uses: u64) -> Result<u64> {
+        Ok(if *locked(&self.used_up) { u64::MAX } else { uses })
     }
 }
 

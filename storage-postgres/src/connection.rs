@@ -86,7 +86,7 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) \
          ON CONFLICT (workspace_id, provider, account_id) DO UPDATE SET subject_id = coalesce(excluded.subject_id, c.subject_id), \
          account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
-         oauth_provider = coalesce(excluded.oauth_provider, c.oauth_provider), settings = excluded.settings, \
+         oauth_provider = CASE WHEN $12 THEN excluded.oauth_provider ELSE coalesce(excluded.oauth_provider, c.oauth_provider) END, settings = excluded.settings, \
          sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
          updated_at = excluded.updated_at WHERE c.id = excluded.id OR NOT $12 RETURNING ",
         columns!()
@@ -132,7 +132,7 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
         "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
          sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
          account_name = coalesce($7, account_name), error_count = CASE WHEN $8 THEN 0 ELSE error_count END, \
-         error_message = CASE WHEN $8 THEN NULL ELSE error_message END, updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+         error_message = coalesce($10, CASE WHEN $8 THEN NULL ELSE error_message END), updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
@@ -144,6 +144,7 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
     .bind(patch.account_name.as_deref())
     .bind(patch.clear_errors)
     .bind(at)
+    .bind(patch.error_message.as_deref())
     .fetch_optional(&mut **tx)
     .await?;
     row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     GrantKind, WorkspaceId,
-    store::{Connection, Renewal, SealedCredentials},
+    store::{Connection, DueRenewal, Renewal, SealedCredentials},
 };
 
 use crate::{
@@ -59,7 +59,7 @@ pub(crate) async fn replace(
     let scopes: Option<Vec<&str>> = sealed.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref).collect());
     let replaced = sqlx::query(
         "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
-         token_version = $7, grant_kind = $8, granted_scopes = coalesce($9, granted_scopes), renewal_failing_since = NULL, \
+         token_version = $7, grant_kind = $8, granted_scopes = CASE WHEN $8 = grant_kind THEN coalesce($9, granted_scopes) ELSE $9 END, renewal_failing_since = NULL, \
          renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10 \
          WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
     )
@@ -94,6 +94,35 @@ pub(crate) async fn replace(
     .fetch_optional(&mut **tx)
     .await?;
     stored.ok_or_else(|| connection::unknown("replace_credentials", id).into())
+}
+
+/// Tokens that end before `before`, of connections that may be renewed at `now`.
+pub(crate) async fn due(
+    tx: &mut Tx,
+    (now, before): (DateTime<Utc>, DateTime<Utc>),
+    after: Option<&DueRenewal>,
+    limit: u32,
+) -> Db<Vec<DueRenewal>> {
+    let found = sqlx::query(
+        "SELECT expires_at, workspace_id, id, provider, token_version FROM integration_connections \
+         WHERE status = 'active' AND grant_kind IS NOT NULL AND renewal_refused_at IS NULL AND expires_at IS NOT NULL AND expires_at < $1 \
+         AND (renewal_not_before IS NULL OR renewal_not_before <= $2) \
+         AND (expires_at, workspace_id, id) > (coalesce($3, '-infinity'::timestamptz), $4, $5) \
+         ORDER BY expires_at, workspace_id, id LIMIT $6",
+    );
+    let (workspace, connection) = after.map_or(("", ""), |after| (after.workspace.as_str(), after.connection.as_str()));
+    let found = found.bind(before).bind(now).bind(after.map(|after| after.ends)).bind(workspace).bind(connection);
+    let mut due = Vec::new();
+    for row in found.bind(i64::from(limit)).fetch_all(&mut **tx).await? {
+        due.push(DueRenewal {
+            ends: row.try_get(0)?,
+            workspace: row.try_get::<&str, _>(1)?.into(),
+            connection: row.try_get::<&str, _>(2)?.into(),
+            provider: row.try_get::<&str, _>(3)?.into(),
+            version: row.try_get::<i64, _>(4)?.cast_unsigned(),
+        });
+    }
+    Ok(due)
 }
 
 pub(crate) async fn note_renewal(

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sync_core::{
     Result, WorkspaceId,
-    store::{FleetStore, KnownKey, Log, SealedPlace, SealedValue},
+    store::{DueRenewal, FleetStore, KnownKey, Log, SealedPlace, SealedValue},
 };
 
 use crate::{
-    lease, retention, run, sealed,
+    credentials, lease, retention, run, sealed,
     storage::Fleet,
     tx::{Door, Repeat},
 };
@@ -75,6 +75,30 @@ impl FleetStore for Fleet {
             async move { sealed::retire(tx, &id, &header, at).await }.boxed()
         });
         retired.await
+    }
+
+    async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
+        let id = Box::<str>::from(id);
+        let counted = self.0.run("use_key", Door::Fleet, Repeat::Always, move |tx| {
+            let id = id.clone();
+            async move { sealed::count_uses(tx, &id, uses).await }.boxed()
+        });
+        counted.await
+    }
+
+    async fn due_renewals(
+        &self,
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+        after: Option<&DueRenewal>,
+        limit: u32,
+    ) -> Result<Vec<DueRenewal>> {
+        let after = after.cloned();
+        let found = self.0.run("due_renewals", Door::Fleet, Repeat::Always, move |tx| {
+            let after = after.clone();
+            async move { credentials::due(tx, (now, before), after.as_ref(), limit).await }.boxed()
+        });
+        found.await
     }
 
     async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row as _};
-use sync_core::store::{KnownKey, SealedField, SealedPlace, SealedValue};
+use sync_core::{
+    Error, ErrorKind,
+    store::{KnownKey, SealedField, SealedPlace, SealedValue},
+};
 
 use crate::{error::Db, tx::Tx};
 
@@ -78,6 +81,14 @@ async fn known(tx: &mut Tx, id: &str) -> Db<Option<KnownKey>> {
     let found = sqlx::query("SELECT check_value, retired_at FROM key_ring WHERE id = $1").bind(id).fetch_optional(&mut **tx).await?;
     let known = found.map(|row| Ok::<_, sqlx::Error>(KnownKey { id: id.into(), check: row.try_get(0)?, retired_at: row.try_get(1)? }));
     Ok(known.transpose()?)
+}
+
+/// Counts uses of a key; answers how many that makes.
+pub(crate) async fn count_uses(tx: &mut Tx, id: &str, uses: u64) -> Db<u64> {
+    let counted = sqlx::query_scalar("UPDATE key_ring SET uses = uses + $2 WHERE id = $1 RETURNING uses");
+    let counted: Option<i64> = counted.bind(id).bind(uses.cast_signed()).fetch_optional(&mut **tx).await?;
+    let unknown = || Error::new(ErrorKind::NotFound, "use_key", format!("key {id:?} was never written down here"));
+    Ok(counted.ok_or_else(unknown)?.cast_unsigned())
 }
 
 /// Retires a key that nothing is sealed with.

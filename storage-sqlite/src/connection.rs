@@ -81,7 +81,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
             tx.prepare_cached(
                 "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id), \
                  account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
-                 oauth_provider = coalesce(?6, oauth_provider), settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
+                 oauth_provider = CASE WHEN ?10 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
                  error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
             )?
             .execute((
@@ -94,6 +94,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.settings.to_string(),
                 new.sync_frequency_minutes,
                 &at,
+                new.credentials.is_some(),
             ))?;
             id
         }
@@ -137,7 +138,7 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
         "UPDATE syncline_integration_connections SET status = coalesce(?3, status), sync_enabled = coalesce(?4, sync_enabled), \
          sync_frequency_minutes = coalesce(?5, sync_frequency_minutes), settings = coalesce(?6, settings), \
          account_name = coalesce(?7, account_name), error_count = CASE WHEN ?8 THEN 0 ELSE error_count END, \
-         error_message = CASE WHEN ?8 THEN NULL ELSE error_message END, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+         error_message = coalesce(?10, CASE WHEN ?8 THEN NULL ELSE error_message END), updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((
         workspace.as_str(),
@@ -149,6 +150,7 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
         patch.account_name.as_deref(),
         patch.clear_errors,
         time::text(at),
+        patch.error_message.as_deref(),
     ))?;
     find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id).into())
 }

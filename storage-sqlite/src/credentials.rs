@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Error as Sql, OptionalExtension as _, Row, Transaction, types::Type};
 use sync_core::{
     ConnectionId, GrantKind, WorkspaceId,
-    store::{Renewal, SealedCredentials},
+    store::{DueRenewal, Renewal, SealedCredentials},
 };
 
 use crate::{
@@ -57,7 +57,7 @@ fn store(
     let stored = tx
         .prepare_cached(
             "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
-             grant_kind = ?7, granted_scopes = coalesce(?8, granted_scopes), token_version = ?9, renewal_failing_since = NULL, \
+             grant_kind = ?7, granted_scopes = CASE WHEN ?7 = grant_kind THEN coalesce(?8, granted_scopes) ELSE ?8 END, token_version = ?9, renewal_failing_since = NULL, \
              renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10 \
              WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
         )?
@@ -100,11 +100,45 @@ pub(crate) fn replace(
     sealed: &SealedCredentials,
     at: DateTime<Utc>,
 ) -> Db<bool> {
-    let replaced = store(tx, (workspace, id), (expected, sealed.version), sealed, at)?;
-    if !replaced && connection::find(tx, workspace, id)?.is_none() {
-        return Err(connection::unknown("replace_credentials", id).into());
+    if store(tx, (workspace, id), (expected, sealed.version), sealed, at)? {
+        return Ok(true);
     }
-    Ok(replaced)
+    // Who asks again after an answer that was lost finds these very credentials: nobody else can have sealed the same bytes.
+    let mut found = tx.prepare_cached(
+        "SELECT (credentials_encrypted, refresh_token_encrypted, expires_at, token_version) IS (?3, ?4, ?5, ?6) \
+         FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2",
+    )?;
+    let ends = sealed.expires_at.map(time::text);
+    let these = (workspace.as_str(), id.as_str(), &sealed.access, &sealed.refresh, ends, sealed.version.cast_signed());
+    let stored = found.query_row(these, |row| row.get(0)).optional()?;
+    stored.ok_or_else(|| connection::unknown("replace_credentials", id).into())
+}
+
+const DUE: &str = "SELECT expires_at, workspace_id, id, provider, token_version FROM syncline_integration_connections \
+    WHERE status = 'active' AND grant_kind IS NOT NULL AND renewal_refused_at IS NULL AND expires_at IS NOT NULL AND expires_at < ?1 \
+    AND (renewal_not_before IS NULL OR renewal_not_before <= ?2) AND (expires_at, workspace_id, id) > (?3, ?4, ?5) \
+    ORDER BY expires_at, workspace_id, id LIMIT ?6";
+
+/// Tokens that end before `until.1`, of connections that may be renewed at `until.0`.
+pub(crate) fn due(
+    tx: &Transaction<'_>,
+    (now, before): (DateTime<Utc>, DateTime<Utc>),
+    after: Option<&DueRenewal>,
+    limit: u32,
+) -> Db<Vec<DueRenewal>> {
+    let mut found = tx.prepare_cached(DUE)?;
+    // Every time and every name sorts behind the empty text.
+    let last = after.map_or_else(Default::default, |after| (time::text(after.ends), after.workspace.as_str(), after.connection.as_str()));
+    let rows = found.query_map((time::text(before), time::text(now), last.0, last.1, last.2, limit), |row| {
+        Ok(DueRenewal {
+            ends: time::column(row, 0)?,
+            workspace: row.get_ref(1)?.as_str()?.into(),
+            connection: row.get_ref(2)?.as_str()?.into(),
+            provider: row.get(3)?,
+            version: row.get::<_, i64>(4)?.cast_unsigned(),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(crate) fn note_renewal(
@@ -147,4 +181,22 @@ pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connect
     )?
     .execute((workspace.as_str(), id.as_str(), time::text(at)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_near_their_end_are_found_by_their_index_in_its_order() {
+        let conn = rusqlite::Connection::open_in_memory().expect("opens");
+        for (.., sql) in crate::migrations() {
+            conn.execute_batch(sql).expect("it runs");
+        }
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {DUE}")).expect("a plan");
+        let plan: Vec<String> =
+            explained.query_map(("2", "1", "0", "w", "c", 9), |row| row.get(3)).expect("it runs").collect::<Result<_, _>>().expect("rows");
+        let expected = "SEARCH syncline_integration_connections USING INDEX syncline_connections_by_end ((expires_at,workspace_id,id)>(?,?,?) AND expires_at<?)";
+        assert_eq!(plan, [expected]);
+    }
 }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
+    (9, "key_use", include_str!("../migrations/0009_key_use.sql")),
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
 ];
 

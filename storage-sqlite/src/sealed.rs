@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
-use sync_core::store::{KnownKey, SealedField, SealedPlace, SealedValue};
+use sync_core::{
+    Error, ErrorKind,
+    store::{KnownKey, SealedField, SealedPlace, SealedValue},
+};
 
 use crate::{error::Db, time};
 
@@ -67,6 +70,17 @@ pub(crate) fn known(tx: &Transaction<'_>, id: &str) -> Db<Option<KnownKey>> {
 pub(crate) fn know(tx: &Transaction<'_>, id: &str, check: &[u8]) -> Db<()> {
     tx.prepare_cached("INSERT INTO syncline_key_ring (id, check_value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?.execute((id, check))?;
     Ok(())
+}
+
+/// Counts uses of a key; answers how many that makes.
+pub(crate) fn count_uses(tx: &Transaction<'_>, id: &str, uses: u64) -> Db<u64> {
+    let sql = "UPDATE syncline_key_ring SET uses = uses + ?2 WHERE id = ?1 RETURNING uses";
+    let counted = tx.prepare_cached(sql)?.query_row((id, uses.cast_signed()), |row| row.get::<_, i64>(0)).optional()?;
+    counted.map(i64::cast_unsigned).ok_or_else(|| unknown_key(id).into())
+}
+
+fn unknown_key(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "use_key", format!("key {id:?} was never written down here"))
 }
 
 /// Retires a key that nothing is sealed with.

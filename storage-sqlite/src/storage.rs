@@ -15,12 +15,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_core::{
     Error, ErrorKind, Result, WorkspaceId,
-    store::{FleetStore, KnownKey, Log, SealedPlace, SealedValue, Storage, WorkspaceStore},
+    store::{DueRenewal, FleetStore, KnownKey, Log, SealedPlace, SealedValue, Storage, WorkspaceStore},
 };
 use tokio::sync::oneshot;
 
 use crate::{
     commit::Sources,
+    credentials,
     error::{Db, Fault, explain, file_name},
     hook::{Committed, HookResult, Hooks},
     owner::Owner,
@@ -137,8 +138,9 @@ impl Writer {
 }
 
 pub(crate) struct Inner {
-    writer: Workers<Writer>,
+    // Dropped before the writer: SQLite empties its log with the last connection, and of two that are closed at once neither is.
     readers: Workers<Connection>,
+    writer: Workers<Writer>,
     // After the threads, so that nothing is written once the lock is free.
     shared: Arc<Shared>,
 }
@@ -370,6 +372,23 @@ impl FleetStore for Fleet {
         // Full: everything sealed anew before it is on the disk with it.
         let job = move |tx: &Transaction<'_>| sealed::retire(tx, &id, &header, at);
         self.0.write("retire_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
+        let id = Box::<str>::from(id);
+        let job = move |tx: &Transaction<'_>| sealed::count_uses(tx, &id, uses);
+        self.0.write("use_key", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn due_renewals(
+        &self,
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+        after: Option<&DueRenewal>,
+        limit: u32,
+    ) -> Result<Vec<DueRenewal>> {
+        let after = after.cloned();
+        self.0.read("due_renewals", move |tx| credentials::due(tx, (now, before), after.as_ref(), limit)).await
     }
 
     async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {

@@ -156,6 +156,7 @@ impl Builder {
         let shared = Shared {
             clock,
             keyring,
+            fleet: storage.fleet(),
             limits: Limits::new(self.quotas),
             breakers: Breakers::default(),
             clients: self.clients,

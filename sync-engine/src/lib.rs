@@ -9,6 +9,7 @@ mod oauth;
 mod plan;
 mod pull;
 mod push;
+mod renewals;
 mod retention;
 mod run;
 mod services;
@@ -27,6 +28,7 @@ pub use self::{
     plan::Apply,
     pull::Pull,
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
+    renewals::RenewedTokens,
     retention::{Pruned, Retention},
     syncline::Syncline,
     vault::{Credentials, KeySource, KeyUse, Keyring, Rotated},

@@ -54,7 +54,7 @@ impl Workspace {
     pub async fn set_oauth_client(&self, authority: &str, client: OAuthClient) -> Result<()> {
         client.check(authority)?;
         let shared = &self.engine.shared;
-        let secret = client.seal(&shared.keyring, &self.id, authority)?;
+        let secret = client.seal(shared, &self.id, authority).await?;
         let (client_id, redirect_uri) = (client.id, client.redirect_uri);
         let stored = StoredClient { authority: authority.into(), client_id, secret, redirect_uri, updated_at: shared.clock.now() };
         self.store.set_oauth_client(stored).await

@@ -2,7 +2,7 @@
 
 use syncline::core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId, async_trait,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
 };
 
 use super::{Scoped, World};
@@ -18,6 +18,26 @@ impl World {
         self.connections.iter_mut().find(|(kept, _)| kept.workspace_id == *workspace && kept.id == *id)
     }
 
+    pub(super) fn due_renewals(&self, now: Time, before: Time, after: Option<&DueRenewal>, limit: usize) -> Vec<DueRenewal> {
+        let renewable = |kept: &&Connection| {
+            let waits = kept.renewal.not_before.is_some_and(|end| end > now);
+            kept.status == ConnectionStatus::Active && kept.grant.is_some() && kept.renewal.refused_at.is_none() && !waits
+        };
+        let due = self.connections.iter().map(|(kept, _)| kept).filter(renewable).filter_map(|kept| {
+            Some(DueRenewal {
+                ends: kept.expires_at?,
+                workspace: kept.workspace_id.clone(),
+                connection: kept.id.clone(),
+                provider: kept.provider.clone(),
+                version: kept.token_version,
+            })
+        });
+        let mut due: Vec<_> = due.filter(|due| due.ends < before && after.is_none_or(|after| due > after)).collect();
+        due.sort();
+        due.truncate(limit);
+        due
+    }
+
     fn connect(&mut self, workspace: &WorkspaceId, new: NewConnection) -> Result<Connection> {
         let same =
             |kept: &Connection| kept.workspace_id == *workspace && kept.provider == new.provider && kept.account_id == new.account_id;
@@ -28,7 +48,7 @@ impl World {
             kept.subject_id = new.subject_id.or(kept.subject_id.take());
             kept.account_name = new.account_name.or(kept.account_name.take());
             kept.connected_by = new.connected_by.or(kept.connected_by.take());
-            kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take());
+            kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take().filter(|_| new.credentials.is_none()));
             (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
             (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
             kept.updated_at = new.at;
@@ -77,7 +97,8 @@ impl World {
 
 /// Stores credentials and lets the connection tell of them.
 fn store(kept: &mut Connection, stored: &mut Option<SealedCredentials>, mut sealed: SealedCredentials) {
-    sealed.scopes = sealed.scopes.or(kept.scopes.take());
+    let same_grant = sealed.grant.is_some() && sealed.grant == kept.grant;
+    sealed.scopes = sealed.scopes.or(kept.scopes.take().filter(|_| same_grant));
     (kept.token_version, kept.expires_at, kept.grant) = (sealed.version, sealed.expires_at, sealed.grant);
     (kept.scopes, kept.renewal) = (sealed.scopes.clone(), Renewal::default());
     *stored = Some(sealed);
@@ -118,6 +139,7 @@ impl ConnectionStore for Scoped {
             if patch.clear_errors {
                 (kept.error_count, kept.error_message) = (0, None);
             }
+            kept.error_message = patch.error_message.or(kept.error_message.take());
             kept.updated_at = at;
             Ok(kept.clone())
         })
@@ -131,7 +153,9 @@ impl ConnectionStore for Scoped {
         self.handle.write(|world| {
             let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("replace_credentials", id))?;
             if kept.token_version != expected {
-                return Ok(false);
+                return Ok(stored.as_ref().is_some_and(|stored| {
+                    (&stored.access, &stored.refresh, stored.version) == (&sealed.access, &sealed.refresh, sealed.version)
+                }));
             }
             store(kept, stored, sealed);
             kept.updated_at = at;

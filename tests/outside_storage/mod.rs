@@ -16,11 +16,12 @@ use std::{
     time::Instant,
 };
 
+use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, PartitionId, RecordFailure, RecordId, Result, RunId, StreamName, WorkspaceId, async_trait,
     store::{
-        Activity, Connection, Event, Feed, FleetStore, LineageEntry, PartitionState, PendingAuthorization, Run, SealedCredentials, Storage,
-        StoredClient, WorkspaceStore,
+        Activity, Connection, DueRenewal, Event, Feed, FleetStore, KnownKey, LineageEntry, PartitionState, PendingAuthorization, Run,
+        SealedCredentials, Storage, StoredClient, WorkspaceStore,
     },
 };
 
@@ -73,6 +74,8 @@ struct World {
     activities: Vec<(WorkspaceId, Activity)>,
     authorizations: BTreeMap<(WorkspaceId, Box<str>), PendingAuthorization>,
     clients: BTreeMap<(WorkspaceId, Box<str>), StoredClient>,
+    /// What tells each key apart, and how often it was used.
+    keys: BTreeMap<Box<str>, (Vec<u8>, u64)>,
     /// Who holds what, and until when.
     leases: BTreeMap<(WorkspaceId, Box<str>), (Box<str>, Instant)>,
 }
@@ -148,5 +151,30 @@ struct Fleet(Handle);
 impl FleetStore for Fleet {
     async fn reap(&self) -> Result<u64> {
         self.0.write(|world| Ok(world.reap()))
+    }
+
+    async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {
+        self.0.write(|world| {
+            let (check, _) = world.keys.entry(id.into()).or_insert_with(|| (check.to_vec(), 0));
+            Ok(KnownKey { id: id.into(), check: check.clone(), retired_at: None })
+        })
+    }
+
+    async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
+        self.0.write(|world| {
+            let (_, count) = world.keys.entry(id.into()).or_default();
+            *count += uses;
+            Ok(*count)
+        })
+    }
+
+    async fn due_renewals(
+        &self,
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+        after: Option<&DueRenewal>,
+        limit: u32,
+    ) -> Result<Vec<DueRenewal>> {
+        Ok(self.0.read(|world| world.due_renewals(now, before, after, limit as usize)))
     }
 }

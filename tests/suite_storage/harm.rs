@@ -40,6 +40,9 @@ pub(crate) enum Harm {
     IntentFilter(fn(&mut IntentFilter)),
     Journal(fn(&mut PushCommit)),
     Activities(fn(&mut Vec<Activity>)),
+    Due(fn(&mut Vec<DueRenewal>)),
+    /// The time it is, and up to when tokens are looked for.
+    DueTimes(fn(&mut chrono::DateTime<chrono::Utc>, &mut chrono::DateTime<chrono::Utc>)),
     Prune(fn(&mut Log, &mut chrono::DateTime<chrono::Utc>, &mut u32)),
     /// Another error than the one it is.
     Refusal(fn(Error) -> Error),
@@ -58,6 +61,12 @@ pub(crate) enum Harm {
     HealsWhatItRefuses,
     NotesBlindly,
     KeepsRenewals,
+    /// Of any grant before.
+    KeepsScopes,
+    RefusesRepeats,
+    ForgetsUses,
+    PagesFromTheBeginning,
+    RenewsPausedOnes,
     DisconnectsSoftly,
     StaysDisconnected,
     LogsSecrets,

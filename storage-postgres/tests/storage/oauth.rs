@@ -15,7 +15,8 @@ use crate::{
     catalogue::wrong,
     connections::connection,
     lost::{LOST_AFTER, LOST_BEFORE, PASSES, proxy},
-    push_support::at,
+    push_plans::{over, read},
+    push_support::{Site, at},
     support::{builder, fresh, migrated},
 };
 
@@ -134,7 +135,7 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
     execute(
         &database,
         "DROP TABLE syncline.oauth_states, syncline.oauth_clients, syncline.leases, syncline.key_ring; \
-         ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
+         DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
              DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at; \
          DELETE FROM syncline.migrations WHERE version > 4; \
@@ -142,7 +143,7 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
              sync_frequency_minutes, created_at, updated_at) VALUES ('acme', 'c1', 'slack', 'acc', '\\x0102', 7, 60, now(), now())",
     )
     .await;
-    let newest = storage_postgres::migrations().len() as i64;
+    let newest = storage_postgres::migrations().last().expect("there are some").0;
     assert_eq!(builder(&database).migrate().await.expect("it is brought up to date"), (4, newest));
     assert_eq!(wrong(&mut database.connection().await).await, [""; 0]);
     let storage = builder(&database).open().await.expect("opens");
@@ -171,4 +172,29 @@ async fn who_forgets_what_is_long_past_does_not_wait_for_somebody_else_who_does(
     let left = "SELECT nonce FROM syncline.oauth_states ORDER BY nonce";
     let left: Vec<String> = sqlx::query_scalar(left).fetch_all(&mut other).await.expect("read");
     assert_eq!(left, ["new", "old 2"], "the one that is held is left to whoever holds it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_near_their_end_are_found_without_reading_the_others() {
+    let site = Site::new().await;
+    site.execute(
+        "SET session_replication_role = replica; \
+         INSERT INTO syncline.integration_connections (workspace_id, id, provider, account_id, grant_kind, expires_at, token_version, \
+             sync_frequency_minutes, created_at, updated_at) \
+         SELECT 'w' || n % 100, 'c' || n, 'slack', 'a' || n, 'refresh_token', timestamptz '2026-03-01' + n * interval '1 minute', 1, 60, now(), now() \
+         FROM generate_series(1, 50000) n; ANALYZE syncline.integration_connections; SELECT pg_stat_force_next_flush()",
+    )
+    .await;
+    site.execute("SELECT pg_stat_reset()").await;
+    let url = site.database.url();
+    let url = format!("{url}{}application_name=counted", if url.contains('?') { '&' } else { '?' });
+    let storage = PostgresStorage::builder(url).max_connections(2).open().await.expect("opens");
+    let (now, fleet) = ("2026-03-10T00:00:00Z".parse().expect("a time"), storage.fleet());
+    let first = fleet.due_renewals(now, now, None, 100).await.expect("listed");
+    let second = fleet.due_renewals(now, now, first.last(), 100).await.expect("listed");
+    assert_eq!((first.len(), second.len(), &*second[99].connection.to_string()), (100, 100, "c200"));
+    drop((fleet, storage));
+    over(&site, "counted").await;
+    let read = read(&site, "syncline.integration_connections").await;
+    assert!((200..800).contains(&read), "{read} rows and entries were read for 200");
 }

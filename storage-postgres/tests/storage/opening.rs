@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_database_is_migrated_once_and_opened_again() {
-    let newest = storage_postgres::migrations().len() as i64;
+    let newest = storage_postgres::migrations().last().expect("there are some").0;
     let database = TestDatabase::create().await;
     assert_eq!(builder(&database).migrate().await.expect("a new database is migrated"), (0, newest));
     let storage = builder(&database).open().await.expect("a migrated database is opened");

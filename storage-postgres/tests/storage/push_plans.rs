@@ -15,7 +15,7 @@ const LINKS: usize = 1_000_000;
 const ASKED: usize = 100;
 
 /// Rows and entries of indexes that were read of these tables since the counters were cleared.
-async fn read(site: &Site, tables: &str) -> u64 {
+pub(crate) async fn read(site: &Site, tables: &str) -> u64 {
     let query = format!(
         "SELECT (sum(t.seq_tup_read) + sum(t.idx_tup_fetch) + sum((SELECT sum(i.idx_tup_read) FROM pg_stat_all_indexes i WHERE i.relid = t.relid)))::text \
          FROM pg_stat_all_tables t WHERE t.relid = ANY('{{{tables}}}'::regclass[])"
@@ -24,7 +24,7 @@ async fn read(site: &Site, tables: &str) -> u64 {
 }
 
 /// Waits until the sessions of a storage that was dropped are over: only then are their counts told.
-async fn over(site: &Site, name: &str) {
+pub(crate) async fn over(site: &Site, name: &str) {
     let query = format!("SELECT count(*)::text FROM pg_stat_activity WHERE application_name = '{name}' AND datname = current_database()");
     for _ in 0..250 {
         if site.column(&query).await == ["0"] {

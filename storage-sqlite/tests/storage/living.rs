@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use storage_sqlite::{SqliteStorage, migrations, rusqlite};
-use sync_core::{Error, ErrorKind};
+use sync_core::{Error, ErrorKind, store::Storage as _};
 
-use crate::{push_support::*, support::*};
+use crate::{push_support::*, runs::connection, support::*};
 
 #[tokio::test]
 async fn tables_of_the_host_are_left_alone_whatever_their_names() {
@@ -74,7 +74,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_i
          INSERT INTO syncline_record_links VALUES (1, 'acme', 'c1', 's', 'm', '', 'r1', 1, 'a@x')",
     );
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
-    assert_eq!(sql::<i64>(&folder.db(), "SELECT max(version) FROM syncline_migrations"), migrations().len() as i64);
+    assert_eq!(sql::<i64>(&folder.db(), "SELECT max(version) FROM syncline_migrations"), migrations().last().expect("there are some").0);
     let target = sends(managed("people", &["email"]), &["email"]);
     let run = begin(&storage, "acme", &mapped_feed("c1", "s", "m"), &target).await;
     let old = run.store.run(sync_core::RunId(1)).await.expect("read").expect("there");
@@ -187,4 +187,26 @@ async fn lock_files_of_the_dead_are_cleared_away_and_those_of_the_living_stay() 
     storage.fleet().reap().await.expect("reaps");
     assert!(!left.exists() && fresh.exists());
     assert!(locks.iter().any(|lock| lock.exists()), "its own lock stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_handle_leaves_nothing_in_the_log() {
+    let folder = Folder::new();
+    let log = folder.db().with_extension("db-wal");
+    for round in 0..40 {
+        // Many readers: SQLite empties the log only when the last connection is closed while no other one is.
+        let storage = SqliteStorage::builder(folder.db()).readers(8).open().await.expect("opens");
+        storage.workspace(&"acme".into()).connect(connection(&format!("c{round}"), &format!("a{round}"))).await.expect("connects");
+        assert!(std::fs::metadata(&log).is_ok_and(|log| log.len() > 0), "there is a log, or the test proves nothing");
+        // Only connections that have read take part in it.
+        let acme = storage.workspace(&"acme".into());
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..64 {
+            let acme = std::sync::Arc::clone(&acme);
+            reads.spawn(async move { acme.connections().await });
+        }
+        reads.join_all().await;
+        drop((storage, acme));
+        assert!(!log.exists(), "round {round}: the log was left behind");
+    }
 }

@@ -105,6 +105,21 @@ pub struct Renewal {
     pub refused_at: Option<DateTime<Utc>>,
 }
 
+/// A token whose end is near. Ordered as [`FleetStore::due_renewals`](super::FleetStore::due_renewals) lists them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueRenewal {
+    /// When it ends.
+    pub ends: DateTime<Utc>,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// Whose it is.
+    pub connection: ConnectionId,
+    /// The provider's name.
+    pub provider: Box<str>,
+    /// Its version.
+    pub version: u64,
+}
+
 /// Credentials as they are stored: envelopes only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedCredentials {
@@ -114,7 +129,7 @@ pub struct SealedCredentials {
     pub refresh: Option<Vec<u8>>,
     /// What kind of grant it is; `None` when there is none.
     pub grant: Option<GrantKind>,
-    /// The scopes the service says it granted; `None` leaves what is stored.
+    /// The scopes the service says it granted; `None` leaves what is stored beside a grant of the same kind, and is unknown otherwise.
     pub scopes: Option<Vec<Box<str>>>,
     /// When the token was given: with its end this says how long it lives. `None` is unknown.
     pub issued_at: Option<DateTime<Utc>>,
@@ -139,7 +154,7 @@ pub struct NewConnection {
     pub account_name: Option<Box<str>>,
     /// Who connected it.
     pub connected_by: Option<Box<str>>,
-    /// `google`, `slack`, … or none.
+    /// `google`, `slack`, … or none. Goes with the credentials: where some come, it takes the place of the one before.
     pub oauth_provider: Option<Box<str>>,
     /// The provider's settings.
     pub settings: serde_json::Value,
@@ -166,6 +181,8 @@ pub struct ConnectionPatch {
     pub account_name: Option<Box<str>>,
     /// Resets error count and message.
     pub clear_errors: bool,
+    /// New error message, also beside [`clear_errors`](Self::clear_errors); for what was found outside of a run.
+    pub error_message: Option<Box<str>>,
 }
 
 /// Keeps connections.
@@ -202,6 +219,9 @@ pub trait ConnectionStore: Debug + Send + Sync {
 
     /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not. Clears what
     /// is kept of failed renewals.
+    ///
+    /// The same call once more, as after an answer that was lost, says `true` again and changes nothing, as long as those very
+    /// credentials are stored: no two that were sealed apart are equal.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound).

@@ -27,7 +27,7 @@ pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
     commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
-    connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
@@ -95,6 +95,33 @@ pub trait FleetStore: Debug + Send + Sync {
     async fn retire_key(&self, id: &str, header: &[u8], at: DateTime<Utc>) -> Result<bool> {
         let _ = (id, header, at);
         Err(Error::unsupported("retire_key"))
+    }
+
+    /// Counts `uses` more of a key that was [written down](Self::know_key), durably, and answers how many that makes, over all processes
+    /// and since it was written down. Called before the uses, with more than are needed at once. Counted twice, when an answer was lost,
+    /// is no harm; forgotten is.
+    ///
+    /// A storage that counts nothing answers `uses`: then each process knows of its own alone.
+    async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
+        let _ = id;
+        Ok(uses)
+    }
+
+    /// Tokens that end before `before`, behind `after`, in the order of [`DueRenewal`], at most `limit`: those of active connections that
+    /// have something to get a new one with. Left out are grants that were refused, and those that nobody is to try again by `now`. What
+    /// a call reads does not grow with the number of connections whose tokens live longer.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that keep no grants.
+    async fn due_renewals(
+        &self,
+        now: DateTime<Utc>,
+        before: DateTime<Utc>,
+        after: Option<&DueRenewal>,
+        limit: u32,
+    ) -> Result<Vec<DueRenewal>> {
+        let _ = (now, before, after, limit);
+        Err(Error::unsupported("due_renewals"))
     }
 
     /// Deletes everything there is of a workspace, in all tables that are ours; tables of the host stay. Answers how many rows went. May be

@@ -161,7 +161,7 @@ impl Making {
         for look in 1.. {
             let known = workspace.store.account(name, &account.id).await?;
             let id = known.map_or_else(|| self.id.clone(), |row| row.id);
-            let mut sealed = self.services.seal(&id, credentials, 0)?;
+            let mut sealed = self.services.seal(&mut self.services.seals().await?, &id, credentials, 0)?;
             // A service gives the refresh token at the first consent alone, and keeps it good.
             if sealed.grant.is_none()
                 && credentials.issued_at.is_some()

@@ -2,7 +2,7 @@
 
 use sync_core::{
     AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
-    store::{self, SealedCredentials},
+    store::{self, ConnectionPatch, ConnectionStatus, SealedCredentials},
 };
 
 use super::Connection;
@@ -43,7 +43,8 @@ impl Connection {
         self.services.token(&self.id, Some(refused)).await
     }
 
-    /// Stores tokens the host got by itself. Without a refresh token the stored one is kept.
+    /// Stores tokens the host got by itself. Without a refresh token the stored one is kept. Ends the `error` of a connection whose grant
+    /// was gone.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token.
@@ -55,13 +56,21 @@ impl Connection {
         for _ in 0..LOOKS {
             let row = self.load_config().await?;
             let kept = store.credentials(&self.id).await?;
-            let mut sealed = self.services.seal(&self.id, &credentials, row.token_version + 1)?;
+            let mut seals = self.services.seals().await?;
+            let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
             if sealed.grant.is_none()
                 && let Some(SealedCredentials { refresh, grant, .. }) = kept
             {
                 (sealed.refresh, sealed.grant) = (refresh, grant);
             }
-            if store.replace_credentials(&self.id, row.token_version, sealed, self.services.now()).await? {
+            let now = self.services.now();
+            if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {
+                // Whatever was wrong with the tokens before is over.
+                let renewal = row.renewal.refused_at.or(row.renewal.failing_since);
+                if row.status == ConnectionStatus::Error && renewal.is_some() {
+                    let (status, clear_errors) = (Some(ConnectionStatus::Active), true);
+                    store.update_connection(&self.id, ConnectionPatch { status, clear_errors, ..ConnectionPatch::default() }, now).await?;
+                }
                 return self.log(&row, "oauth_tokens_updated", true, None).await;
             }
         }

@@ -141,7 +141,7 @@ impl BeginAuthorization {
             .map_err(|e| Error::new(sync_core::ErrorKind::Internal, "begin_authorization", "the request is no JSON").because(e))?;
         store
             .keep_authorization(PendingAuthorization {
-                verifier: shared.keyring.seal(place, &verifier)?,
+                verifier: shared.seals(1).await?.seal(place, &verifier)?,
                 nonce,
                 provider: name.into(),
                 browser: browser_hash(&browser),

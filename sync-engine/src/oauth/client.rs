@@ -10,6 +10,7 @@ use sync_core::{
 
 use crate::{
     Keyring,
+    services::Shared,
     vault::{Field, Place},
 };
 
@@ -66,9 +67,10 @@ impl OAuthClient {
         Ok(())
     }
 
-    pub(crate) fn seal(&self, keyring: &Keyring, workspace: &WorkspaceId, authority: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) async fn seal(&self, shared: &Shared, workspace: &WorkspaceId, authority: &str) -> Result<Option<Vec<u8>>> {
         let place = Place { workspace, owner: authority, field: Field::ClientSecret };
-        self.secret.as_ref().map(|secret| keyring.seal(place, secret)).transpose()
+        let Some(secret) = &self.secret else { return Ok(None) };
+        shared.seals(1).await?.seal(place, secret).map(Some)
     }
 }
 

@@ -15,21 +15,24 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use sync_core::{
     AccessToken, CallSite, ConnectionId, Error, ErrorKind, IntegrationSync, Permit, Result, Retry, Services, WorkspaceId,
-    store::{ActivityStore, AuthorizationStore, ConnectionStore, LeaseStore, WorkspaceStore},
+    store::{ActivityStore, AuthorizationStore, ConnectionStore, FleetStore, LeaseStore, WorkspaceStore},
 };
 
 use self::tokens::Tokens;
 pub(crate) use self::{
     breakers::Breakers,
     limits::{Limits, Overrides},
+    tokens::Ahead,
 };
-use crate::{Clock, Keyring, crash::CrashPoints, oauth::Clients, run::Turns};
+use crate::{Clock, Keyring, crash::CrashPoints, oauth::Clients, run::Turns, vault::Seals};
 
 /// What all connections of a process share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Keyring,
+    /// Where uses of keys are counted.
+    pub(crate) fleet: Arc<dyn FleetStore>,
     pub(crate) limits: Limits,
     pub(crate) breakers: Breakers,
     /// The host's OAuth clients.
@@ -37,6 +40,13 @@ pub(crate) struct Shared {
     /// Renewals of this process, one at a time for each connection; between processes leases keep them apart.
     pub(crate) renewals: Turns,
     pub(crate) crash_points: CrashPoints,
+}
+
+impl Shared {
+    /// Leave to seal so many times.
+    pub(crate) async fn seals(&self, seals: u64) -> Result<Seals> {
+        self.keyring.reserve(&*self.fleet, seals).await
+    }
 }
 
 /// The services of one connection. A cheap clone.

@@ -34,6 +34,17 @@ pub(super) enum Verdict {
     Refused,
 }
 
+/// What a caller wants of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// One to send now.
+    Now,
+    /// One to send now, and newer than this version, which the service has refused.
+    Newer(u64),
+    /// None to send now: one newer than this version, where that ends within a time. A version that others have made since will do.
+    Lasting { seen: u64, least: chrono::Duration },
+}
+
 /// What is stored, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stored<'a> {
@@ -43,11 +54,11 @@ pub(super) struct Stored<'a> {
     pub(super) rule: Option<RefreshRule>,
 }
 
-/// Judges a token. `rejected` is the version that the service refused.
-pub(super) fn judge(stored: Stored<'_>, rejected: Option<u64>, now: DateTime<Utc>) -> Verdict {
+/// Judges a token.
+pub(super) fn judge(stored: Stored<'_>, need: Need, now: DateTime<Utc>) -> Verdict {
     let Stored { credentials, renewal, rule } = stored;
     // A newer version than the refused one is another caller's fresh token.
-    let refused = rejected.is_some_and(|version| credentials.version <= version);
+    let refused = matches!(need, Need::Newer(version) if credentials.version <= version);
     let dead = refused || credentials.expires_at.is_some_and(|end| end <= now);
     let Some(rule) = rule.filter(|_| credentials.grant.is_some()) else {
         return match (dead, refused) {
@@ -56,7 +67,11 @@ pub(super) fn judge(stored: Stored<'_>, rejected: Option<u64>, now: DateTime<Utc
             (true, false) => Verdict::Ended,
         };
     };
-    if !dead && credentials.expires_at.is_none_or(|end| end - now >= ahead(credentials)) {
+    let ahead = match need {
+        Need::Lasting { seen, least } if credentials.version <= seen => ahead(credentials).max(least),
+        _ => ahead(credentials),
+    };
+    if !dead && credentials.expires_at.is_none_or(|end| end - now >= ahead) {
         return Verdict::Good;
     }
     if let Some(at) = renewal.refused_at {
@@ -106,7 +121,8 @@ mod tests {
     }
 
     fn judged(credentials: &SealedCredentials, renewal: Renewal, rejected: Option<u64>, now: i64) -> Verdict {
-        judge(Stored { credentials, renewal: &renewal, rule: Some(RefreshRule::Kept) }, rejected, at(now))
+        let need = rejected.map_or(Need::Now, Need::Newer);
+        judge(Stored { credentials, renewal: &renewal, rule: Some(RefreshRule::Kept) }, need, at(now))
     }
 
     #[test]
@@ -130,6 +146,26 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_renews_what_would_end_before_the_next_one_but_not_what_others_have_renewed() {
+        let quiet = Renewal::default();
+        let due = |life, now, seen| {
+            let need = Need::Lasting { seen, least: chrono::Duration::minutes(20) };
+            judge(Stored { credentials: &credentials(life), renewal: &quiet, rule: Some(RefreshRule::Rotated) }, need, at(now))
+        };
+        assert_eq!(due(3600, 3600 - 1200, 3), Verdict::Good);
+        assert_eq!(due(3600, 3600 - 1199, 3), Verdict::Renew { alive: true });
+        assert_eq!(due(3600, 3600, 3), Verdict::Renew { alive: false });
+        // However short its life, or each process whose tick comes next would renew it again.
+        assert_eq!(due(600, 0, 3), Verdict::Renew { alive: true });
+        assert_eq!(due(600, 0, 2), Verdict::Good);
+        let failed = Renewal { failing_since: Some(at(0)), not_before: Some(at(3000)), ..Renewal::default() };
+        let need = Need::Lasting { seen: 3, least: chrono::Duration::minutes(20) };
+        let stored = credentials(3600);
+        let cooling = judge(Stored { credentials: &stored, renewal: &failed, rule: Some(RefreshRule::Kept) }, need, at(2999));
+        assert_eq!(cooling, Verdict::Good, "the service is left alone");
+    }
+
+    #[test]
     fn an_unknown_end_is_no_end() {
         let endless = SealedCredentials { expires_at: None, ..credentials(1) };
         assert_eq!(judged(&endless, Renewal::default(), None, 1_000_000_000), Verdict::Good);
@@ -149,7 +185,7 @@ mod tests {
         assert_eq!(judged(&bare, quiet, None, 59), Verdict::Good);
         assert_eq!(judged(&bare, quiet, None, 60), Verdict::Ended);
         assert_eq!(judged(&bare, quiet, Some(3), 1), Verdict::Refused);
-        let no_role = judge(Stored { credentials: &credentials(60), renewal: &quiet, rule: None }, None, at(60));
+        let no_role = judge(Stored { credentials: &credentials(60), renewal: &quiet, rule: None }, Need::Now, at(60));
         assert_eq!(no_role, Verdict::Ended, "a provider without OAuth renews nothing");
     }
 
@@ -176,7 +212,7 @@ mod tests {
     fn a_rotated_refresh_token_whose_answer_was_lost_is_not_used_while_the_access_token_lives() {
         let lost = Renewal { underway_since: Some(at(0)), ..Renewal::default() };
         let stored = credentials(3600);
-        let judged = |rule, now| judge(Stored { credentials: &stored, renewal: &lost, rule: Some(rule) }, None, at(now));
+        let judged = |rule, now| judge(Stored { credentials: &stored, renewal: &lost, rule: Some(rule) }, Need::Now, at(now));
         assert_eq!(judged(RefreshRule::Rotated, 3599), Verdict::Good);
         assert_eq!(judged(RefreshRule::Rotated, 3600), Verdict::Renew { alive: false });
         assert_eq!(judged(RefreshRule::Kept, 3599), Verdict::Renew { alive: true });

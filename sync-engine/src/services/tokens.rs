@@ -7,17 +7,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sync_core::{
     AccessToken, ConnectionId, Delivery, Error, ErrorKind, Grant, GrantKind, OAuthCall, OAuthProvider, RefreshRule, Result, Retry,
     Services as _, TokenSet,
-    store::{Connection, ConnectionPatch, ConnectionStatus, NewActivity, Renewal, SealedCredentials},
+    store::{Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewActivity, Renewal, SealedCredentials},
 };
 use tokio::sync::Mutex;
 
 use super::{
     ConnectionServices,
-    renewal::{COOLDOWN, Stored, Verdict, judge},
+    renewal::{COOLDOWN, Need, Stored, Verdict, judge},
 };
 use crate::{
     Credentials,
-    vault::{Field, Place},
+    vault::{Field, Place, Seals},
 };
 
 /// How long an opened token is kept before the store is asked again.
@@ -47,7 +47,28 @@ pub(super) struct Opened {
     until: DateTime<Utc>,
 }
 
+/// What became of a token that was to be renewed ahead of its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// There is a newer one.
+    Renewed,
+    /// It is not to be renewed, as a closer look has shown.
+    Left,
+}
+
 impl ConnectionServices {
+    /// Renews a token that ends within `least`, whoever may use it next.
+    pub(crate) async fn renew_ahead(&self, due: &DueRenewal, least: chrono::Duration) -> Result<Ahead> {
+        let need = Need::Lasting { seen: due.version, least };
+        let (credentials, row) = self.look(&due.connection).await?;
+        let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
+        if row.status != ConnectionStatus::Active || !matches!(judge(stored, need, self.now()), Verdict::Renew { .. }) {
+            return Ok(Ahead::Left);
+        }
+        let (token, _) = self.renewed_apart(&due.connection, need).await?;
+        Ok(if token.version > due.version { Ahead::Renewed } else { Ahead::Left })
+    }
+
     pub(super) async fn usable_token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
         let opened = match &self.tokens {
             Tokens::Given(access) if rejected.is_none() => return Ok(AccessToken { secret: access.clone(), version: 0 }),
@@ -65,7 +86,7 @@ impl ConnectionServices {
             return Ok(opened.token.clone());
         }
         *opened = None;
-        let (token, ends) = self.stored_token(connection, rejected).await?;
+        let (token, ends) = self.stored_token(connection, rejected.map_or(Need::Now, Need::Newer)).await?;
         let until = ends.map_or(now + KEPT, |end| end.min(now + KEPT));
         Ok(opened.insert(Opened { token, at: now, until }).token.clone())
     }
@@ -84,21 +105,25 @@ impl ConnectionServices {
     }
 
     /// The stored token, renewed if need be, and when it ends.
-    async fn stored_token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
+    async fn stored_token(&self, connection: &ConnectionId, need: Need) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
         let credentials = self.credentials(connection).await?;
         // Nothing is known of renewals yet; what looks good without is good.
         let stored = Stored { credentials: &credentials, renewal: &Renewal::default(), rule: self.rule() };
-        match judge(stored, rejected, self.now()) {
+        match judge(stored, need, self.now()) {
             Verdict::Good => self.open(connection, &credentials),
             Verdict::Refused => Err(refused(connection)),
             Verdict::Ended => Err(ended(connection)),
             Verdict::Renew { .. } | Verdict::NotBefore(_) | Verdict::GivenUp { .. } | Verdict::Revoked { .. } => {
-                // A task of its own: a caller that gives up must not lose tokens that were answered and not yet saved.
-                let (this, id) = (self.clone(), connection.clone());
-                let task = tokio::spawn(async move { this.renew_in_turn(&id, rejected).await });
-                task.await.map_err(|e| Error::new(ErrorKind::Internal, "token", "renewing the token ended early").because(e))?
+                self.renewed_apart(connection, need).await
             }
         }
+    }
+
+    /// Renews in a task of its own: a caller that gives up must not lose tokens that were answered and not yet saved.
+    async fn renewed_apart(&self, connection: &ConnectionId, need: Need) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
+        let (this, id) = (self.clone(), connection.clone());
+        let task = tokio::spawn(async move { this.renew_in_turn(&id, need).await });
+        task.await.map_err(|e| Error::new(ErrorKind::Internal, "token", "renewing the token ended early").because(e))?
     }
 
     fn rule(&self) -> Option<RefreshRule> {
@@ -111,7 +136,7 @@ impl ConnectionServices {
         Ok((AccessToken { secret, version: credentials.version }, credentials.expires_at))
     }
 
-    async fn renew_in_turn(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
+    async fn renew_in_turn(&self, connection: &ConnectionId, need: Need) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
         let _turn = self.shared.renewals.wait(&self.workspace, connection).await;
         let name = format!("token:{connection}");
         let holder = uuid::Uuid::now_v7().simple().to_string();
@@ -120,12 +145,12 @@ impl ConnectionServices {
         loop {
             let (credentials, row) = self.look(connection).await?;
             let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
-            let alive = match judge(stored, rejected, self.now()) {
+            let alive = match judge(stored, need, self.now()) {
                 Verdict::Renew { alive } => alive,
-                verdict => return self.answer(verdict, connection, &credentials),
+                verdict => return self.answer(verdict, &row, &credentials).await,
             };
             if self.stores.leases.lease(&name, &holder, LEASE).await? {
-                let done = self.renew_leased(connection, rejected).await;
+                let done = self.renew_leased(connection, need).await;
                 if let Err(error) = self.stores.leases.release(&name, &holder).await {
                     tracing::warn!(%connection, %error, "the lease on a token's renewal was not given back; it ends by itself");
                 }
@@ -148,42 +173,60 @@ impl ConnectionServices {
         Ok((self.credentials(connection).await?, row))
     }
 
-    fn answer(
+    async fn answer(
         &self,
         verdict: Verdict,
-        connection: &ConnectionId,
+        row: &Connection,
         credentials: &SealedCredentials,
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
-        match verdict {
-            Verdict::Good | Verdict::Renew { .. } => self.open(connection, credentials),
-            Verdict::Refused => Err(refused(connection)),
-            Verdict::Ended => Err(ended(connection)),
+        let connection = &row.id;
+        let error = match verdict {
+            Verdict::Good | Verdict::Renew { .. } => return self.open(connection, credentials),
+            Verdict::Refused => refused(connection),
+            Verdict::Ended => ended(connection),
             Verdict::NotBefore(end) => {
                 let wait = (end - self.now()).to_std().unwrap_or_default();
                 let text =
                     format!("the access token has ended and renewing it has just failed; the next attempt is in {} s", wait.as_secs() + 1);
                 let error = Error::new(ErrorKind::Transport, "token", text).with_retry(Retry::After(Some(wait)));
-                Err(error.with_delivery(Delivery::NotSent).at("connection", connection.as_str()))
+                error.with_delivery(Delivery::NotSent).at("connection", connection.as_str())
             }
             Verdict::Revoked { at } => {
                 let text = format!("the grant is gone since {}: the service takes its refresh token no more", at.format("%F %T UTC"));
-                Err(Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str()))
+                Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
             }
             Verdict::GivenUp { since } => {
                 let text = format!("renewing the token has failed since {}; it is given up", since.format("%F %T UTC"));
-                Err(Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str()))
+                Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
             }
+        };
+        // Told by whoever found it; again only where somebody has switched the connection on since, or died before it was told.
+        if error.kind() == ErrorKind::AuthRevoked && row.status == ConnectionStatus::Active {
+            self.tell_gone(row, &error).await?;
         }
+        Err(error)
     }
 
-    async fn renew_leased(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
+    /// Writes down that somebody has to connect the account again. Paused connections stay so.
+    async fn tell_gone(&self, row: &Connection, error: &Error) -> Result<()> {
+        let status = (row.status == ConnectionStatus::Active).then_some(ConnectionStatus::Error);
+        let patch = ConnectionPatch { status, error_message: Some(error.to_string().into()), ..ConnectionPatch::default() };
+        self.stores.connections.update_connection(&row.id, patch, self.now()).await?;
+        let provider = self.provider.descriptor().name;
+        tracing::warn!(connection = %row.id, provider, %error, "the grant is gone; somebody has to connect the account again");
+        Ok(())
+    }
+
+    async fn renew_leased(&self, connection: &ConnectionId, need: Need) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
         // The holder before may have renewed it between our look and our lease.
         let (credentials, row) = self.look(connection).await?;
         let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
-        let (alive, oauth) = match (judge(stored, rejected, self.now()), self.provider.as_oauth()) {
+        let (alive, oauth) = match (judge(stored, need, self.now()), self.provider.as_oauth()) {
             (Verdict::Renew { alive }, Some(oauth)) => (alive, oauth),
-            (verdict, _) => return self.answer(verdict, connection, &credentials),
+            (verdict, _) => return self.answer(verdict, &row, &credentials).await,
         };
+        // Before the service is asked: what it answers may be good once.
+        let seals = self.seals().await?;
         let grant = self.grant(connection, &credentials)?;
         let begun = Renewal { underway_since: Some(self.now()), not_before: None, ..row.renewal };
         if !self.stores.connections.note_renewal(connection, credentials.version, begun, self.now()).await? {
@@ -194,8 +237,9 @@ impl ConnectionServices {
         let answered = self.ask(oauth, &grant).await;
         self.shared.crash_points.at("p4");
         match answered {
-            Ok(tokens) => self.save(connection, &row, &credentials, grant, tokens).await,
-            Err(error) => self.failed(connection, &row, &credentials, alive, error).await,
+            Ok(tokens) => self.save(&row, &credentials, seals, grant, tokens).await,
+            // Nobody waits for a token that is renewed ahead of its use, so who asked is told.
+            Err(error) => self.failed(&row, &credentials, alive && !matches!(need, Need::Lasting { .. }), error).await,
         }
     }
 
@@ -251,15 +295,15 @@ impl ConnectionServices {
     /// Stores new tokens before anybody uses them (TS2).
     async fn save(
         &self,
-        connection: &ConnectionId,
         row: &Connection,
         old: &SealedCredentials,
+        mut seals: Seals,
         grant: Grant,
         tokens: TokenSet,
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
-        let now = self.now();
+        let (connection, now) = (&row.id, self.now());
         let renewed = Credentials::answered(tokens, Some(grant), now);
-        let sealed = self.seal(connection, &renewed, old.version + 1)?;
+        let sealed = self.seal(&mut seals, connection, &renewed, old.version + 1)?;
         for attempt in 1.. {
             match self.stores.connections.replace_credentials(connection, old.version, sealed.clone(), now).await {
                 Ok(true) => break,
@@ -282,20 +326,30 @@ impl ConnectionServices {
         self.open(connection, &sealed)
     }
 
-    pub(crate) fn seal(&self, connection: &ConnectionId, credentials: &Credentials, version: u64) -> Result<SealedCredentials> {
+    /// Leave to [`seal`](Self::seal) credentials once.
+    pub(crate) async fn seals(&self) -> Result<Seals> {
+        self.shared.seals(2).await
+    }
+
+    pub(crate) fn seal(
+        &self,
+        seals: &mut Seals,
+        connection: &ConnectionId,
+        credentials: &Credentials,
+        version: u64,
+    ) -> Result<SealedCredentials> {
         let place = |field| Place { workspace: &self.workspace, owner: connection.as_str(), field };
-        let keyring = &self.shared.keyring;
         let access =
             credentials.access.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "seal", "there is no access token to seal"))?;
         if access.expose_secret().is_empty() {
             return Err(Error::config("connect", "the access token or key is empty"));
         }
         let refresh = match &credentials.grant {
-            Some(Grant::RefreshToken(secret) | Grant::ServiceAccount(secret)) => Some(keyring.seal(place(Field::Refresh), secret)?),
+            Some(Grant::RefreshToken(secret) | Grant::ServiceAccount(secret)) => Some(seals.seal(place(Field::Refresh), secret)?),
             Some(Grant::ClientCredentials) | None => None,
         };
         Ok(SealedCredentials {
-            access: keyring.seal(place(Field::Access), access)?,
+            access: seals.seal(place(Field::Access), access)?,
             refresh,
             grant: credentials.grant.as_ref().map(Grant::kind),
             scopes: credentials.scopes.clone(),
@@ -308,13 +362,12 @@ impl ConnectionServices {
     /// Judges a failed attempt: another one's success counts for us, a revoked grant is told, everything else is tried again later.
     async fn failed(
         &self,
-        connection: &ConnectionId,
         row: &Connection,
         old: &SealedCredentials,
         alive: bool,
         error: Error,
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
-        let now = self.now();
+        let (connection, now) = (&row.id, self.now());
         let name = self.provider.descriptor().name;
         let credentials = self.credentials(connection).await?;
         // TS3: what was refused may have been a copy that another process has replaced.
@@ -325,11 +378,11 @@ impl ConnectionServices {
         self.log(row, "oauth_refresh_failed", Some(error.to_string().into())).await;
         if error.kind() == ErrorKind::AuthRevoked {
             let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, ..row.renewal };
-            self.stores.connections.note_renewal(connection, old.version, refused, now).await?;
-            let patch = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
-            self.stores.connections.update_connection(connection, patch, now).await?;
-            tracing::warn!(%connection, provider = name, %error, "the grant is gone; somebody has to connect the account again");
-            return Err(error.at("connection", connection.as_str()));
+            let error = error.at("connection", connection.as_str());
+            if self.stores.connections.note_renewal(connection, old.version, refused, now).await? {
+                self.tell_gone(row, &error).await?;
+            }
+            return Err(error);
         }
         let lost = error.delivery() == Delivery::Unknown;
         let renewal = Renewal {

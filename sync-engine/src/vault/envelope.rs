@@ -44,8 +44,8 @@ pub(crate) fn header(key: &str) -> Vec<u8> {
 }
 
 impl Keyring {
-    /// Seals a secret for one place.
-    pub(crate) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Result<Vec<u8>> {
+    /// Seals a secret for one place, which [`Seals`](super::Seals) counts.
+    pub(in crate::vault) fn seal(&self, place: Place<'_>, secret: &SecretString) -> Result<Vec<u8>> {
         let (id, key) = self.active()?;
         let mut envelope = header(id);
         let data = place.authenticated(&envelope);

@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -15,10 +12,7 @@ use sha2::Sha256;
 use sync_core::{Error, Result};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Seals by one key before a warning is logged, and before the key is refused: random 96-bit nonces repeat with
-/// a chance of 2^-32 after 2^32 messages (NIST SP 800-38D, section 8.3).
-const WARN_AT: u64 = 1 << 28;
-const REFUSE_AT: u64 = 1 << 32;
+use super::uses::Uses;
 
 /// Where keys come from, when they are neither in the environment nor in a file: a KMS that unwraps them, a vault that hands them out.
 /// Asked once, when the engine is built.
@@ -39,7 +33,7 @@ pub struct Keyring(Arc<Vec<Key>>);
 struct Key {
     id: Box<str>,
     bytes: Zeroizing<[u8; 32]>,
-    seals: AtomicU64,
+    uses: Mutex<Uses>,
 }
 
 impl Keyring {
@@ -86,7 +80,7 @@ impl Keyring {
             let decoded = Zeroizing::new(BASE64_STANDARD.decode(key.trim()).map_err(|_| wrong("is not base64"))?);
             let mut bytes: [u8; 32] =
                 decoded.as_slice().try_into().map_err(|_| wrong(&format!("is {} bytes long, not 32", decoded.len())))?;
-            keys.push(Key { id: id.into(), bytes: Zeroizing::new(bytes), seals: AtomicU64::new(0) });
+            keys.push(Key { id: id.into(), bytes: Zeroizing::new(bytes), uses: Mutex::default() });
             bytes.zeroize();
         }
         if keys.is_empty() {
@@ -108,23 +102,21 @@ impl Keyring {
         Zeroizing::new(format!("{id}:{}", BASE64_STANDARD.encode(*bytes)))
     }
 
-    /// The key new envelopes are sealed with, counted as used once more.
+    /// The key new envelopes are sealed with.
     pub(super) fn active(&self) -> Result<(&str, &[u8; 32])> {
-        let Some(key) = self.0.first() else {
-            return Err(Error::new(sync_core::ErrorKind::Key, "seal", "this process was given no keys, so it can seal nothing"));
-        };
-        match key.seals.fetch_add(1, Ordering::Relaxed) {
-            REFUSE_AT.. => {
-                return Err(Error::new(
-                    sync_core::ErrorKind::Key,
-                    "seal",
-                    format!("key {:?} has sealed 2^32 values; add a new key in front of it", key.id),
-                ));
-            }
-            WARN_AT => tracing::warn!(key = %key.id, "this key has sealed 2^28 values; plan its rotation"),
-            _ => {}
-        }
+        let key = self.first()?;
         Ok((&key.id, &key.bytes))
+    }
+
+    /// How far this process has used it.
+    pub(super) fn uses(&self) -> Result<(&str, MutexGuard<'_, Uses>)> {
+        let key = self.first()?;
+        Ok((&key.id, key.uses.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn first(&self) -> Result<&Key> {
+        let none = || Error::new(sync_core::ErrorKind::Key, "seal", "this process was given no keys, so it can seal nothing");
+        self.0.first().ok_or_else(none)
     }
 
     /// The id of the key that new envelopes are sealed with.

@@ -6,6 +6,7 @@ mod credentials;
 mod envelope;
 mod keyring;
 mod rotation;
+mod uses;
 
 pub use self::{
     credentials::Credentials,
@@ -15,4 +16,5 @@ pub use self::{
 pub(crate) use self::{
     envelope::{Field, Place, header},
     rotation::check,
+    uses::Seals,
 };

@@ -7,7 +7,7 @@ use sync_core::{
     store::{FleetStore, SealedPlace, SealedValue},
 };
 
-use super::{Keyring, Place, header};
+use super::{Keyring, Place, Seals, header};
 use crate::{Syncline, crash::CrashPoints};
 
 /// Values that are looked at in one go.
@@ -24,6 +24,8 @@ pub struct KeyUse {
     pub active: bool,
     /// How many values are.
     pub sealed: u64,
+    /// How often it has sealed so far, over all processes: counted ahead in steps, so rather more than less.
+    pub uses: u64,
     /// Since when it is retired.
     pub retired_at: Option<DateTime<Utc>>,
 }
@@ -51,7 +53,8 @@ impl Syncline {
         for id in keyring.ids() {
             let known = know(keyring, &*fleet, id).await?;
             let sealed = fleet.count_sealed(&header(id)).await?;
-            keys.push(KeyUse { id: id.into(), active: id == keyring.active_id(), sealed, retired_at: known });
+            let uses = fleet.use_key(id, 0).await?;
+            keys.push(KeyUse { id: id.into(), active: id == keyring.active_id(), sealed, uses, retired_at: known });
         }
         Ok(keys)
     }
@@ -136,8 +139,9 @@ async fn rotate(
         let page = fleet.sealed(&active, after.as_ref(), AT_ONCE).await?;
         let Some(last) = page.last() else { return Ok(rotated) };
         after = Some(last.place.clone());
+        let mut seals = keyring.reserve(fleet, page.len() as u64).await?;
         for value in page {
-            match anew(keyring, &value) {
+            match anew(keyring, &mut seals, &value) {
                 Ok(envelope) => {
                     crash_points.at("k1");
                     match fleet.reseal(&value, envelope).await? {
@@ -152,10 +156,10 @@ async fn rotate(
     }
 }
 
-fn anew(keyring: &Keyring, value: &SealedValue) -> Result<Vec<u8>> {
+fn anew(keyring: &Keyring, seals: &mut Seals, value: &SealedValue) -> Result<Vec<u8>> {
     let SealedPlace { field, workspace, owner } = &value.place;
     let place = Place { workspace, owner, field: *field };
-    keyring.seal(place, &keyring.open(place, &value.envelope)?)
+    seals.seal(place, &keyring.open(place, &value.envelope)?)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const LONGEST_WORDS: usize = 300;
 /// | answer | kind | again |
 /// |---|---|---|
 /// | `invalid_grant` | `AuthRevoked`: the user has to connect again | no |
+/// | `invalid_grant` for what an assertion says (`Invalid JWT: …`) | `Config`: this machine's clock, or the endpoint's address | no |
 /// | `invalid_client`, `unauthorized_client`, `redirect_uri_mismatch`, `invalid_scope`, `invalid_request`, `unsupported_grant_type`, 401 | `Config`: the client is wrong, not the user | no |
 /// | `access_denied`, 403 | `Forbidden` | no |
 /// | 409 | `Conflict`: another renewal is under way | yes |
@@ -36,7 +37,7 @@ pub fn classify_oauth(operation: &'static str, answer: &Answer) -> Result<()> {
         _ => {}
     }
     let Some(refusal) = refusal else { return without_reason(operation, answer, fields.is_some()) };
-    let (kind, retry, delivery) = match meaning(&refusal.code) {
+    let (kind, retry, delivery) = match meaning(&refusal) {
         Some(ErrorKind::Transport) => (ErrorKind::Transport, again, Delivery::Unknown),
         Some(ErrorKind::RateLimited) => (ErrorKind::RateLimited, again, Delivery::Answered),
         Some(kind) => (kind, Retry::Never, Delivery::Answered),
@@ -44,7 +45,7 @@ pub fn classify_oauth(operation: &'static str, answer: &Answer) -> Result<()> {
         None if answer.status == StatusCode::FORBIDDEN => (ErrorKind::Forbidden, Retry::Never, Delivery::Answered),
         None => (ErrorKind::Invalid, Retry::Never, Delivery::Answered),
     };
-    Err(Error::new(kind, operation, format!("the token endpoint answered {}{}", refusal.words(), advice(kind)))
+    Err(Error::new(kind, operation, format!("the token endpoint answered {}{}", refusal.words(), told(&refusal, kind)))
         .with_retry(retry)
         .with_delivery(delivery)
         .at("status", answer.status.as_u16().to_string()))
@@ -76,8 +77,10 @@ fn without_reason(operation: &'static str, answer: &Answer, is_json: bool) -> Re
     classify_status(operation, answer, None)
 }
 
-fn meaning(code: &str) -> Option<ErrorKind> {
-    Some(match code {
+fn meaning(refusal: &Refusal) -> Option<ErrorKind> {
+    Some(match &*refusal.code {
+        // The key is good, or the signature would be what is told; so nobody has to connect anything again.
+        "invalid_grant" if refusal.assertion().is_some_and(|problem| problem.starts_with(':')) => ErrorKind::Config,
         "invalid_grant" => ErrorKind::AuthRevoked,
         "invalid_client"
         | "unauthorized_client"
@@ -94,6 +97,19 @@ fn meaning(code: &str) -> Option<ErrorKind> {
         "temporarily_unavailable" | "server_error" | "internal_failure" => ErrorKind::Transport,
         _ => return None,
     })
+}
+
+/// What is to be done about a refusal.
+fn told(refusal: &Refusal, kind: ErrorKind) -> &'static str {
+    match refusal.assertion() {
+        Some(problem) if problem.starts_with(" Signature") => {
+            "; the service account's key was deleted or is another account's: make a new key file and connect again"
+        }
+        Some(problem) if problem.contains("timeframe") => "; this machine's clock is wrong: set it, the key file is good",
+        Some(problem) if problem.contains("audience") => "; this is not the address of the token endpoint that the service knows itself by",
+        Some(_) => "; the key file was changed: download it again",
+        None => advice(kind),
+    }
 }
 
 fn advice(kind: ErrorKind) -> &'static str {
@@ -131,6 +147,11 @@ impl Refusal {
         Some(Self { code, description: description.map(|text| plain(text, LONGEST_WORDS)).filter(|text| !text.is_empty()) })
     }
 
+    /// What is wrong with the signed assertion that was sent, in Google's words, from behind the first two on.
+    fn assertion(&self) -> Option<&str> {
+        self.description.as_deref().filter(|_| self.code == "invalid_grant")?.strip_prefix("Invalid JWT")
+    }
+
     fn words(&self) -> String {
         match &self.description {
             Some(description) => format!("{}: {description}", self.code),
@@ -162,6 +183,9 @@ mod tests {
             (400, r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#, AuthRevoked, never),
             (400, r#"{"error":"invalid_grant","error_subtype":"invalid_rapt"}"#, AuthRevoked, never),
             (200, r#"{"error":"invalid_grant"}"#, AuthRevoked, never),
+            (400, r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#, AuthRevoked, never),
+            (400, r#"{"error":"invalid_grant","error_description":"Invalid JWT: Failed audience check."}"#, Config, never),
+            (400, r#"{"error":"invalid_grant","error_description":"Invalid grant: account not found"}"#, AuthRevoked, never),
             (401, r#"{"error":"invalid_grant"}"#, AuthRevoked, never),
             (400, r#"{"error":"invalid_client"}"#, Config, never),
             (401, r#"{"error":"invalid_client","error_description":"The OAuth client was not found."}"#, Config, never),

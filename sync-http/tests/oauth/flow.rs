@@ -142,7 +142,11 @@ async fn a_service_account_signs_for_an_hour_and_only_for_the_services_own_endpo
     let forged = Grant::ServiceAccount(SecretString::from(other.to_string()));
     let error = bench.oauth.renew(&call, &forged).await.expect_err("signed by another key");
     assert_eq!(error.kind(), ErrorKind::AuthRevoked);
-    assert!(error.text().contains("Invalid JWT Signature"), "{error}");
+    assert!(error.text().contains("Invalid JWT Signature") && error.text().contains("make a new key file"), "{error}");
+    let mut unknown: Value = serde_json::from_str(&file).expect("a file");
+    unknown["client_email"] = json!("nobody@shop.example");
+    let error = bench.oauth.renew(&call, &Grant::ServiceAccount(unknown.to_string().into())).await.expect_err("no such account");
+    assert!(error.kind() == ErrorKind::AuthRevoked && error.text().contains("account not found"), "{error}");
 }
 
 #[tokio::test]

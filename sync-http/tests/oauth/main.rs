@@ -1,5 +1,6 @@
 //! OAuth over the one retry, against a simulated authorization server.
 
+mod assertion;
 mod faults;
 mod flow;
 mod leaks;

@@ -38,6 +38,11 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["a_patch_changes_what_it_names"],
     },
     Fault {
+        name: "ignores the message of a patch",
+        harm: Harm::Patch(|patch| patch.error_message = None),
+        fails: &["a_patch_changes_what_it_names"],
+    },
+    Fault {
         name: "forgets how often a connection failed",
         harm: Harm::Connection(|c| {
             if c.status == ConnectionStatus::Error {
@@ -49,7 +54,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "swaps credentials whatever their version",
         harm: Harm::SwapsBlindly,
-        fails: &["credentials_are_compared_and_swapped", "new_credentials_end_a_renewal"],
+        fails: &["credentials_are_compared_and_swapped", "new_credentials_end_a_renewal", "the_same_credentials_once_more_change_nothing"],
     },
     Fault {
         name: "lists the newest connection first",
@@ -141,6 +146,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "the_reaper_ends_runs_without_owner_alone",
             "what_was_committed_outlives_its_owner",
             "an_intent_outlives_its_run",
+            "uses_of_a_key_add_up",
             "secrets_that_were_taken_away_are_nowhere",
             "an_authorization_is_taken_once",
             "a_race_gives_one_lease",

@@ -17,6 +17,9 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_renewal_is_noted_over_its_own_version",
             "new_credentials_end_a_renewal",
             "scopes_stay_when_the_service_does_not_tell",
+            "the_same_credentials_once_more_change_nothing",
+            "tokens_near_their_end_are_listed",
+            "tokens_near_their_end_are_listed_in_pages",
             "a_disconnected_connection_has_no_credentials",
             "connecting_again_ends_a_disconnection",
             "secrets_that_were_taken_away_are_nowhere",
@@ -48,6 +51,38 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["scopes_stay_when_the_service_does_not_tell"],
     },
     Fault {
+        name: "keeps the scopes of a grant that is gone",
+        harm: Harm::KeepsScopes,
+        fails: &["scopes_stay_when_the_service_does_not_tell"],
+    },
+    Fault {
+        name: "tells who asks again that others were faster",
+        harm: Harm::RefusesRepeats,
+        fails: &["the_same_credentials_once_more_change_nothing"],
+    },
+    Fault { name: "counts each use of a key as the first", harm: Harm::ForgetsUses, fails: &["uses_of_a_key_add_up"] },
+    Fault {
+        name: "lists tokens that end last at first",
+        harm: Harm::Due(|due| due.reverse()),
+        fails: &["tokens_near_their_end_are_listed", "tokens_near_their_end_are_listed_in_pages"],
+    },
+    Fault {
+        name: "lists tokens that live longer than asked for",
+        harm: Harm::DueTimes(|_, before| *before += chrono::Duration::minutes(1)),
+        fails: &["tokens_near_their_end_are_listed"],
+    },
+    Fault {
+        name: "lists tokens that nobody is to renew yet",
+        harm: Harm::DueTimes(|now, _| *now += chrono::Duration::minutes(1)),
+        fails: &["tokens_near_their_end_are_listed"],
+    },
+    Fault { name: "lists tokens of paused connections", harm: Harm::RenewsPausedOnes, fails: &["tokens_near_their_end_are_listed"] },
+    Fault {
+        name: "gives the first page of tokens again and again",
+        harm: Harm::PagesFromTheBeginning,
+        fails: &["tokens_near_their_end_are_listed_in_pages"],
+    },
+    Fault {
         name: "forgets that a renewal is under way",
         harm: Harm::Noting(|renewal| renewal.underway_since = None),
         fails: &[
@@ -61,7 +96,11 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::NotesBlindly,
         fails: &["a_renewal_is_noted_over_its_own_version", "a_disconnected_connection_has_no_credentials"],
     },
-    Fault { name: "keeps a failed renewal with new credentials", harm: Harm::KeepsRenewals, fails: &["new_credentials_end_a_renewal"] },
+    Fault {
+        name: "keeps a failed renewal with new credentials",
+        harm: Harm::KeepsRenewals,
+        fails: &["new_credentials_end_a_renewal", "the_same_credentials_once_more_change_nothing"],
+    },
     Fault {
         name: "disconnects and keeps the credentials",
         harm: Harm::DisconnectsSoftly,

@@ -25,6 +25,11 @@ fn telling(new: &NewConnection, sealed: &SealedCredentials) -> NewActivity {
 impl ConnectionStore for Store {
     async fn connect(&self, mut new: NewConnection) -> Result<Connection> {
         harm!(self, Connect, &mut new);
+        if let (Harm::KeepsScopes, Some(sealed), Some(before)) =
+            (self.harm, &mut new.credentials, self.own.account(&new.provider, &new.account_id).await?)
+        {
+            sealed.scopes = sealed.scopes.take().or(before.scopes);
+        }
         let before = self.own.account(&new.provider, &new.account_id).await?;
         match (&before, self.harm) {
             (Some(known), Harm::TakesForeignSeals) => new.id = known.id.clone(),
@@ -88,6 +93,12 @@ impl ConnectionStore for Store {
         harm!(self, Sealing, &mut sealed);
         let (version, before) = (sealed.version, self.own.connection(id).await?);
         let stored = self.own.credentials(id).await?.map_or(0, |stored| stored.version);
+        if let (Harm::KeepsScopes, Some(before)) = (self.harm, &before) {
+            sealed.scopes = sealed.scopes.take().or_else(|| before.scopes.clone());
+        }
+        if matches!(self.harm, Harm::RefusesRepeats) && before.as_ref().is_some_and(|before| before.token_version != expected) {
+            return Ok(false);
+        }
         let expected = if let Harm::SwapsBlindly = self.harm { stored } else { expected };
         let replaced = self.to("replace_credentials").replace_credentials(id, expected, sealed, at).await?;
         if let (Harm::KeepsRenewals, Some(before), true) = (self.harm, before, replaced) {

@@ -152,6 +152,8 @@ impl Storage for PlantedStorage {
     }
 }
 
+type Time = chrono::DateTime<chrono::Utc>;
+
 #[derive(Debug)]
 struct PlantedFleet {
     inner: Arc<dyn FleetStore>,
@@ -177,6 +179,33 @@ impl FleetStore for PlantedFleet {
             }
         }
         self.inner.prune(log, before, limit).await
+    }
+
+    async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {
+        self.inner.know_key(id, check).await
+    }
+
+    async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
+        let counted = self.inner.use_key(id, uses).await?;
+        Ok(if let Harm::ForgetsUses = self.harm { uses } else { counted })
+    }
+
+    async fn due_renewals(&self, mut now: Time, mut before: Time, after: Option<&DueRenewal>, limit: u32) -> Result<Vec<DueRenewal>> {
+        if let Harm::DueTimes(harm) = self.harm {
+            harm(&mut now, &mut before);
+        }
+        let after = after.filter(|_| !matches!(self.harm, Harm::PagesFromTheBeginning));
+        let mut due = self.inner.due_renewals(now, before, after, limit).await?;
+        harm!(self, Due, &mut due);
+        if let Harm::RenewsPausedOnes = self.harm {
+            let all = self.acme.connections().await?.into_iter().filter(|kept| kept.status == ConnectionStatus::Paused);
+            due.extend(all.filter_map(|kept| {
+                let (ends, version) = (kept.expires_at?, kept.token_version);
+                Some(DueRenewal { ends, workspace: kept.workspace_id, connection: kept.id, provider: kept.provider, version })
+            }));
+            due.sort();
+        }
+        Ok(due)
     }
 }
 

@@ -94,6 +94,7 @@ impl ConnectionStore for Memory {
     async fn update_connection(&self, _: &ConnectionId, patch: ConnectionPatch, _: DateTime<Utc>) -> Result<Connection> {
         let mut row = locked(&self.row);
         row.status = patch.status.unwrap_or(row.status);
+        row.error_message = patch.error_message.or(row.error_message.take());
         Ok(row.clone())
     }
 
@@ -128,6 +129,23 @@ impl ConnectionStore for Memory {
 
 #[async_trait]
 impl AuthorizationStore for Memory {}
+
+/// A database that counts no uses of keys, or says that there were too many.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) used_up: Mutex<bool>,
+}
+
+#[async_trait]
+impl FleetStore for Counts {
+    async fn reap(&self) -> Result<u64> {
+        unused()
+    }
+
+    async fn use_key(&self, _: &str, uses: u64) -> Result<u64> {
+        Ok(if *locked(&self.used_up) { u64::MAX } else { uses })
+    }
+}
 
 #[async_trait]
 impl LeaseStore for Memory {

@@ -3,9 +3,10 @@ mod renewals;
 
 use std::sync::{Mutex as StdMutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use sync_core::{CallOutcome, ExposeSecret, Grant, Health, Quota, RefreshRule, store::SealedCredentials};
 
-use self::memory::{Authority, Memory, kind};
+use self::memory::{Authority, Counts, Memory, kind};
 use super::*;
 use crate::{
     OAuthClient,
@@ -39,6 +40,7 @@ struct World {
     clock: Arc<Jumping>,
     store: Arc<Memory>,
     authority: Arc<Authority>,
+    counts: Arc<Counts>,
     services: ConnectionServices,
     connection: ConnectionId,
     keyring: Keyring,
@@ -59,11 +61,13 @@ impl World {
         let keyring = Keyring::parse(&Keyring::generate("k")).expect("well formed");
         let store = Arc::new(Memory::new(None));
         let authority = Arc::new(Authority::new(rule, QUOTAS));
+        let counts = Arc::new(Counts::default());
         let mut clients = Clients::default();
         clients.0.insert("demo".into(), OAuthClient::new("client", "https://app.example/callback").with_secret("client-secret"));
         let shared = Shared {
             clock: Arc::new(Arc::clone(&clock)),
             keyring: keyring.clone(),
+            fleet: Arc::clone(&counts) as _,
             limits: Limits::default(),
             breakers: Breakers::default(),
             clients,
@@ -77,7 +81,7 @@ impl World {
             activity: Arc::clone(&store) as _,
         };
         let services = ConnectionServices::new(Arc::new(shared), stores, "acme".into(), Arc::clone(&authority) as _);
-        let world = Self { clock, store, authority, services, connection: "c1".into(), keyring };
+        let world = Self { clock, store, authority, counts, services, connection: "c1".into(), keyring };
         if let Some(stored) = stored {
             world.keep(stored);
         }
@@ -89,6 +93,7 @@ impl World {
         let shared = Shared {
             clock: Arc::new(Arc::clone(&self.clock)),
             keyring: self.keyring.clone(),
+            fleet: Arc::clone(&self.counts) as _,
             limits: Limits::default(),
             breakers: Breakers::default(),
             clients: Clients(self.services.shared.clients.0.clone()),
@@ -102,7 +107,8 @@ impl World {
         let workspace = WorkspaceId::from("acme");
         let seal = |field, text: &str| {
             let place = Place { workspace: &workspace, owner: "c1", field };
-            self.keyring.seal(place, &text.into()).expect("sealed")
+            let mut seals = self.keyring.reserve(&Counts::default(), 1).now_or_never().expect("it waits for nothing").expect("granted");
+            seals.seal(place, &text.into()).expect("sealed")
         };
         *memory::locked(&self.store.credentials) = Some(SealedCredentials {
             access: seal(Field::Access, access),

@@ -98,6 +98,23 @@ async fn renewed_tokens_are_stored_before_they_are_used_however_long_the_databas
     assert_eq!(world.sent().len(), 1, "the service is not asked again for what it has given");
 }
 
+#[tokio::test]
+async fn with_a_key_that_is_used_up_no_service_is_asked_for_tokens_that_could_not_be_kept() {
+    let world = world(RefreshRule::Rotated);
+    world.authority.answers(|_| Ok(tokens("new", Some("r2"), 3600)));
+    world.clock.advance(Duration::from_secs(3600));
+    // The rest of the first step of 16, of which the stored ones took two.
+    for _ in 0..7 {
+        world.services.seals().await.expect("granted");
+    }
+    *locked(&world.counts.used_up) = true;
+    let error = world.token(None).await.expect_err("nothing can be sealed");
+    assert!(error.kind() == ErrorKind::Key && error.text().contains("new key"), "{error}");
+    assert_eq!(world.sent(), [""; 0]);
+    *locked(&world.counts.used_up) = false;
+    assert_eq!(world.token(None).await.expect("renewed"), ("new".into(), 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_gives_up_loses_no_tokens() {
     let world = world(RefreshRule::Rotated);
@@ -136,6 +153,7 @@ async fn a_revoked_grant_is_told_once_and_not_tried_again() {
     assert_eq!(world.sent().len(), 1);
     let row = locked(&world.store.row).clone();
     assert_eq!((row.status, row.renewal.refused_at), (ConnectionStatus::Error, Some(at(3600))));
+    assert!(row.error_message.is_some_and(|text| text.contains("invalid_grant")));
     assert_eq!(world.actions(), [("oauth_refresh_failed".to_owned(), false)]);
     assert!(locked(&world.store.log)[0].error.as_ref().is_some_and(|error| error.contains("invalid_grant")));
 }

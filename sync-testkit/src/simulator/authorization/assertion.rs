@@ -48,12 +48,15 @@ pub(super) fn check(
         decode::<Map<String, Value>>(assertion, &DecodingKey::from_rsa_der(key), &rules).map_err(|_| "Invalid JWT Signature.")?.claims;
     let audience = claims.get("aud").and_then(Value::as_str).and_then(|text| Url::parse(text).ok()).ok_or("Invalid JWT: no aud.")?;
     if !audience.path().ends_with(token_path) {
-        return Err("Invalid JWT: aud is not this token endpoint.");
+        return Err("Invalid JWT: Failed audience check.");
     }
     let at = |name: &str| claims.get(name).and_then(Value::as_i64);
     let (Some(issued), Some(expires)) = (at("iat"), at("exp")) else { return Err("Invalid JWT: no iat or exp.") };
     if issued > now.timestamp() + 60 || expires <= now.timestamp() || expires - issued > 3600 {
-        return Err("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.");
+        return Err(
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT \
+             claim.",
+        );
     }
     let scopes = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
     Ok((account.to_owned(), scopes.split_whitespace().map(str::to_owned).collect()))

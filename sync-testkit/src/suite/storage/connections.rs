@@ -128,6 +128,13 @@ async fn a_patch_changes_what_it_names(scene: Scene) -> Looked {
     };
     (expected.status, expected.sync_frequency_minutes, expected.settings) = (ConnectionStatus::Paused, 5, json!({}));
     same!(acme.update_connection(&id, patch, at(2)).await?, expected, "after status, minutes and settings");
+    let patch = ConnectionPatch { error_message: Some("why".into()), clear_errors: true, ..ConnectionPatch::default() };
+    expected.error_message = Some("why".into());
+    same!(acme.update_connection(&id, patch, at(2)).await?, expected, "after a message");
+    same!(acme.update_connection(&id, ConnectionPatch::default(), at(2)).await?, expected, "after an empty patch beside a message");
+    (expected.status, expected.error_message) = (ConnectionStatus::Active, None);
+    let patch = ConnectionPatch { status: Some(ConnectionStatus::Active), clear_errors: true, ..ConnectionPatch::default() };
+    same!(acme.update_connection(&id, patch, at(2)).await?, expected, "after clearing the message");
     same!(acme.connection(&id).await?, Some(expected), "what is stored");
     same!(acme.connection(&"c2".into()).await?, Some(untouched), "the other connection");
     refused(acme.update_connection(&"nope".into(), ConnectionPatch::default(), at(3)).await, ErrorKind::NotFound, "an unknown id")?;

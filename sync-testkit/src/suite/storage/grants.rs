@@ -2,7 +2,7 @@
 
 use sync_core::{
     ConnectionId, ErrorKind, GrantKind,
-    store::{Connection, ConnectionPatch, ConnectionStatus, NewConnection, Renewal, SealedCredentials, WorkspaceStore},
+    store::{Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewConnection, Renewal, SealedCredentials, WorkspaceStore},
 };
 
 use super::{
@@ -20,7 +20,11 @@ pub(super) const CHECKS: &[Check] = &[
     check!(credentials_sealed_for_another_id_are_refused, "Credentials for an account that is known under another id are refused, and nothing is written", needs OAuth),
     check!(a_renewal_is_noted_over_its_own_version, "How renewing goes is noted only over the version of the credentials it is about", needs OAuth),
     check!(new_credentials_end_a_renewal, "Replacing the credentials clears what was noted of renewing them", needs OAuth),
-    check!(scopes_stay_when_the_service_does_not_tell, "Credentials without scopes leave those that are stored; without a grant there is none", needs OAuth),
+    check!(scopes_stay_when_the_service_does_not_tell, "Credentials without scopes leave those that are stored beside a grant of their kind, and no others", needs OAuth),
+    check!(the_same_credentials_once_more_change_nothing, "Replacing credentials once more, as after a lost answer, says yes and changes nothing", needs OAuth),
+    check!(tokens_near_their_end_are_listed, "Tokens near their end are listed over all workspaces, those ending first at first, of connections that may be renewed", needs OAuth),
+    check!(tokens_near_their_end_are_listed_in_pages, "A page of tokens near their end goes on behind the last one of the page before", needs OAuth),
+    check!(uses_of_a_key_add_up, "Uses of a key are counted over all handles", needs OAuth, Owners),
     check!(a_disconnected_connection_has_no_credentials, "Disconnecting deletes the credentials and lets their version grow; the connection stays", needs OAuth),
     check!(connecting_again_ends_a_disconnection, "An account that was disconnected is connected again under its id", needs OAuth),
     check!(secrets_that_were_taken_away_are_nowhere, "Of credentials, clients and authorizations that were deleted no table holds a trace", needs OAuth, Search),
@@ -162,8 +166,123 @@ async fn scopes_stay_when_the_service_does_not_tell(scene: Scene) -> Looked {
     same!(told(&c1(&*acme).await?), (4, Some(GrantKind::ClientCredentials), Some(Vec::new()), true), "what the connection tells");
     let key =
         SealedCredentials { refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 5, ..granted(b"fifth") };
-    holds!(acme.replace_credentials(&id, 4, key, at(4)).await?, "the fifth were not stored");
-    same!(told(&c1(&*acme).await?), (5, None, Some(Vec::new()), false), "what the connection tells of a bare key");
+    holds!(acme.replace_credentials(&id, 4, key.clone(), at(4)).await?, "the fifth were not stored");
+    same!(told(&c1(&*acme).await?), (5, None, None, false), "what the connection tells of a bare key");
+    stored(&*acme, &key, 5, "the bare key, whose scopes nobody knows").await?;
+    acme.connect(connecting("c1", b"sixth")).await?;
+    let again = NewConnection { credentials: Some(key), oauth_provider: None, ..connection("c1", "acc") };
+    let again = acme.connect(again).await?;
+    same!(
+        (told(&again), again.oauth_provider),
+        ((7, None, None, false), None),
+        "what the connection tells when it is made again with a bare key"
+    );
+    Ok(())
+}
+
+async fn the_same_credentials_once_more_change_nothing(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connecting("c1", b"first")).await?;
+    let second = SealedCredentials { version: 2, ..granted(b"second") };
+    holds!(acme.replace_credentials(&id, 1, second.clone(), at(2)).await?, "the credentials were not replaced");
+    holds!(acme.note_renewal(&id, 2, failing(), at(3)).await?, "the renewal was not noted");
+    let before = c1(&*acme).await?;
+    holds!(acme.replace_credentials(&id, 1, second.clone(), at(4)).await?, "who asks again is told that others were faster");
+    same!(c1(&*acme).await?, before, "the connection after the same call once more");
+    let theirs = SealedCredentials { access: b"theirs".to_vec(), ..second.clone() };
+    holds!(!acme.replace_credentials(&id, 1, theirs, at(5)).await?, "other credentials of that version are taken for the stored ones");
+    let third = SealedCredentials { version: 3, ..granted(b"third") };
+    holds!(acme.replace_credentials(&id, 2, third.clone(), at(6)).await?, "the third were not stored");
+    holds!(!acme.replace_credentials(&id, 1, second, at(7)).await?, "credentials that were replaced since are said to be stored");
+    stored(&*acme, &third, 3, "the credentials that are stored").await
+}
+
+/// A connection of a workspace whose token ends then.
+async fn ending(store: &dyn WorkspaceStore, id: &str, minute: i64) -> Result<Connection, Finding> {
+    let sealed = SealedCredentials { expires_at: Some(at(minute)), ..granted(id.as_bytes()) };
+    Ok(store.connect(NewConnection { credentials: Some(sealed), ..connection(id, id) }).await?)
+}
+
+fn due(of: &Connection) -> DueRenewal {
+    DueRenewal {
+        ends: of.expires_at.unwrap_or_default(),
+        workspace: of.workspace_id.clone(),
+        connection: of.id.clone(),
+        provider: of.provider.clone(),
+        version: of.token_version,
+    }
+}
+
+async fn tokens_near_their_end_are_listed(scene: Scene) -> Looked {
+    let (acme, globex) = (scene.acme(), scene.globex());
+    let listed = async || scene.storage.fleet().due_renewals(at(100), at(120), None, 100).await;
+    same!(listed().await?, [], "what is due in an empty database");
+    let late = ending(&*acme, "late", 119).await?;
+    ending(&*acme, "later", 120).await?;
+    // One that has ended already is the first of all.
+    let theirs = ending(&*globex, "theirs", 90).await?;
+    let soon = ending(&*acme, "soon", 110).await?;
+    for id in ["paused", "broken", "refused", "waiting", "gone"] {
+        ending(&*acme, id, 111).await?;
+    }
+    for (id, status) in [("paused", ConnectionStatus::Paused), ("broken", ConnectionStatus::Error)] {
+        let patch = ConnectionPatch { status: Some(status), ..ConnectionPatch::default() };
+        acme.update_connection(&id.into(), patch, at(1)).await?;
+    }
+    let (refused, waits) = (Some(at(50)), |minute| Renewal { not_before: Some(at(minute)), ..Renewal::default() });
+    let refused = Renewal { refused_at: refused, ..Renewal::default() };
+    for (id, renewal) in [("refused", refused), ("waiting", waits(101)), ("soon", waits(100))] {
+        holds!(acme.note_renewal(&id.into(), 1, renewal, at(2)).await?, "the renewal was not noted");
+    }
+    acme.disconnect(&"gone".into(), at(3)).await?;
+    let bare = SealedCredentials { grant: None, refresh: None, expires_at: Some(at(110)), ..granted(b"bare") };
+    acme.connect(NewConnection { credentials: Some(bare), ..connection("bare", "bare") }).await?;
+    let endless = SealedCredentials { expires_at: None, ..granted(b"endless") };
+    acme.connect(NewConnection { credentials: Some(endless), ..connection("endless", "endless") }).await?;
+    same!(listed().await?, [due(&theirs), due(&soon), due(&late)], "what is due");
+    let renewed = SealedCredentials { version: 2, expires_at: Some(at(170)), ..granted(b"renewed") };
+    holds!(acme.replace_credentials(&"soon".into(), 1, renewed, at(4)).await?, "the credentials were not replaced");
+    same!(listed().await?, [due(&theirs), due(&late)], "what is due when one was renewed");
+    Ok(())
+}
+
+async fn tokens_near_their_end_are_listed_in_pages(scene: Scene) -> Looked {
+    let (acme, globex) = (scene.acme(), scene.globex());
+    let mut all = Vec::new();
+    // Many end at once, in both workspaces: then names decide.
+    for n in 0..12 {
+        let (store, id) = (if n % 3 == 0 { &globex } else { &acme }, format!("c{}", 11 - n));
+        all.push(due(&ending(&**store, &id, 10 + n / 6).await?));
+    }
+    all.sort();
+    let fleet = scene.storage.fleet();
+    for limit in [1, 5, 12, 13] {
+        let mut found: Vec<DueRenewal> = Vec::new();
+        loop {
+            let page = fleet.due_renewals(at(0), at(60), found.last(), limit).await?;
+            holds!(page.len() <= limit as usize, "a page of {limit} has {} entries", page.len());
+            holds!(found.len() <= all.len(), "pages of {limit} never end");
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        same!(found, all, "all pages of {limit}");
+    }
+    Ok(())
+}
+
+async fn uses_of_a_key_add_up(scene: Scene) -> Looked {
+    let fleet = scene.storage.fleet();
+    fleet.know_key("one", b"check of one").await?;
+    fleet.know_key("two", b"check of two").await?;
+    same!(fleet.use_key("one", 16).await?, 16, "the first uses");
+    same!(fleet.use_key("two", 5).await?, 5, "the uses of another key");
+    let other = scene.database.open().await?;
+    same!(other.fleet().use_key("one", (1 << 32) + 4).await?, (1 << 32) + 20, "the uses through another handle");
+    same!(fleet.know_key("one", b"check of one").await?.retired_at, None, "whether it is retired");
+    same!(fleet.use_key("one", 0).await?, (1 << 32) + 20, "the uses in all");
     Ok(())
 }
 

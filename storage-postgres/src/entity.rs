@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, json_value, key_text, split_key,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, Result, WorkspaceId, join_key, json_value, key_text, split_key,
     store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
@@ -339,6 +339,22 @@ impl EntityStore for Scoped {
             .boxed()
         });
         done.await
+    }
+
+    async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
+        let (workspace, entity) = (self.workspace.clone(), entity.clone());
+        let found = self.inner.read("place", &self.workspace, move |tx| {
+            let (workspace, entity) = (workspace.clone(), entity.clone());
+            async move {
+                Ok(known(tx, &workspace, &entity).await?.map(|known| match known {
+                    Known::Ours(table) if table.keyed == Keyed::Stream => Place::Stream,
+                    Known::Ours(_) => Place::Managed { key: Arc::from([]) },
+                    Known::Host(host) => Place::Host(Arc::new(host.spec)),
+                }))
+            }
+            .boxed()
+        });
+        found.await
     }
 
     async fn entity_types(&self) -> Result<Vec<EntityType>> {

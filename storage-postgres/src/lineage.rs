@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use sync_core::{
-    EntityType, Place, Result, RunId, WorkspaceId, json_value,
-    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RowHistory, RunHistory, history},
+    Counts, EntityType, Error, ErrorKind, Place, Result, RunId, WorkspaceId, json_value,
+    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, history},
 };
 
 use crate::{
+    commit::book,
     error::{Db, damaged},
     host::Host,
-    retention, row,
+    retention, row, run,
     storage::Scoped,
     table::{Keyed, Table},
-    tx::{Tx, raw},
+    tx::{Ask, Door, Repeat, Tx, raw},
 };
 
 /// The lines about an entity, by the connection whose row they are about.
@@ -102,7 +103,7 @@ async fn run_history(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit: u3
     keys.dedup();
     if keys.len() > limit as usize {
         let text = format!("run {run} changed more than {limit} rows, too many at once");
-        return Err(sync_core::Error::config("run_history", text).into());
+        return Err(Error::config("run_history", text).into());
     }
     let found = sqlx::query(
         "SELECT l.seq, l.run_id, l.op::text, l.changes::text, l.changed_at, l.created_run, l.created_at, k.n \
@@ -232,8 +233,56 @@ async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key:
     Ok(entries.collect())
 }
 
+/// Writes lines about changes that others have made.
+async fn record(tx: &mut Tx, workspace: &WorkspaceId, what: &RecordChanges) -> Db<run::Mark> {
+    let Some(table) = Table::load(tx, &what.entity).await? else {
+        let text = format!("nothing is known of {} here", what.entity);
+        return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
+    };
+    run::check_fence(tx, workspace, what.fence, "record_changes").await?;
+    book::point(tx, workspace, what.fence.run, &what.source).await?;
+    let (mut keys, mut lines): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
+    for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
+        let pair = |json: &Option<Box<str>>| json.as_deref().unwrap_or("null").to_owned();
+        let cells = row.iter().map(|change| {
+            let field = serde_json::Value::from(&*change.field);
+            format!("{field}:[{},{}]", pair(&change.old), pair(&change.new))
+        });
+        lines.push(format!("{{{}}}", cells.collect::<Vec<_>>().join(",")));
+        keys.push(&row[0].entity);
+    }
+    sqlx::query(
+        "INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
+         SELECT $1, $2, l.key, $3, 'u', l.changes::json, $4 FROM unnest($5::text[], $6::text[]) WITH ORDINALITY AS l(key, changes, n) ORDER BY l.n",
+    )
+    .bind(workspace.as_str())
+    .bind(table.id)
+    .bind(what.fence.run.0)
+    .bind(what.at)
+    .bind(keys)
+    .bind(&lines)
+    .execute(&mut **tx)
+    .await?;
+    let counts = Counts { read: lines.len() as u64, updated: lines.len() as u64, ..Counts::default() };
+    run::hold(tx, workspace, what.fence, &counts, "record_changes").await
+}
+
 #[async_trait]
 impl LineageStore for Scoped {
+    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
+        let (workspace, record) = (self.workspace.clone(), Arc::new(record));
+        let (door, asks) = (Door::Workspace(self.workspace.clone()), self.workspace.clone());
+        let ask: Ask<run::Mark> = Arc::new(move |tx, mark| {
+            let whose = asks.clone();
+            async move { run::has_committed(tx, &whose, &mark).await }.boxed()
+        });
+        let done = self.inner.run("record_changes", door.clone(), Repeat::Ask(door, ask), move |tx| {
+            let (workspace, record) = (workspace.clone(), Arc::clone(&record));
+            async move { self::record(tx, &workspace, &record).await }.boxed()
+        });
+        done.await.map(drop)
+    }
+
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
         let workspace = self.workspace.clone();
         let found = self.inner.read("run_history", &self.workspace, move |tx| {

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
-    store::{Begin, Event, Feed, Fence, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{Begin, Event, Feed, Fence, LOCAL, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
 };
 
 use crate::{
@@ -173,13 +173,13 @@ pub(crate) async fn bury(tx: &mut Tx, connection: Option<&str>, limit: i64) -> D
          ended AS (UPDATE sync_runs r SET status = 'failed', outcome = 'failed', errors = $2::text::jsonb, completed_at = clock() \
              FROM gone WHERE r.workspace_id = gone.workspace_id AND r.id = gone.id RETURNING r.workspace_id, r.connection_id, r.job_type), \
          told AS (UPDATE integration_connections c SET sync_status = 'failed', updated_at = clock() FROM ended \
-             WHERE c.workspace_id = ended.workspace_id AND c.id = ended.connection_id AND ended.job_type <> $4) \
+             WHERE c.workspace_id = ended.workspace_id AND c.id = ended.connection_id AND ended.job_type <> ALL ($4)) \
          SELECT count(*) FROM ended",
     )
     .bind(connection)
     .bind(owner_gone()?)
     .bind(limit)
-    .bind(PLAN)
+    .bind(LOCAL)
     .fetch_one(&mut **tx)
     .await?;
     Ok(buried.try_get::<i64, _>(0)?.cast_unsigned())
@@ -271,7 +271,7 @@ async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -
     .bind(new.exclusive)
     .fetch_one(&mut **tx)
     .await?;
-    if new.job_type != PLAN {
+    if !LOCAL.contains(&new.job_type) {
         sqlx::query("UPDATE integration_connections SET sync_status = 'running', updated_at = $3 WHERE workspace_id = $1 AND id = $2")
             .bind(workspace.as_str())
             .bind(new.feed.connection.as_str())
@@ -335,7 +335,7 @@ async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -
         .execute(&mut **tx)
         .await?;
     }
-    if &*run.job_type != PLAN {
+    if !LOCAL.contains(&&*run.job_type) {
         end_on_connection(tx, workspace, &run, end).await?;
     }
     Ok(run)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, Result, WorkspaceId, join_key, key_text, split_key,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, Result, WorkspaceId, join_key, key_text, split_key,
     store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
@@ -257,6 +257,18 @@ impl EntityStore for Scoped {
             Host::register(tx, &workspace, &table, &fields).map(drop)
         };
         self.inner.write("register_table", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
+        let (workspace, entity) = (self.workspace.clone(), entity.clone());
+        let find = move |tx: &Transaction<'_>| {
+            Ok(known(tx, &workspace, &entity)?.map(|known| match known {
+                Known::Ours(table) if table.keyed == Keyed::Stream => Place::Stream,
+                Known::Ours(_) => Place::Managed { key: Arc::from([]) },
+                Known::Host(host) => Place::Host(Arc::new(host.spec)),
+            }))
+        };
+        self.inner.read("place", find).await
     }
 
     async fn entity_types(&self) -> Result<Vec<EntityType>> {

@@ -9,16 +9,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
-    EntityType, Place, Result, RunId, WorkspaceId,
-    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RowHistory, RunHistory, history},
+    Counts, EntityType, Error, ErrorKind, Place, Result, RunId, WorkspaceId,
+    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, history},
 };
 
 use crate::{
+    commit::journal::Journal,
     entity::origins,
     error::{Db, damaged},
     host::Host,
-    retention, row,
-    storage::Scoped,
+    retention, row, run,
+    storage::{Cache, Durability, Scoped},
     table::{Keyed, Table},
     time,
 };
@@ -154,7 +155,7 @@ fn run_history(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit:
         rows.entry(key).or_insert_with_key(|key| RowHistory { entity: key.clone(), lines: Vec::new(), live: None });
         if rows.len() > limit as usize {
             let text = format!("run {run} changed more than {limit} rows, too many at once");
-            return Err(sync_core::Error::config("run_history", text).into());
+            return Err(Error::config("run_history", text).into());
         }
         Ok(())
     };
@@ -184,8 +185,35 @@ fn run_history(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit:
     Ok(Some(RunHistory { place, rows: rows.into_values().collect(), pruned }))
 }
 
+/// Writes lines about changes that others have made.
+fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what: &RecordChanges) -> Db<()> {
+    run::check_fence(tx, workspace, what.fence, "record_changes")?;
+    let Some(table) = Table::load(tx, &what.entity)? else {
+        let text = format!("nothing is known of {} here", what.entity);
+        return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
+    };
+    cache.sources.point(tx, workspace, what.fence.run, &what.source)?;
+    let mut journal = Journal::new(true, false);
+    for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
+        journal.open(&row[0].entity);
+        for change in row {
+            journal.change_text(&change.field, change.old.as_deref().unwrap_or("null"), change.new.as_deref(), "recorded");
+        }
+        journal.close("u", None);
+    }
+    journal.write(tx, workspace, table.id, what.fence.run, &time::text(what.at))?;
+    let rows = what.changes.chunk_by(|one, next| one.entity == next.entity).count() as u64;
+    run::add_counts(tx, workspace, what.fence.run, &Counts { read: rows, updated: rows, ..Counts::default() })
+}
+
 #[async_trait]
 impl LineageStore for Scoped {
+    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
+        let workspace = self.workspace.clone();
+        let job = move |tx: &Transaction<'_>, cache: &mut Cache| self::record(tx, cache, &workspace, &record);
+        self.inner.write("record_changes", move |writer| writer.write(Durability::Full, |tx, cache, _| job(tx, cache))).await
+    }
+
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
         let workspace = self.workspace.clone();
         self.inner.read("run_history", move |tx| run_history(tx, &workspace, run, limit)).await

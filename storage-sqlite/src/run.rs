@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
-    store::{Begin, Event, Feed, Fence, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{Begin, Event, Feed, Fence, LOCAL, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
 };
 
 use crate::{
@@ -128,9 +128,9 @@ fn bury(tx: &Transaction<'_>, id: i64, at: DateTime<Utc>) -> Db<()> {
     let errors = serde_json::to_string(&[error]).map_err(|_| damaged("begin_run", "error list of a run"))?;
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET sync_status = 'failed', updated_at = ?2 WHERE (workspace_id, id) = \
-         (SELECT workspace_id, connection_id FROM syncline_sync_runs WHERE id = ?1 AND job_type <> ?3)",
+         (SELECT workspace_id, connection_id FROM syncline_sync_runs WHERE id = ?1 AND job_type NOT IN (SELECT value FROM json_each(?3)))",
     )?
-    .execute((id, time::text(at), PLAN))?;
+    .execute((id, time::text(at), serde_json::json!(LOCAL).to_string()))?;
     tx.prepare_cached(
         "UPDATE syncline_sync_runs SET status = 'failed', outcome = 'failed', errors = ?2, completed_at = ?3 WHERE id = ?1 AND status = 'running'",
     )?
@@ -195,7 +195,7 @@ fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &N
         new.exclusive,
     ))?;
     let run = RunId(tx.last_insert_rowid());
-    if new.job_type != PLAN {
+    if !LOCAL.contains(&new.job_type) {
         tx.prepare_cached(
             "UPDATE syncline_integration_connections SET sync_status = 'running', updated_at = ?3 WHERE workspace_id = ?1 AND id = ?2",
         )?
@@ -222,7 +222,7 @@ fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd
         let feed = &run.feed;
         mark.execute((workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, partition.as_str(), &at))?;
     }
-    if &*run.job_type != PLAN {
+    if !LOCAL.contains(&&*run.job_type) {
         end_on_connection(tx, workspace, &run, end)?;
     }
     Ok(run)

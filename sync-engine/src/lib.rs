@@ -4,6 +4,7 @@ mod builder;
 mod clock;
 mod connection;
 mod crash;
+mod edit;
 mod event;
 mod oauth;
 mod plan;
@@ -23,6 +24,7 @@ pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
     connection::{Actor, Connect, Connection, Diagnosis},
+    edit::{Edit, EditedField},
     event::{Events, SyncEvent},
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     plan::Apply,

@@ -9,13 +9,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use syncline::core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
         ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
         LineageStore, NewActivity, NewConnection, NewPlan, NewRun, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem,
-        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunHistory, RunStore,
-        SealedCredentials, Settle, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
+        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, Renewal, Run, RunEnd, RunFilter,
+        RunHistory, RunStore, SealedCredentials, Settle, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -317,6 +317,10 @@ impl EntityStore for Scope {
         self.inner.register_table(table, fields).await
     }
 
+    async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
+        self.inner.place(entity).await
+    }
+
     async fn entity_types(&self) -> Result<Vec<EntityType>> {
         self.inner.entity_types().await
     }
@@ -332,6 +336,11 @@ impl EntityStore for Scope {
 
 #[async_trait]
 impl LineageStore for Scope {
+    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
+        self.faulty.call("record_changes")?;
+        self.inner.record_changes(record).await
+    }
+
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
         self.inner.run_history(run, limit).await
     }

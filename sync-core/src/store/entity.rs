@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{CommitReport, PageCommit, Preview, Sweep, SweepReport, Trial};
-use crate::{ConnectionId, EntityType, HostTable, Result};
+use crate::{ConnectionId, EntityType, HostTable, Place, Result};
 
 /// Which rows to read.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +66,15 @@ pub trait EntityStore: Debug + Send + Sync {
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) naming the table and column, and the columns there are.
     async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()>;
+
+    /// The kind of table an entity type has, of a managed one that mappings feed without its key; `None` when this workspace knows none.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that cannot tell.
+    async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
+        let _ = entity;
+        Err(crate::Error::unsupported("place"))
+    }
 
     /// The entity types this workspace has rows of.
     async fn entity_types(&self) -> Result<Vec<EntityType>>;

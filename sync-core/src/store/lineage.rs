@@ -1,13 +1,13 @@
 //! Where values came from.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{LineageLine, LiveRow};
-use crate::{EntityType, Place, Result, RunId};
+use super::{Change, Fence, LineageLine, LiveRow};
+use crate::{EntityType, Place, Result, RunId, Source};
 
 /// One change of one field: a row of `field_lineage`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,21 @@ pub struct LineageEntry {
     pub changed_by: Box<str>,
     /// When.
     pub changed_at: DateTime<Utc>,
+}
+
+/// Changes to be written down that others have made.
+#[derive(Clone, Debug)]
+pub struct RecordChanges {
+    /// The run's.
+    pub fence: Fence,
+    /// The entity type of all of them.
+    pub entity: EntityType,
+    /// Where the values come from.
+    pub source: Arc<Source>,
+    /// Field by field, in their order; old and new values are JSON texts.
+    pub changes: Vec<Change>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// The history of a row that a run changed.
@@ -71,6 +86,17 @@ impl RunHistory {
 /// Reads lineage.
 #[async_trait]
 pub trait LineageStore: Debug + Send + Sync {
+    /// Writes lines about changes that were made already, by others than this library, to rows of the host; the source and whoever asked for
+    /// the run are the lines'. In one transaction, under the run's fence.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when the entity type is not known here; [`LeaseLost`](crate::ErrorKind::LeaseLost);
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that cannot.
+    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
+        let _ = record;
+        Err(crate::Error::unsupported("record_changes"))
+    }
+
     /// The histories of the rows that a run made, changed or deleted, as far as it kept lineage; `None` when there is no such run. Refused
     /// when there are more than `limit`.
     ///
@@ -83,4 +109,58 @@ pub trait LineageStore: Debug + Send + Sync {
 
     /// The history of an entity, or of one of its fields, the oldest first.
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>>;
+}
+
+/// A row as it was at a time, from its history ([`LineageStore::lineage`]): its fields that were not null, `None` when there was no row.
+/// What was changed without lineage, or by others who did not say so, is not known here.
+#[must_use]
+pub fn as_of(history: &[LineageEntry], at: DateTime<Utc>) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let mut fields = serde_json::Map::new();
+    for entry in history.iter().filter(|entry| entry.changed_at <= at) {
+        match &entry.new_value {
+            Some(value) if !value.is_null() => drop(fields.insert(entry.field_name.to_string(), value.clone())),
+            Some(_) | None => drop(fields.remove(&*entry.field_name)),
+        }
+    }
+    (!fields.is_empty()).then_some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_what_its_last_changes_up_to_then_made_of_it() {
+        let minute = |n: i64| DateTime::UNIX_EPOCH + chrono::Duration::minutes(n);
+        let entry = |field: &str, old: Option<Value>, new: Option<Value>, at: i64| LineageEntry {
+            seq: at,
+            entity_type: "x".into(),
+            entity_id: "k".into(),
+            field_name: field.into(),
+            source_type: "api".into(),
+            source_id: "s".into(),
+            source_ref: None,
+            previous_value: old,
+            new_value: new,
+            sync_run_id: RunId(1),
+            changed_by: "t".into(),
+            changed_at: minute(at),
+        };
+        let history = [
+            entry("a", None, Some(json!(1)), 1),
+            entry("b", None, Some(json!("x")), 1),
+            entry("a", Some(json!(1)), Some(json!(2)), 3),
+            entry("b", Some(json!("x")), Some(Value::Null), 3),
+            entry("a", Some(json!(2)), None, 5),
+            entry("a", None, Some(json!(9)), 7),
+        ];
+        let told = |at| as_of(&history, minute(at)).map(Value::from);
+        assert_eq!(told(0), None);
+        assert_eq!(told(1), Some(json!({ "a": 1, "b": "x" })));
+        assert_eq!(told(4), Some(json!({ "a": 2 })));
+        assert_eq!(told(5), None, "it was gone");
+        assert_eq!(told(9), Some(json!({ "a": 9 })));
+    }
 }

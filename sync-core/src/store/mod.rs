@@ -32,10 +32,10 @@ pub use self::{
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
-    lineage::{LineageEntry, LineageStore, RowHistory, RunHistory},
+    lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunHistory, as_of},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
-    run::{Begin, Event, Feed, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
 };
 use crate::{Error, Result, WorkspaceId};

@@ -56,8 +56,15 @@ impl RunStatus {
     }
 }
 
-/// The job type of runs that only look: they count nothing and leave their connection's row as it is.
+/// The job type of runs that only look, and count nothing.
 pub const PLAN: &str = "plan";
+/// The job type of runs that apply a plan.
+pub const APPLY: &str = "apply";
+/// The job type of runs that stand for somebody's edit.
+pub const EDIT: &str = "edit";
+
+/// The job types that speak with no service: how their runs go says nothing about the connection, whose row stays as it is.
+pub const LOCAL: &[&str] = &[PLAN, APPLY, EDIT];
 
 /// A run to be started.
 #[derive(Clone, Debug)]
@@ -68,7 +75,7 @@ pub struct NewRun {
     pub direction: Direction,
     /// Where its rows go.
     pub entity: EntityType,
-    /// `full`, `incremental`, [`PLAN`]; of a push its mode.
+    /// `full`, `incremental`, one of the [`LOCAL`] ones; of a push its mode.
     pub job_type: &'static str,
     /// Whether it may not run beside another exclusive run of the connection, whatever their streams.
     pub exclusive: bool,

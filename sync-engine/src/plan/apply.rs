@@ -7,7 +7,7 @@ use std::{
 
 use sync_core::{
     Counts, Direction, Error, ErrorKind, Operation, PartitionId, RecordBatch, RecordFailure, Result, RunId, SyncResult, Target,
-    store::{Change, Fence, ItemKind, ItemState, NewRun, PageCommit, PartitionBatch, Plan, PlanItem, PlanState, Settle},
+    store::{APPLY, Change, Fence, ItemKind, ItemState, NewRun, PageCommit, PartitionBatch, Plan, PlanItem, PlanState, Settle},
 };
 
 use super::{Apply, Kept};
@@ -16,8 +16,6 @@ use crate::{
     run::{self, Report, Start},
 };
 
-/// The job type of runs that apply a plan.
-const JOB: &str = "apply";
 /// How often rows may turn out to have moved while they are being written.
 const ROUNDS: u32 = 50;
 
@@ -31,7 +29,7 @@ pub(crate) async fn apply(connection: &Connection, apply: Apply) -> Result<SyncR
         feed: plan.plan.feed.clone(),
         direction: Direction::FromExternal,
         entity: plan.plan.entity.clone(),
-        job_type: JOB,
+        job_type: APPLY,
         exclusive: false,
         triggered_by: apply.triggered_by.clone(),
         at: workspace.engine.shared.clock.now(),

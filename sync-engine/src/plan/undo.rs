@@ -221,27 +221,48 @@ fn born_in(run: i64, row: &RowHistory, seq: i64) -> bool {
     }
 }
 
+/// What others changed in a row after a run, in the end: what they changed back does not count.
+struct Later<'r> {
+    run: i64,
+    after: i64,
+    row: &'r RowHistory,
+}
+
+impl Later<'_> {
+    fn now(&self, field: &str) -> &str {
+        self.row.live.as_ref().and_then(|live| live.fields.get(field)).map_or("null", String::as_str)
+    }
+
+    /// The first other run after which a field is no longer as it was.
+    fn field(&self, field: &str) -> Option<i64> {
+        let lines = self.row.lines.iter().filter(|line| line.run != self.run && line.seq > self.after);
+        let (first, left) = lines.filter_map(|line| Some((line.run, &line.changes.get(field)?.0))).next()?;
+        (!alike(left.get(), self.now(field))).then_some(first)
+    }
+
+    /// The same of any field of the row.
+    fn any(&self) -> Option<i64> {
+        let lines = self.row.lines.iter().filter(|line| line.run != self.run && line.seq > self.after);
+        lines.flat_map(|line| line.changes.keys()).find_map(|field| self.field(field))
+    }
+}
+
 fn backwards(run: RunId, row: &RowHistory) -> Undoing {
     let done = done(run.0, row);
-    let later = |field: Option<&str>| {
-        let touches = |line: &&sync_core::store::LineageLine| {
-            line.run != run.0 && line.seq > done.last && field.is_none_or(|field| line.changes.contains_key(field))
-        };
-        row.lines.iter().find(touches).map(|line| line.run)
-    };
+    let later = Later { run: run.0, after: done.last, row };
     let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept };
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Option<PlannedChange> {
         let raw = |json: Option<&str>| json.map(|json| RawValue::from_string(json.to_owned())).transpose();
         Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE.into() })
     };
-    let live = row.live.as_ref();
-    match done.there {
-        (false, true) => {
-            let Some(live) = live else { return nothing(later(None).map(|by| (None, by)).into_iter().collect()) };
-            let differs = |(field, (_, left)): (&String, &(String, String))| {
-                live.run == 0 && !alike(live.fields.get(field).map_or("null", String::as_str), left)
-            };
-            if let Some(by) = later(None).or_else(|| done.fields.iter().any(differs).then_some(0)) {
+    match (done.there, row.live.as_ref()) {
+        // Somebody else has deleted what it made.
+        ((false, true), None) => nothing(vec![(None, later.any().unwrap_or(0))]),
+        ((false, true), Some(live)) => {
+            let differs = |(field, (_, left)): (&String, &(String, String))| !alike(later.now(field), left);
+            // Of a row of the host, who may have said nothing, all that it was made with is compared.
+            let untold = || (live.run == 0 && done.fields.iter().any(differs)).then_some(0);
+            if let Some(by) = later.any().or_else(untold) {
                 return nothing(vec![(None, by)]);
             }
             let changes = live.fields.iter().filter(|(_, value)| *value != "null");
@@ -251,23 +272,21 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
                 kept: Vec::new(),
             }
         }
-        (true, true) => {
+        ((true, true), live) => {
             let mut undoing = nothing(Vec::new());
             for (field, (before, left)) in done.fields.iter().filter(|(_, (before, left))| before != left) {
-                let now = live.map(|live| live.fields.get(field).map_or("null", String::as_str));
-                match (later(Some(field)), now) {
-                    (Some(by), _) => undoing.kept.push((Some(field.as_str().into()), by)),
-                    (None, Some(now)) if alike(now, left) => undoing.changes.extend(change(field, Some(now), Some(before))),
-                    (None, _) => undoing.kept.push((Some(field.as_str().into()), later(None).unwrap_or(0))),
+                let now = later.now(field);
+                if live.is_some() && alike(now, left) {
+                    undoing.changes.extend(change(field, Some(now), Some(before)));
+                } else if live.is_none() || !alike(now, before) {
+                    undoing.kept.push((Some(field.as_str().into()), later.field(field).or_else(|| later.any()).unwrap_or(0)));
                 }
             }
             undoing.kind = (!undoing.changes.is_empty()).then_some(ItemKind::Update);
             undoing
         }
-        (true, false) => {
-            if let Some(by) = later(None).or(live.map(|live| live.run)) {
-                return nothing(vec![(None, by)]);
-            }
+        ((true, false), Some(live)) => nothing(vec![(None, live.run)]),
+        ((true, false), None) => {
             let changes = done.fields.iter().filter(|(_, (before, _))| before != "null");
             Undoing {
                 kind: Some(ItemKind::Create),
@@ -275,7 +294,7 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
                 kept: Vec::new(),
             }
         }
-        (false, false) => nothing(Vec::new()),
+        ((false, false), _) => nothing(Vec::new()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncline::core::{EntityType, Error, ErrorKind, HostTable, Result, RunId, async_trait, store::*};
+use syncline::core::{EntityType, Error, ErrorKind, HostTable, Place, Result, RunId, async_trait, store::*};
 
 use super::{Store, note};
 use crate::harm::{self, Harm};
@@ -87,6 +87,10 @@ impl EntityStore for Store {
         self.to("register_table").register_table(table, fields).await
     }
 
+    async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
+        self.to("place").place(entity).await
+    }
+
     async fn entity_types(&self) -> Result<Vec<EntityType>> {
         let mut found = self.to("entity_types").entity_types().await?;
         harm!(self, Types, &mut found);
@@ -107,6 +111,10 @@ impl EntityStore for Store {
 
 #[async_trait]
 impl LineageStore for Store {
+    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
+        self.to("record_changes").record_changes(record).await
+    }
+
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
         self.to("run_history").run_history(run, limit).await
     }

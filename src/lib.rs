@@ -35,7 +35,10 @@ pub use sync_core as core;
 pub use sync_core::{
     Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
-    store::{ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run, RunFilter, RunStatus},
+    store::{
+        Client, ClientAccount, ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Run,
+        RunFilter, RunStatus,
+    },
 };
 #[doc(hidden)]
 pub use sync_engine::vault_bench;

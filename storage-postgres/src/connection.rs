@@ -12,7 +12,7 @@ use sync_core::{
 };
 
 use crate::{
-    credentials,
+    client, credentials,
     error::{Db, damaged},
     storage::Scoped,
     table::connection_no,
@@ -78,46 +78,19 @@ pub(crate) fn unknown(operation: &'static str, id: &str) -> Error {
     Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
 }
 
-/// Makes the connection or heals the one there is, in one statement: two that connect one account at once get one connection.
+/// Makes the connection, or heals the one there is. Two that connect one account at once take turns and get one connection.
 async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
-    let row = sqlx::query(concat!(
-        "INSERT INTO integration_connections AS c (workspace_id, id, provider, subject_id, account_id, account_name, connected_by, \
-         oauth_provider, settings, sync_frequency_minutes, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) \
-         ON CONFLICT (workspace_id, provider, account_id) DO UPDATE SET subject_id = coalesce(excluded.subject_id, c.subject_id), \
-         account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
-         oauth_provider = coalesce(excluded.oauth_provider, c.oauth_provider), settings = excluded.settings, \
-         sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
-         updated_at = excluded.updated_at WHERE c.id = excluded.id OR NOT $12 RETURNING ",
-        columns!()
-    ))
-    .bind(workspace.as_str())
-    .bind(new.id.as_str())
-    .bind(&*new.provider)
-    .bind(new.subject_id.as_deref())
-    .bind(&*new.account_id)
-    .bind(new.account_name.as_deref())
-    .bind(new.connected_by.as_deref())
-    .bind(new.oauth_provider.as_deref())
-    .bind(new.settings.to_string())
-    .bind(i64::from(new.sync_frequency_minutes))
-    .bind(new.at)
-    .bind(new.credentials.is_some())
-    .fetch_optional(&mut **tx)
-    .await;
-    let row = match row {
-        Ok(Some(row)) => row,
-        Ok(None) => {
+    client::turn_of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    let linked = client::of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    let connection = match of_account(tx, workspace, new).await? {
+        Some(before) if new.credentials.is_some() && before.id != new.id => {
             let text =
                 "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
             return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
         }
-        Err(error) if crate::error::code(&error) == Some("23505") => {
-            return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into());
-        }
-        Err(error) => return Err(error.into()),
+        Some(before) => heal(tx, workspace, &before, new, linked.as_deref()).await?,
+        None => make(tx, workspace, new, linked.as_deref()).await?,
     };
-    let connection = from_row(&row)?;
     // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
     connection_no(tx, connection.id.as_str()).await?;
     let Some(sealed) = &new.credentials else { return Ok(connection) };
@@ -125,6 +98,69 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
     // The row is ours until the end of the transaction, so its version stays what it is.
     credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
     find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id).into())
+}
+
+/// The connection of the account, held until the end of the transaction.
+async fn of_account(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Option<Connection>> {
+    let found = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM integration_connections WHERE workspace_id = $1 AND provider = $2 AND account_id = $3 FOR UPDATE"
+    ));
+    let found = found.bind(workspace.as_str()).bind(&*new.provider).bind(&*new.account_id).fetch_optional(&mut **tx).await?;
+    found.as_ref().map(from_row).transpose()
+}
+
+async fn make(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection, linked: Option<&str>) -> Db<Connection> {
+    let made = sqlx::query(concat!(
+        "INSERT INTO integration_connections (workspace_id, id, provider, subject_id, account_id, account_name, connected_by, \
+         oauth_provider, settings, sync_frequency_minutes, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) RETURNING ",
+        columns!()
+    ))
+    .bind(workspace.as_str())
+    .bind(new.id.as_str())
+    .bind(&*new.provider)
+    .bind(new.subject_id.as_deref().or(linked))
+    .bind(&*new.account_id)
+    .bind(new.account_name.as_deref())
+    .bind(new.connected_by.as_deref())
+    .bind(new.oauth_provider.as_deref())
+    .bind(new.settings.to_string())
+    .bind(i64::from(new.sync_frequency_minutes))
+    .bind(new.at)
+    .fetch_one(&mut **tx)
+    .await;
+    match made {
+        Ok(row) => from_row(&row),
+        Err(error) if crate::error::code(&error) == Some("23505") => {
+            Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn heal(tx: &mut Tx, workspace: &WorkspaceId, before: &Connection, new: &NewConnection, linked: Option<&str>) -> Db<Connection> {
+    let healed = sqlx::query(concat!(
+        "UPDATE integration_connections SET subject_id = coalesce($3, subject_id, $10), account_name = coalesce($4, account_name), \
+         connected_by = coalesce($5, connected_by), oauth_provider = coalesce($6, oauth_provider), settings = $7::text::jsonb, \
+         sync_frequency_minutes = $8, status = 'active', error_message = NULL, error_count = 0, updated_at = $9 \
+         WHERE workspace_id = $1 AND id = $2 RETURNING ",
+        columns!()
+    ))
+    .bind(workspace.as_str())
+    .bind(before.id.as_str())
+    .bind(new.subject_id.as_deref())
+    .bind(new.account_name.as_deref())
+    .bind(new.connected_by.as_deref())
+    .bind(new.oauth_provider.as_deref())
+    .bind(new.settings.to_string())
+    .bind(i64::from(new.sync_frequency_minutes))
+    .bind(new.at)
+    .bind(linked)
+    .fetch_one(&mut **tx)
+    .await?;
+    from_row(&healed)
 }
 
 async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
+    (7, "clients", include_str!("../migrations/0007_clients.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -9,7 +9,7 @@ use sync_core::{
 };
 
 use crate::{
-    credentials,
+    client, credentials,
     error::Db,
     storage::{Durability, Scoped},
     table::connection_no,
@@ -76,10 +76,11 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
         let text = "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
         return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
     }
+    let linked = client::of_account(tx, workspace, &new.provider, &new.account_id)?;
     let id = match same {
         Some(id) => {
             tx.prepare_cached(
-                "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id), \
+                "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id, ?10), \
                  account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
                  oauth_provider = coalesce(?6, oauth_provider), settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
                  error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
@@ -94,6 +95,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.settings.to_string(),
                 new.sync_frequency_minutes,
                 &at,
+                linked.as_deref(),
             ))?;
             id
         }
@@ -112,7 +114,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 workspace.as_str(),
                 new.id.as_str(),
                 &*new.provider,
-                new.subject_id.as_deref(),
+                new.subject_id.as_deref().or(linked.as_deref()),
                 &*new.account_id,
                 new.account_name.as_deref(),
                 new.connected_by.as_deref(),

@@ -2,6 +2,7 @@
 
 mod activity;
 mod authorization;
+mod client;
 mod commit;
 mod connection;
 mod credentials;

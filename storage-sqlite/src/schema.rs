@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
+    (7, "clients", include_str!("../migrations/0007_clients.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
-    store::{self, Activity, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
+    store::{self, Activity, Client, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
 };
 
 use crate::{BeginAuthorization, Connect, Connection, Credentials, OAuthClient, syncline::Engine};
@@ -90,6 +90,37 @@ impl Workspace {
     /// The connections, the oldest first.
     pub async fn connections(&self) -> Result<Vec<store::Connection>> {
         self.store.connections().await
+    }
+
+    /// Makes a client, or puts this one whole in the place of the one with its id; its times are set here. An account of it that is
+    /// connected, now or later, belongs to it unless the connection was given another subject. A host that keeps clients of its own
+    /// hands their ids to [`Connect::subject`] instead.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) for an account that is linked to another client: it names that one.
+    /// [`Config`](ErrorKind::Config) for an empty id or name, and an account that is listed twice.
+    pub async fn put_client(&self, client: Client) -> Result<Client> {
+        let now = self.engine.shared.clock.now();
+        self.store.put_client(Client { created_at: now, updated_at: now, ..client }).await
+    }
+
+    /// One client.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), for the ids of other workspaces too.
+    pub async fn client(&self, id: &str) -> Result<Client> {
+        let client = self.store.client(id).await?;
+        client.ok_or_else(|| Error::new(ErrorKind::NotFound, "client", format!("there is no client {id:?} in this workspace")))
+    }
+
+    /// The clients, by name.
+    pub async fn clients(&self) -> Result<Vec<Client>> {
+        self.store.clients().await
+    }
+
+    /// Removes a client with its links to accounts; answers whether there was one. Connections keep their subject.
+    pub async fn remove_client(&self, id: &str) -> Result<bool> {
+        self.store.remove_client(id).await
     }
 
     /// The newest runs first.

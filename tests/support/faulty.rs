@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
-        ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
-        LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, PendingAuthorization, Preview, PushCommit, PushLink,
-        PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage, StoredClient, Sweep, SweepReport,
-        WorkspaceStore,
+        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, Connection,
+        ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter,
+        LeaseStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, PendingAuthorization,
+        Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage,
+        StoredClient, Sweep, SweepReport, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -221,6 +221,8 @@ impl AuthorizationStore for Scope {
         self.inner.remove_oauth_client(authority).await
     }
 }
+
+impl ClientStore for Scope {}
 
 #[async_trait]
 impl LeaseStore for Scope {

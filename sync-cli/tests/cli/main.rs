@@ -1,6 +1,7 @@
 //! The command as its users meet it: arguments in, text and exit codes out.
 
 mod browser;
+mod clients;
 mod configuration;
 mod demo;
 mod examples;

@@ -131,7 +131,7 @@ pub struct NewConnection {
     pub id: ConnectionId,
     /// The provider's name.
     pub provider: Box<str>,
-    /// The host's client it belongs to.
+    /// The host's client it belongs to; `None` leaves the one there is, or takes the [client](super::Client) its account is linked to.
     pub subject_id: Option<Box<str>>,
     /// The service's id of the account.
     pub account_id: Box<str>,

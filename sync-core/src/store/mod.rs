@@ -5,6 +5,7 @@
 
 mod activity;
 mod authorization;
+mod client;
 mod commit;
 mod connection;
 mod duplicates;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
+    client::{Client, ClientAccount, ClientStore},
     commit::{Change, CommitReport, CursorMove, Fence, PageCommit, PartitionBatch, Preview, Sweep, SweepReport},
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
@@ -40,12 +42,12 @@ use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    ConnectionStore + AuthorizationStore + ClientStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    S: ConnectionStore + AuthorizationStore + ClientStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
 {
 }
 

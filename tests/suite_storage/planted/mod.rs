@@ -9,6 +9,7 @@ macro_rules! harm {
     };
 }
 
+mod clients;
 mod connections;
 mod oauth;
 mod push;

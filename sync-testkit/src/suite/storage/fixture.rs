@@ -20,6 +20,8 @@ pub enum Capability {
     OAuth,
     /// Every table can be searched for what was written.
     Search,
+    /// Clients and their accounts are kept.
+    Clients,
 }
 
 impl fmt::Display for Capability {
@@ -31,6 +33,7 @@ impl fmt::Display for Capability {
             Self::Retention => "pruning of logs",
             Self::OAuth => "grants, authorizations and leases",
             Self::Search => "searching in every table",
+            Self::Clients => "clients",
         })
     }
 }

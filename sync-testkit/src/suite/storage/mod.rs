@@ -45,6 +45,7 @@ mod check;
 mod activity;
 mod authorizations;
 mod changed;
+mod clients;
 mod commits;
 mod connections;
 mod entities;
@@ -77,7 +78,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 23] = [
+    let all: [&'static [Check]; 24] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -101,6 +102,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         grants::CHECKS,
         authorizations::CHECKS,
         leases::CHECKS,
+        clients::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -1,0 +1,7 @@
+//! What this storage does not offer: the traits' own bodies say so.
+
+use syncline::core::store::ClientStore;
+
+use super::Scoped;
+
+impl ClientStore for Scoped {}

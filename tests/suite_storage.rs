@@ -51,7 +51,7 @@ fn retention(check: &Check) -> bool {
 
 /// Whether a check looks at what the storage from outside leaves to the traits' own bodies.
 fn further(check: &Check) -> bool {
-    check.needs.contains(&Capability::Clients)
+    [Capability::Clients, Capability::Onboarding].iter().any(|further| check.needs.contains(further))
 }
 
 /// Walks a table of faults, and answers what is not as it says.

@@ -8,12 +8,16 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    store::{
+        Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding, OnboardingStore as _, Renewal,
+        SealedCredentials,
+    },
 };
 
 use crate::{
     client, credentials,
     error::{Db, damaged},
+    onboarding,
     storage::Scoped,
     table::connection_no,
     tx::{Door, Repeat, Tx},
@@ -79,25 +83,30 @@ pub(crate) fn unknown(operation: &'static str, id: &str) -> Error {
 }
 
 /// Makes the connection, or heals the one there is. Two that connect one account at once take turns and get one connection.
-async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
+/// Answers it with the onboarding that advanced by it.
+pub(crate) async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<(Connection, Option<Onboarding>)> {
     client::turn_of_account(tx, workspace, &new.provider, &new.account_id).await?;
     let linked = client::of_account(tx, workspace, &new.provider, &new.account_id).await?;
-    let connection = match of_account(tx, workspace, new).await? {
+    let before = of_account(tx, workspace, new).await?;
+    let mut connection = match &before {
         Some(before) if new.credentials.is_some() && before.id != new.id => {
             let text =
                 "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
             return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
         }
-        Some(before) => heal(tx, workspace, &before, new, linked.as_deref()).await?,
+        Some(before) => heal(tx, workspace, before, new, linked.as_deref()).await?,
         None => make(tx, workspace, new, linked.as_deref()).await?,
     };
     // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
     connection_no(tx, connection.id.as_str()).await?;
-    let Some(sealed) = &new.credentials else { return Ok(connection) };
-    let (id, version) = (connection.id.as_str(), connection.token_version);
-    // The row is ours until the end of the transaction, so its version stays what it is.
-    credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
-    find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id).into())
+    if let Some(sealed) = &new.credentials {
+        let (id, version) = (connection.id.as_str(), connection.token_version);
+        // The row is ours until the end of the transaction, so its version stays what it is.
+        credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
+        connection = find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id))?;
+    }
+    let advanced = onboarding::of_connection(tx, workspace, before.as_ref(), &connection, new.at).await?;
+    Ok((connection, advanced))
 }
 
 /// The connection of the account, held until the end of the transaction.
@@ -163,7 +172,15 @@ async fn heal(tx: &mut Tx, workspace: &WorkspaceId, before: &Connection, new: &N
     from_row(&healed)
 }
 
+/// A connection, held until the end of the transaction.
+async fn held(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'static str) -> Db<Connection> {
+    let found = sqlx::query(concat!("SELECT ", columns!(), " FROM integration_connections WHERE workspace_id = $1 AND id = $2 FOR UPDATE"));
+    let found = found.bind(workspace.as_str()).bind(id).fetch_optional(&mut **tx).await?;
+    found.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown(operation, id).into())
+}
+
 async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+    let before = held(tx, workspace, id, "update_connection").await?;
     let row = sqlx::query(concat!(
         "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
          sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
@@ -182,19 +199,22 @@ async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &Connecti
     .bind(at)
     .fetch_optional(&mut **tx)
     .await?;
-    row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())
+    let after = row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id))?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
+    Ok(after)
+}
+
+async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, at: DateTime<Utc>) -> Db<Connection> {
+    let before = held(tx, workspace, id, "disconnect").await?;
+    let after = credentials::disconnect(tx, workspace, id, at).await?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
+    Ok(after)
 }
 
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
-        let (workspace, new) = (self.workspace.clone(), Arc::new(new));
-        let door = Door::Workspace(self.workspace.clone());
-        let done = self.inner.run("connect", door, Repeat::Always, move |tx| {
-            let (workspace, new) = (workspace.clone(), Arc::clone(&new));
-            async move { connect(tx, &workspace, &new).await }.boxed()
-        });
-        done.await
+        Ok(self.connect_onboarding(new).await?.0)
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
@@ -289,7 +309,7 @@ impl ConnectionStore for Scoped {
         // Done twice the version grows twice, which refuses no more than growing once.
         let done = self.inner.run("disconnect", door, Repeat::Always, move |tx| {
             let (workspace, id) = (workspace.clone(), id.clone());
-            async move { credentials::disconnect(tx, &workspace, id.as_str(), at).await }.boxed()
+            async move { disconnect(tx, &workspace, id.as_str(), at).await }.boxed()
         });
         done.await
     }

@@ -21,6 +21,7 @@ mod name;
 mod named_lease;
 mod nul;
 mod numbers;
+mod onboarding;
 mod push;
 mod retention;
 mod row;

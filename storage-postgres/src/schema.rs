@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (7, "clients", include_str!("../migrations/0007_clients.sql")),
+    (8, "onboarding", include_str!("../migrations/0008_onboarding.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -5,12 +5,16 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    store::{
+        Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding, OnboardingStore as _, Renewal,
+        SealedCredentials,
+    },
 };
 
 use crate::{
     client, credentials,
     error::Db,
+    onboarding,
     storage::{Durability, Scoped},
     table::connection_no,
     time,
@@ -69,9 +73,11 @@ fn id_of(tx: &Transaction<'_>, workspace: &WorkspaceId, provider: &str, account:
     Ok(id.map(ConnectionId::from))
 }
 
-fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
+/// Makes or heals a connection; answers it with the onboarding that advanced by it.
+pub(crate) fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<(Connection, Option<Onboarding>)> {
     let at = time::text(new.at);
     let same = id_of(tx, workspace, &new.provider, &new.account_id)?;
+    let before = same.as_ref().map_or(Ok(None), |id| find(tx, workspace, id))?;
     if same.as_ref().is_some_and(|id| new.credentials.is_some() && *id != new.id) {
         let text = "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
         return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
@@ -131,10 +137,13 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
     if let Some(sealed) = &new.credentials {
         credentials::set(tx, workspace, &id, sealed, new.at)?;
     }
-    find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id).into())
+    let after = find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id))?;
+    let advanced = onboarding::of_connection(tx, workspace, before.as_ref(), &after, new.at)?;
+    Ok((after, advanced))
 }
 
 fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+    let before = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET status = coalesce(?3, status), sync_enabled = coalesce(?4, sync_enabled), \
          sync_frequency_minutes = coalesce(?5, sync_frequency_minutes), settings = coalesce(?6, settings), \
@@ -152,15 +161,23 @@ fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patc
         patch.clear_errors,
         time::text(at),
     ))?;
-    find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id).into())
+    let after = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at)?;
+    Ok(after)
+}
+
+fn disconnect(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, at: DateTime<Utc>) -> Db<Connection> {
+    let before = find(tx, workspace, id)?.ok_or_else(|| unknown("disconnect", id))?;
+    credentials::delete(tx, workspace, id, at)?;
+    let after = find(tx, workspace, id)?.ok_or_else(|| unknown("disconnect", id))?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at)?;
+    Ok(after)
 }
 
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
-        self.workspace.check("connect")?;
-        let workspace = self.workspace.clone();
-        self.inner.write("connect", move |writer| writer.write(Durability::Full, |tx, _, _| connect(tx, &workspace, &new))).await
+        Ok(self.connect_onboarding(new).await?.0)
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
@@ -215,10 +232,7 @@ impl ConnectionStore for Scoped {
 
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
         let (workspace, id) = (self.workspace.clone(), id.clone());
-        let job = move |tx: &Transaction<'_>| {
-            credentials::delete(tx, &workspace, &id, at)?;
-            find(tx, &workspace, &id)?.ok_or_else(|| unknown("disconnect", &id).into())
-        };
+        let job = move |tx: &Transaction<'_>| disconnect(tx, &workspace, &id, at);
         self.inner.write("disconnect", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 }

@@ -15,6 +15,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod onboarding;
 mod owner;
 mod push;
 mod retention;

@@ -63,7 +63,7 @@ pub(crate) async fn watch(engine: &Syncline, run: impl Future<Output = Result<Sy
                     return Watched::Ended(Box::new(ended));
                 }
                 Some(event) = events.next() => {
-                    begun = begun.or(Some(event.run()));
+                    begun = begun.or(event.run());
                     progress.event(&event);
                 }
             }

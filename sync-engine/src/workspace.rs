@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
-    store::{self, Activity, Client, Entity, EntityQuery, Event, LineageEntry, Run, RunFilter, StoredClient, WorkspaceStore},
+    store::{self, Activity, Client, Entity, EntityQuery, Event, LineageEntry, Onboarding, Run, RunFilter, StoredClient, WorkspaceStore},
 };
 
 use crate::{BeginAuthorization, Connect, Connection, Credentials, OAuthClient, syncline::Engine};
@@ -121,6 +121,19 @@ impl Workspace {
     /// Removes a client with its links to accounts; answers whether there was one. Connections keep their subject.
     pub async fn remove_client(&self, id: &str) -> Result<bool> {
         self.store.remove_client(id).await
+    }
+
+    /// How far a user has come, from the first page to the first sync; `user` is what the host hands to
+    /// [`connected_by`](Connect::connected_by). Of somebody unknown it is the beginning, and nothing is written.
+    pub async fn onboarding(&self, user: &str) -> Result<Onboarding> {
+        Ok(self.store.onboarding(user).await?.unwrap_or_else(|| Onboarding::welcome(user)))
+    }
+
+    /// A user has seen the first page. Whoever is further stays there.
+    pub async fn begin_onboarding(&self, user: &str) -> Result<Onboarding> {
+        let (onboarding, advanced) = self.store.begin_onboarding(user, self.engine.shared.clock.now()).await?;
+        self.engine.advanced(&self.id, advanced.then(|| onboarding.clone()));
+        Ok(onboarding)
     }
 
     /// The newest runs first.

@@ -1,7 +1,9 @@
 //! What this storage does not offer: the traits' own bodies say so.
 
-use syncline::core::store::ClientStore;
+use syncline::core::store::{ClientStore, OnboardingStore};
 
 use super::Scoped;
 
 impl ClientStore for Scoped {}
+
+impl OnboardingStore for Scoped {}

@@ -32,6 +32,7 @@ impl StorageFixture for Sqlite {
             Capability::OAuth,
             Capability::Search,
             Capability::Clients,
+            Capability::Onboarding,
         ]
     }
 

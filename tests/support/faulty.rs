@@ -13,9 +13,9 @@ use syncline::core::{
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, Connection,
         ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter,
-        LeaseStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, PageCommit, PartitionState, PendingAuthorization,
-        Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore, SealedCredentials, Storage,
-        StoredClient, Sweep, SweepReport, WorkspaceStore,
+        LeaseStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, OnboardingStore, PageCommit, PartitionState,
+        PendingAuthorization, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore,
+        SealedCredentials, Storage, StoredClient, Sweep, SweepReport, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -223,6 +223,8 @@ impl AuthorizationStore for Scope {
 }
 
 impl ClientStore for Scope {}
+
+impl OnboardingStore for Scope {}
 
 #[async_trait]
 impl LeaseStore for Scope {

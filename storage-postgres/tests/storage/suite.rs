@@ -36,6 +36,7 @@ impl StorageFixture for Postgres {
             Capability::OAuth,
             Capability::Search,
             Capability::Clients,
+            Capability::Onboarding,
         ]
     }
 

@@ -13,6 +13,7 @@ mod entity;
 mod history;
 mod lease;
 mod lineage;
+mod onboarding;
 mod push;
 mod run;
 mod sealed;
@@ -34,6 +35,7 @@ pub use self::{
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
     lineage::{LineageEntry, LineageStore},
+    onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{Begin, Event, Feed, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
@@ -42,12 +44,30 @@ use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + ClientStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    ConnectionStore
+    + AuthorizationStore
+    + ClientStore
+    + OnboardingStore
+    + LeaseStore
+    + RunStore
+    + EntityStore
+    + LineageStore
+    + PushStore
+    + ActivityStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + ClientStore + LeaseStore + RunStore + EntityStore + LineageStore + PushStore + ActivityStore
+    S: ConnectionStore
+        + AuthorizationStore
+        + ClientStore
+        + OnboardingStore
+        + LeaseStore
+        + RunStore
+        + EntityStore
+        + LineageStore
+        + PushStore
+        + ActivityStore
 {
 }
 

@@ -183,10 +183,14 @@ impl Making {
                 credentials: Some(sealed),
                 at: self.services.now(),
             };
-            match workspace.store.connect(new).await {
+            match workspace.store.connect_onboarding(new).await {
                 // Somebody else connects the same account at this moment: its id is known by now.
                 Err(error) if error.kind() == ErrorKind::Conflict && look < LOOKS => {}
-                done => return done,
+                done => {
+                    let (row, advanced) = done?;
+                    workspace.engine.advanced(&workspace.id, advanced);
+                    return Ok(row);
+                }
             }
         }
         unreachable!("the last look returns")

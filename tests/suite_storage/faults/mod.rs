@@ -5,6 +5,7 @@ mod connections;
 mod host;
 mod mapped;
 mod oauth;
+mod onboarding;
 mod push;
 mod retention;
 mod rows;
@@ -33,9 +34,9 @@ pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
     host::FAULTS.iter()
 }
 
-/// Faults of what only some storages keep: clients. Seen by the checks that need that.
+/// Faults of what only some storages keep: clients, onboarding. Seen by the checks that need that.
 pub(crate) fn further_faults() -> impl Iterator<Item = &'static Fault> {
-    [clients::FAULTS].into_iter().flatten()
+    [clients::FAULTS, onboarding::FAULTS].into_iter().flatten()
 }
 
 /// Faults of storages that prune, seen by the checks that need that.

@@ -31,6 +31,7 @@ impl ConnectionStore for Store {
             (Some(known), Harm::HealsWhatItRefuses) if known.id != new.id => {
                 self.own.connect(NewConnection { credentials: None, ..new.clone() }).await?;
             }
+            (Some(known), Harm::HealsAnew) => drop(self.own.disconnect(&known.id, new.at).await?),
             (Some(known), Harm::DropsCredentials) if new.credentials.is_none() => {
                 self.own.disconnect(&known.id, new.at).await?;
             }

@@ -12,6 +12,7 @@ macro_rules! harm {
 mod clients;
 mod connections;
 mod oauth;
+mod onboarding;
 mod push;
 mod rows;
 mod runs;

@@ -22,6 +22,8 @@ pub enum Capability {
     Search,
     /// Clients and their accounts are kept.
     Clients,
+    /// How far users have come is kept.
+    Onboarding,
 }
 
 impl fmt::Display for Capability {
@@ -34,6 +36,7 @@ impl fmt::Display for Capability {
             Self::OAuth => "grants, authorizations and leases",
             Self::Search => "searching in every table",
             Self::Clients => "clients",
+            Self::Onboarding => "onboarding",
         })
     }
 }

@@ -58,6 +58,7 @@ mod leases;
 mod lineage;
 mod load;
 mod mapped;
+mod onboarding;
 mod owners;
 mod positions;
 mod preview;
@@ -78,7 +79,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 24] = [
+    let all: [&'static [Check]; 25] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -103,6 +104,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         authorizations::CHECKS,
         leases::CHECKS,
         clients::CHECKS,
+        onboarding::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -36,8 +36,8 @@ pub use sync_core::{
     Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{
-        Client, ClientAccount, ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, LineageEntry, Onboarding,
-        OnboardingStep, Run, RunFilter, RunStatus,
+        Client, ClientAccount, ConfigAction, ConfigVersion, ConnectionConfig, ConnectionPatch, ConnectionStatus, Entity, EntityQuery,
+        IntentFilter, IntentState, LineageEntry, Onboarding, OnboardingStep, Run, RunFilter, RunStatus,
     },
 };
 #[doc(hidden)]

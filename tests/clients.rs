@@ -96,7 +96,8 @@ async fn linking_and_connecting_at_once_never_miss_each_other(on: On) {
                 credentials: None,
                 at: support::start(),
             };
-            let (linked, connected) = tokio::join!(tokio::spawn(async move { linking.put_client(client).await }), connecting.connect(new));
+            let (linked, connected) =
+                tokio::join!(tokio::spawn(async move { linking.put_client(client, None).await }), connecting.connect(new));
             linked.expect("it ends").expect("linked");
             let id = connected.expect("connected").id;
             (n, connecting.connection(&id).await.expect("read").expect("there").subject_id)

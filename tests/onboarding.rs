@@ -13,7 +13,7 @@ use support::{
 };
 use syncline::{
     Connection, Credentials, Error, ErrorKind, Events, Onboarding, OnboardingStep, Pull, SyncEvent, Syncline, Workspace,
-    core::store::{NewConnection, Storage as _},
+    core::store::{Log, NewConnection, Storage as _},
 };
 
 async fn open(world: &World) -> (Syncline, Scripted) {
@@ -175,6 +175,30 @@ async fn what_is_rolled_back_leaves_no_onboarding_and_no_event(on: On) {
     acme.connect(new()).await.expect("connected");
     assert_eq!(stood(&acme.onboarding("ada").await.expect("read").expect("there")), (OnboardingStep::FirstSync, 1, false));
     assert_eq!(acme.events(0, 10).await.expect("events").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_advances_are_pruned_with_the_events_of_runs_on_sqlite() {
+    old_advances_are_pruned_with_the_events_of_runs(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_advances_are_pruned_with_the_events_of_runs_on_postgres() {
+    old_advances_are_pruned_with_the_events_of_runs(On::Postgres).await;
+}
+
+async fn old_advances_are_pruned_with_the_events_of_runs(on: On) {
+    let world = World::on(on).await;
+    let storage = world.place().open().await;
+    let acme = storage.workspace(&"acme".into());
+    for (day, user) in [(0, "ada"), (3, "bob")] {
+        acme.begin_onboarding(user, support::start() + Duration::from_secs(day * 86_400)).await.expect("begun");
+    }
+    let before = support::start() + Duration::from_secs(86_400);
+    assert_eq!(storage.fleet().prune(Log::Events, before, 10).await.expect("pruned"), 1);
+    let left = acme.events(0, 10).await.expect("events");
+    assert!(left.len() == 1 && left[0].body.contains("bob"), "{left:?}");
+    assert!(acme.onboarding("ada").await.expect("read").is_some(), "how far they are stays");
 }
 
 /// Lets the database refuse every event, or take them again.

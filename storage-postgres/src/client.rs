@@ -7,10 +7,11 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     Result, WorkspaceId,
-    store::{Client, ClientAccount, ClientStore},
+    store::{Client, ClientAccount, ClientStore, ConnectionPatch},
 };
 
 use crate::{
+    connection,
     error::{Db, internal},
     storage::Scoped,
     tx::{Door, Repeat, Tx},
@@ -76,7 +77,7 @@ pub(crate) async fn of_account(tx: &mut Tx, workspace: &WorkspaceId, provider: &
     Ok(sqlx::query_scalar(sql).bind(workspace.as_str()).bind(provider).bind(account).fetch_optional(&mut **tx).await?)
 }
 
-async fn put(tx: &mut Tx, workspace: &WorkspaceId, client: &Client) -> Db<Client> {
+async fn put(tx: &mut Tx, workspace: &WorkspaceId, client: &Client, by: Option<&str>) -> Db<Client> {
     client.check()?;
     // In one order, so that nobody waits for somebody who waits for them.
     let mut turns: Vec<_> = client.accounts.iter().collect();
@@ -105,12 +106,18 @@ async fn put(tx: &mut Tx, workspace: &WorkspaceId, client: &Client) -> Db<Client
         .execute(&mut **tx)
         .await?;
     for (position, account) in client.accounts.iter().enumerate() {
-        link(tx, workspace, client, position, account).await?;
+        link(tx, workspace, client, (position, account), by).await?;
     }
     find(tx, workspace, &client.id).await?.ok_or_else(|| internal("put_client", "a client that was just stored is not there"))
 }
 
-async fn link(tx: &mut Tx, workspace: &WorkspaceId, client: &Client, position: usize, account: &ClientAccount) -> Db<()> {
+async fn link(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    client: &Client,
+    (position, account): (usize, &ClientAccount),
+    by: Option<&str>,
+) -> Db<()> {
     let linked = sqlx::query(
         "INSERT INTO client_accounts (workspace_id, provider, account_id, client_id, position, name) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (workspace_id, provider, account_id) DO NOTHING",
@@ -128,28 +135,21 @@ async fn link(tx: &mut Tx, workspace: &WorkspaceId, client: &Client, position: u
         let other = of_account(tx, workspace, &account.provider, &account.account_id).await?;
         return Err(account.taken(other.as_deref().unwrap_or_default()).into());
     }
-    sqlx::query(
-        "UPDATE integration_connections SET subject_id = $4, updated_at = $5 \
-         WHERE workspace_id = $1 AND provider = $2 AND account_id = $3 AND subject_id IS NULL",
-    )
-    .bind(workspace.as_str())
-    .bind(&*account.provider)
-    .bind(&*account.account_id)
-    .bind(&*client.id)
-    .bind(client.updated_at)
-    .execute(&mut **tx)
-    .await?;
+    let connected = connection::of_account(tx, workspace, &account.provider, &account.account_id).await?;
+    let Some(before) = connected.filter(|connected| connected.subject_id.is_none()) else { return Ok(()) };
+    let patch = ConnectionPatch { subject_id: Some(client.id.clone()), changed_by: by.map(Box::from), ..ConnectionPatch::default() };
+    connection::update(tx, workspace, before.id.as_str(), &patch, client.updated_at).await?;
     Ok(())
 }
 
 #[async_trait]
 impl ClientStore for Scoped {
-    async fn put_client(&self, client: Client) -> Result<Client> {
-        let (workspace, client) = (self.workspace.clone(), Arc::new(client));
+    async fn put_client(&self, client: Client, by: Option<&str>) -> Result<Client> {
+        let (workspace, client, by) = (self.workspace.clone(), Arc::new(client), by.map(Arc::<str>::from));
         let door = Door::Workspace(self.workspace.clone());
         let done = self.inner.run("put_client", door, Repeat::Always, move |tx| {
-            let (workspace, client) = (workspace.clone(), Arc::clone(&client));
-            async move { put(tx, &workspace, &client).await }.boxed()
+            let (workspace, client, by) = (workspace.clone(), Arc::clone(&client), by.clone());
+            async move { put(tx, &workspace, &client, by.as_deref()).await }.boxed()
         });
         done.await
     }

@@ -9,13 +9,13 @@ use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
     store::{
-        Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding, OnboardingStore as _, Renewal,
-        SealedCredentials,
+        ConfigAction, ConfigCause, Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding,
+        OnboardingStore as _, Renewal, SealedCredentials,
     },
 };
 
 use crate::{
-    client, credentials,
+    client, config, credentials,
     error::{Db, damaged},
     onboarding,
     storage::Scoped,
@@ -87,7 +87,7 @@ pub(crate) fn unknown(operation: &'static str, id: &str) -> Error {
 pub(crate) async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<(Connection, Option<Onboarding>)> {
     client::turn_of_account(tx, workspace, &new.provider, &new.account_id).await?;
     let linked = client::of_account(tx, workspace, &new.provider, &new.account_id).await?;
-    let before = of_account(tx, workspace, new).await?;
+    let before = of_account(tx, workspace, &new.provider, &new.account_id).await?;
     let mut connection = match &before {
         Some(before) if new.credentials.is_some() && before.id != new.id => {
             let text =
@@ -105,18 +105,20 @@ pub(crate) async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConne
         credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
         connection = find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id))?;
     }
+    let cause = ConfigCause { action: ConfigAction::Connected, by: new.connected_by.as_deref(), at: new.at };
+    config::of_connection(tx, workspace, before.as_ref(), &connection, cause).await?;
     let advanced = onboarding::of_connection(tx, workspace, before.as_ref(), &connection, new.at).await?;
     Ok((connection, advanced))
 }
 
 /// The connection of the account, held until the end of the transaction.
-async fn of_account(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Option<Connection>> {
+pub(crate) async fn of_account(tx: &mut Tx, workspace: &WorkspaceId, provider: &str, account: &str) -> Db<Option<Connection>> {
     let found = sqlx::query(concat!(
         "SELECT ",
         columns!(),
         " FROM integration_connections WHERE workspace_id = $1 AND provider = $2 AND account_id = $3 FOR UPDATE"
     ));
-    let found = found.bind(workspace.as_str()).bind(&*new.provider).bind(&*new.account_id).fetch_optional(&mut **tx).await?;
+    let found = found.bind(workspace.as_str()).bind(provider).bind(account).fetch_optional(&mut **tx).await?;
     found.as_ref().map(from_row).transpose()
 }
 
@@ -179,34 +181,41 @@ async fn held(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'stati
     found.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown(operation, id).into())
 }
 
-async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+/// Changes a connection.
+pub(crate) async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
     let before = held(tx, workspace, id, "update_connection").await?;
+    let mut wanted = before.clone();
+    patch.apply(&mut wanted, at);
     let row = sqlx::query(concat!(
-        "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
-         sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
-         account_name = coalesce($7, account_name), error_count = CASE WHEN $8 THEN 0 ELSE error_count END, \
-         error_message = CASE WHEN $8 THEN NULL ELSE error_message END, updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+        "UPDATE integration_connections SET status = $3, sync_enabled = $4, sync_frequency_minutes = $5, \
+         settings = coalesce($6::text::jsonb, settings), account_name = $7, subject_id = $8, error_count = $9, error_message = $10, \
+         updated_at = $11 WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
     .bind(id)
-    .bind(patch.status.map(ConnectionStatus::as_str))
-    .bind(patch.sync_enabled)
-    .bind(patch.sync_frequency_minutes.map(i64::from))
-    .bind(patch.settings.as_ref().map(ToString::to_string))
-    .bind(patch.account_name.as_deref())
-    .bind(patch.clear_errors)
+    .bind(wanted.status.as_str())
+    .bind(wanted.sync_enabled)
+    .bind(i64::from(wanted.sync_frequency_minutes))
+    // Settings that stay are not written anew.
+    .bind((wanted.settings != before.settings).then(|| wanted.settings.to_string()))
+    .bind(wanted.account_name.as_deref())
+    .bind(wanted.subject_id.as_deref())
+    .bind(i64::from(wanted.error_count))
+    .bind(wanted.error_message.as_deref())
     .bind(at)
     .fetch_optional(&mut **tx)
     .await?;
     let after = row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id))?;
+    config::of_connection(tx, workspace, Some(&before), &after, patch.cause(at)).await?;
     onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
     Ok(after)
 }
 
-async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, at: DateTime<Utc>) -> Db<Connection> {
+async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, by: Option<&str>, at: DateTime<Utc>) -> Db<Connection> {
     let before = held(tx, workspace, id, "disconnect").await?;
     let after = credentials::disconnect(tx, workspace, id, at).await?;
+    config::of_connection(tx, workspace, Some(&before), &after, ConfigCause { action: ConfigAction::Disconnected, by, at }).await?;
     onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
     Ok(after)
 }
@@ -304,12 +313,16 @@ impl ConnectionStore for Scoped {
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
+        self.disconnect_by(id, None, at).await
+    }
+
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id, by) = (self.workspace.clone(), id.clone(), by.map(Arc::<str>::from));
         let door = Door::Workspace(self.workspace.clone());
         // Done twice the version grows twice, which refuses no more than growing once.
         let done = self.inner.run("disconnect", door, Repeat::Always, move |tx| {
-            let (workspace, id) = (workspace.clone(), id.clone());
-            async move { disconnect(tx, &workspace, id.as_str(), at).await }.boxed()
+            let (workspace, id, by) = (workspace.clone(), id.clone(), by.clone());
+            async move { disconnect(tx, &workspace, id.as_str(), by.as_deref(), at).await }.boxed()
         });
         done.await
     }

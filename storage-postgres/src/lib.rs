@@ -4,6 +4,7 @@ mod activity;
 mod authorization;
 mod client;
 mod commit;
+mod config;
 mod connection;
 mod credentials;
 mod doctor;

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (7, "clients", include_str!("../migrations/0007_clients.sql")),
     (8, "onboarding", include_str!("../migrations/0008_onboarding.sql")),
+    (9, "config", include_str!("../migrations/0009_config.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 use sync_core::{
     Result, WorkspaceId,
-    store::{Client, ClientAccount, ClientStore},
+    store::{Client, ClientAccount, ClientStore, ConnectionPatch},
 };
 
 use crate::{
+    connection,
     error::{Db, internal},
     storage::{Durability, Scoped},
     time,
@@ -51,7 +52,16 @@ pub(crate) fn of_account(tx: &Transaction<'_>, workspace: &WorkspaceId, provider
     Ok(tx.prepare_cached(sql)?.query_row((workspace.as_str(), provider, account), |row| row.get(0)).optional()?)
 }
 
-fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &Client) -> Db<Client> {
+/// A connection of the account that has no subject gets the client.
+fn name_subject(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &Client, account: &ClientAccount, by: Option<&str>) -> Db<()> {
+    let Some(id) = connection::id_of(tx, workspace, &account.provider, &account.account_id)? else { return Ok(()) };
+    let Some(before) = connection::find(tx, workspace, &id)?.filter(|before| before.subject_id.is_none()) else { return Ok(()) };
+    let patch = ConnectionPatch { subject_id: Some(client.id.clone()), changed_by: by.map(Box::from), ..ConnectionPatch::default() };
+    connection::update(tx, workspace, &before.id, &patch, client.updated_at)?;
+    Ok(())
+}
+
+fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &Client, by: Option<&str>) -> Db<Client> {
     client.check()?;
     tx.prepare_cached(
         "INSERT INTO syncline_clients (workspace_id, id, name, industry, status, website, created_at, updated_at) \
@@ -79,21 +89,17 @@ fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &Client) -> Db<Cli
             "INSERT INTO syncline_client_accounts (workspace_id, provider, account_id, client_id, position, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute((whose.0, whose.1, whose.2, &*client.id, position as i64, account.name.as_deref()))?;
-        tx.prepare_cached(
-            "UPDATE syncline_integration_connections SET subject_id = ?4, updated_at = ?5 \
-             WHERE workspace_id = ?1 AND provider = ?2 AND account_id = ?3 AND subject_id IS NULL",
-        )?
-        .execute((whose.0, whose.1, whose.2, &*client.id, time::text(client.updated_at)))?;
+        name_subject(tx, workspace, client, account, by)?;
     }
     find(tx, workspace, &client.id)?.ok_or_else(|| internal("put_client", "a client that was just stored is not there"))
 }
 
 #[async_trait]
 impl ClientStore for Scoped {
-    async fn put_client(&self, client: Client) -> Result<Client> {
+    async fn put_client(&self, client: Client, by: Option<&str>) -> Result<Client> {
         self.workspace.check("put_client")?;
-        let workspace = self.workspace.clone();
-        let job = move |tx: &Transaction<'_>| put(tx, &workspace, &client);
+        let (workspace, by) = (self.workspace.clone(), by.map(Box::<str>::from));
+        let job = move |tx: &Transaction<'_>| put(tx, &workspace, &client, by.as_deref());
         self.inner.write("put_client", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 

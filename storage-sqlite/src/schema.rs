@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (7, "clients", include_str!("../migrations/0007_clients.sql")),
     (8, "onboarding", include_str!("../migrations/0008_onboarding.sql")),
+    (9, "config", include_str!("../migrations/0009_config.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

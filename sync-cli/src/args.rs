@@ -66,6 +66,9 @@ pub(crate) struct Global {
     /// Whose data: the tenant.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
     pub(crate) workspace: Option<String>,
+    /// Who does it, for the record: stands in the versions of a configuration and in the activity log.
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Everywhere")]
+    pub(crate) acting: Option<String>,
     /// The file with the keys credentials are sealed with.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) keys_file: Option<PathBuf>,
@@ -255,6 +258,8 @@ pub(crate) struct LinkClient {
 #[command(after_help = "\
   syncline connections why slack
   syncline connections test slack
+  syncline connections history slack
+  syncline --as ada connections restore slack 2
   syncline connections disconnect slack")]
 pub(crate) struct Connections {
     #[command(subcommand)]
@@ -288,6 +293,21 @@ pub(crate) enum OnConnection {
     Disable {
         /// The connection.
         connection: String,
+    },
+    /// Who changed what of its configuration, the newest first.
+    History {
+        /// The connection.
+        connection: String,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+    },
+    /// Put an earlier version of its configuration in force again; the service is asked first.
+    Restore {
+        /// The connection.
+        connection: String,
+        /// The number of the version, from the history.
+        version: u64,
     },
     /// Revoke its tokens at the service where that can be, and delete them here. Rows and history stay.
     Disconnect {

@@ -15,12 +15,26 @@ pub struct Workspace {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: WorkspaceId,
     pub(crate) store: Arc<dyn WorkspaceStore>,
+    /// Who its calls are made for, for the record.
+    pub(crate) user: Option<Arc<str>>,
 }
 
 impl Workspace {
     pub(crate) fn new(engine: Arc<Engine>, id: WorkspaceId) -> Self {
         let store = engine.storage.workspace(&id);
-        Self { engine, id, store }
+        Self { engine, id, store, user: None }
+    }
+
+    /// The same workspace for a user of the host's: what is changed through it, and through connections got from it, is written down as
+    /// changed by them. Without it that is said to be by `app`.
+    #[must_use]
+    pub fn acting(&self, user: &str) -> Self {
+        Self { user: Some(user.into()), ..self.clone() }
+    }
+
+    /// Who its calls are made for.
+    pub(crate) fn actor(&self) -> Option<Box<str>> {
+        self.user.as_deref().map(Box::from)
     }
 
     /// Its id.
@@ -101,7 +115,7 @@ impl Workspace {
     /// [`Config`](ErrorKind::Config) for an empty id or name, and an account that is listed twice.
     pub async fn put_client(&self, client: Client) -> Result<Client> {
         let now = self.engine.shared.clock.now();
-        self.store.put_client(Client { created_at: now, updated_at: now, ..client }).await
+        self.store.put_client(Client { created_at: now, updated_at: now, ..client }, self.user.as_deref()).await
     }
 
     /// One client.

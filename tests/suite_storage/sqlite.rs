@@ -33,6 +33,7 @@ impl StorageFixture for Sqlite {
             Capability::Search,
             Capability::Clients,
             Capability::Onboarding,
+            Capability::Config,
         ]
     }
 

@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, Connection,
-        ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter,
-        LeaseStore, LineageEntry, LineageStore, NewActivity, NewConnection, NewRun, OnboardingStore, PageCommit, PartitionState,
-        PendingAuthorization, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd, RunFilter, RunStore,
-        SealedCredentials, Storage, StoredClient, Sweep, SweepReport, WorkspaceStore,
+        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, ConfigStore,
+        ConfigVersion, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore,
+        Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig, NewConnection, NewRun, OnboardingStore,
+        PageCommit, PartitionState, PendingAuthorization, Preview, PushCommit, PushLink, PushMemory, PushStore, Renewal, Run, RunEnd,
+        RunFilter, RunStore, SealedCredentials, Storage, StoredClient, Sweep, SweepReport, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -225,6 +225,26 @@ impl AuthorizationStore for Scope {
 impl ClientStore for Scope {}
 
 impl OnboardingStore for Scope {}
+
+/// Not counted: what is kept of a configuration is written by the other calls.
+#[async_trait]
+impl ConfigStore for Scope {
+    fn keeps_config(&self) -> bool {
+        self.inner.keeps_config()
+    }
+
+    async fn config_versions(&self, kind: &str, id: &str, limit: u32) -> Result<Vec<ConfigVersion>> {
+        self.inner.config_versions(kind, id, limit).await
+    }
+
+    async fn config_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<ConfigVersion>> {
+        self.inner.config_version(kind, id, version).await
+    }
+
+    async fn put_config(&self, new: NewConfig) -> Result<ConfigVersion> {
+        self.inner.put_config(new).await
+    }
+}
 
 #[async_trait]
 impl LeaseStore for Scope {

@@ -37,6 +37,7 @@ impl StorageFixture for Postgres {
             Capability::Search,
             Capability::Clients,
             Capability::Onboarding,
+            Capability::Config,
         ]
     }
 

@@ -5,6 +5,7 @@ mod clients;
 mod configuration;
 mod demo;
 mod examples;
+mod history;
 mod house;
 mod journey;
 #[cfg(feature = "postgres")]

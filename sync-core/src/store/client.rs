@@ -95,13 +95,13 @@ impl ClientAccount {
 #[async_trait]
 pub trait ClientStore: Debug + Send + Sync {
     /// Makes a client, or puts this one whole in the place of the one with its id, which keeps the time it was made at. Connections of its
-    /// accounts that have no subject get it. Nobody's subject is taken away. All of it is durable, or nothing is. Answers what is stored.
+    /// accounts that have no subject get it, which `by` changes of them. Nobody's subject is taken away. All of it is durable, or nothing is. Answers what is stored.
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) for an account that is linked to another client: it names that one.
     /// [`Config`](ErrorKind::Config) as of [`Client::check`].
-    async fn put_client(&self, client: Client) -> Result<Client> {
-        let _ = client;
+    async fn put_client(&self, client: Client, by: Option<&str>) -> Result<Client> {
+        let _ = (client, by);
         Err(Error::unsupported("put_client"))
     }
 

@@ -7,6 +7,7 @@ mod activity;
 mod authorization;
 mod client;
 mod commit;
+mod config;
 mod connection;
 mod duplicates;
 mod entity;
@@ -29,6 +30,10 @@ pub use self::{
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
     client::{Client, ClientAccount, ClientStore},
     commit::{Change, CommitReport, CursorMove, Fence, PageCommit, PartitionBatch, Preview, Sweep, SweepReport},
+    config::{
+        APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,
+        NewConfig, config_activity, config_change,
+    },
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
@@ -48,6 +53,7 @@ pub trait WorkspaceStore:
     + AuthorizationStore
     + ClientStore
     + OnboardingStore
+    + ConfigStore
     + LeaseStore
     + RunStore
     + EntityStore
@@ -62,6 +68,7 @@ impl<S> WorkspaceStore for S where
         + AuthorizationStore
         + ClientStore
         + OnboardingStore
+        + ConfigStore
         + LeaseStore
         + RunStore
         + EntityStore

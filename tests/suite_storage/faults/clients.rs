@@ -60,7 +60,6 @@ pub(super) const FAULTS: &[Fault] = &[
             "an_account_of_a_client_is_connected_for_it",
             "linking_a_connected_account_names_its_client",
             "a_removed_client_leaves_its_connections",
-            "an_advance_is_told_to_whoever_made_it",
         ],
     },
     Fault {
@@ -81,6 +80,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "linking_a_connected_account_names_its_client",
             "a_removed_client_leaves_its_connections",
             "clients_are_of_one_workspace",
+            "naming_a_client_is_a_change",
         ],
     },
     Fault { name: "removes no client", harm: Harm::RemovesNoClient, fails: &["a_removed_client_leaves_its_connections"] },

@@ -7,21 +7,21 @@ use crate::harm::Harm;
 
 #[async_trait]
 impl ClientStore for Store {
-    async fn put_client(&self, mut client: Client) -> Result<Client> {
+    async fn put_client(&self, mut client: Client, by: Option<&str>) -> Result<Client> {
         harm!(self, PutClient, &mut client);
         if let Harm::TakesAccounts = self.harm {
             for account in &client.accounts {
                 let Some(mut other) = self.own.client_of(&account.provider, &account.account_id).await? else { continue };
                 if other.id != client.id {
                     other.accounts.retain(|linked| linked.account_id != account.account_id);
-                    self.own.put_client(other).await?;
+                    self.own.put_client(other, by).await?;
                 }
             }
         }
         if let Harm::HalfPuts = self.harm {
             let bare = Client { accounts: Vec::new(), ..client.clone() };
             if self.own.client(&client.id).await?.is_none() && client.check().is_ok() {
-                self.own.put_client(bare).await?;
+                self.own.put_client(bare, by).await?;
             }
         }
         if let Harm::AddsAccounts = self.harm {
@@ -29,7 +29,7 @@ impl ClientStore for Store {
             let more = known.into_iter().filter(|known| !client.accounts.iter().any(|given| given.account_id == known.account_id));
             client.accounts.extend(more.collect::<Vec<_>>());
         }
-        self.error(self.to("put_client").put_client(client).await)
+        self.error(self.to("put_client").put_client(client, by).await)
     }
 
     async fn client(&self, id: &str) -> Result<Option<Client>> {

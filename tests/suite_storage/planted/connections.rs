@@ -105,11 +105,16 @@ impl ConnectionStore for Store {
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: Time) -> Result<Connection> {
+        self.disconnect_by(id, None, at).await
+    }
+
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: Time) -> Result<Connection> {
+        let by = by.filter(|_| !matches!(self.harm, Harm::SaysNobody));
         let mut gone = if let Harm::DisconnectsSoftly = self.harm {
             let patch = ConnectionPatch { status: Some(ConnectionStatus::Disconnected), ..ConnectionPatch::default() };
             self.own.update_connection(id, patch, at).await?
         } else {
-            self.to("disconnect").disconnect(id, at).await?
+            self.to("disconnect").disconnect_by(id, by, at).await?
         };
         harm!(self, Connection, &mut gone);
         Ok(gone)

@@ -10,6 +10,7 @@ macro_rules! harm {
 }
 
 mod clients;
+mod configs;
 mod connections;
 mod oauth;
 mod onboarding;

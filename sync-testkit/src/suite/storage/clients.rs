@@ -55,7 +55,7 @@ async fn subject(store: &dyn WorkspaceStore, id: &str) -> Result<Option<String>,
 async fn a_client_is_as_it_was_put(scene: Scene) -> Looked {
     let acme = scene.acme();
     same!(acme.client("initech").await?, None, "a client nobody put");
-    same!(acme.put_client(initech()).await?, initech(), "what putting answers");
+    same!(acme.put_client(initech(), None).await?, initech(), "what putting answers");
     same!(acme.client("initech").await?, Some(initech()), "what is stored");
     for id in ["a", "b"] {
         same!(acme.client_of("slack", id).await?, Some(initech()), "the client of account {id}");
@@ -68,10 +68,10 @@ async fn a_client_is_as_it_was_put(scene: Scene) -> Looked {
 
 async fn putting_a_client_again_replaces_it_whole(scene: Scene) -> Looked {
     let acme = scene.acme();
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     let again = Client { created_at: at(7), updated_at: at(7), ..with("initech", &["c", "b"]) };
     let stored = Client { created_at: at(1), ..again.clone() };
-    same!(acme.put_client(again).await?, stored, "what putting answers");
+    same!(acme.put_client(again, None).await?, stored, "what putting answers");
     same!(acme.client("initech").await?, Some(stored.clone()), "what is stored");
     same!(acme.client_of("slack", "a").await?, None, "the client of the account it has no more");
     same!(acme.client_of("slack", "c").await?, Some(stored), "the client of the new account");
@@ -82,7 +82,7 @@ async fn clients_are_listed_by_name(scene: Scene) -> Looked {
     let acme = scene.acme();
     same!(acme.clients().await?, [], "the list when there are none");
     for (id, name) in [("3", "Initrode"), ("2", "Initech"), ("1", "Initrode")] {
-        acme.put_client(Client { accounts: vec![account(id)], ..Client::new(id, name, at(0)) }).await?;
+        acme.put_client(Client { accounts: vec![account(id)], ..Client::new(id, name, at(0)) }, None).await?;
     }
     let listed: Vec<(String, usize)> = acme.clients().await?.iter().map(|client| (client.id.to_string(), client.accounts.len())).collect();
     same!(listed, ["2", "1", "3"].map(|id| (id.to_owned(), 1)), "clients with how many accounts");
@@ -91,16 +91,16 @@ async fn clients_are_listed_by_name(scene: Scene) -> Looked {
 
 async fn an_account_has_one_client(scene: Scene) -> Looked {
     let acme = scene.acme();
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     acme.connect(unowned("c1", "z")).await?;
-    let taken = refused(acme.put_client(with("other", &["z", "b"])).await, ErrorKind::Conflict, "an account of another client")?;
+    let taken = refused(acme.put_client(with("other", &["z", "b"]), None).await, ErrorKind::Conflict, "an account of another client")?;
     holds!(taken.to_string().contains("initech"), "the error does not name the client that has the account: {taken}");
     same!(acme.client("other").await?, None, "the client that was refused");
     same!(acme.client_of("slack", "z").await?, None, "the client of the other account that was refused with it");
     same!(subject(&*acme, "c1").await?, None, "the subject of its connection");
     same!(acme.client_of("slack", "b").await?, Some(initech()), "the client of the account");
-    acme.put_client(with("initech", &["a"])).await?;
-    acme.put_client(with("other", &["b"])).await?;
+    acme.put_client(with("initech", &["a"]), None).await?;
+    acme.put_client(with("other", &["b"]), None).await?;
     same!(there(acme.client_of("slack", "b").await?, "the new client of the account")?.id, Box::from("other"), "it once it is free");
     Ok(())
 }
@@ -112,7 +112,7 @@ async fn what_is_no_client_is_refused(scene: Scene) -> Looked {
         ("a client without name", Client::new("id", "", at(0))),
         ("a client with one account twice", with("id", &["a", "b", "a"])),
     ] {
-        refused(acme.put_client(client).await, ErrorKind::Config, what)?;
+        refused(acme.put_client(client, None).await, ErrorKind::Config, what)?;
     }
     same!(acme.clients().await?, [], "clients");
     Ok(())
@@ -120,7 +120,7 @@ async fn what_is_no_client_is_refused(scene: Scene) -> Looked {
 
 async fn an_account_of_a_client_is_connected_for_it(scene: Scene) -> Looked {
     let acme = scene.acme();
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     let made = acme.connect(unowned("c1", "a")).await?;
     same!(made.subject_id.as_deref(), Some("initech"), "the subject of a connection that was given none");
     same!(acme.connection(&"c1".into()).await?, Some(made), "what is stored of it");
@@ -137,19 +137,19 @@ async fn linking_a_connected_account_names_its_client(scene: Scene) -> Looked {
     acme.connect(unowned("c1", "a")).await?;
     acme.connect(connection("c2", "b")).await?;
     acme.connect(unowned("c3", "c")).await?;
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     let named = there(acme.connection(&"c1".into()).await?, "the connection")?;
     same!((named.subject_id.as_deref(), named.updated_at), (Some("initech"), at(1)), "the subject of a connection that had none, and when");
     same!(subject(&*acme, "c2").await?.as_deref(), Some("client"), "the subject of one that had one");
     same!(subject(&*acme, "c3").await?, None, "the subject of one of another account");
-    acme.put_client(with("initech", &[])).await?;
+    acme.put_client(with("initech", &[]), None).await?;
     same!(subject(&*acme, "c1").await?.as_deref(), Some("initech"), "the subject when the link is gone");
     Ok(())
 }
 
 async fn a_removed_client_leaves_its_connections(scene: Scene) -> Looked {
     let acme = scene.acme();
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     acme.connect(unowned("c1", "a")).await?;
     holds!(acme.remove_client("initech").await?, "there was no client to remove");
     same!(acme.client("initech").await?, None, "the client");
@@ -162,14 +162,14 @@ async fn a_removed_client_leaves_its_connections(scene: Scene) -> Looked {
 
 async fn clients_are_of_one_workspace(scene: Scene) -> Looked {
     let (acme, globex) = (scene.acme(), scene.globex());
-    acme.put_client(initech()).await?;
+    acme.put_client(initech(), None).await?;
     globex.connect(unowned("g1", "a")).await?;
     same!(subject(&*globex, "g1").await?, None, "the subject of another workspace's connection of an equal account");
     same!((globex.client("initech").await?, globex.client_of("slack", "a").await?), (None, None), "what another workspace finds");
     same!(globex.clients().await?, [], "what another workspace lists");
     holds!(!globex.remove_client("initech").await?, "another workspace removed the client");
     let theirs = with("initech", &["a"]);
-    same!(globex.put_client(theirs.clone()).await?, theirs, "an equal client of another workspace");
+    same!(globex.put_client(theirs.clone(), None).await?, theirs, "an equal client of another workspace");
     same!(acme.client("initech").await?, Some(initech()), "the client");
     holds!(globex.remove_client("initech").await?, "the other workspace cannot remove its own");
     same!(acme.client_of("slack", "a").await?, Some(initech()), "the client of its account after the other one was removed");

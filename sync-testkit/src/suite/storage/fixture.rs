@@ -24,6 +24,8 @@ pub enum Capability {
     Clients,
     /// How far users have come is kept.
     Onboarding,
+    /// Versions of what people configure are kept.
+    Config,
 }
 
 impl fmt::Display for Capability {
@@ -37,6 +39,7 @@ impl fmt::Display for Capability {
             Self::Search => "searching in every table",
             Self::Clients => "clients",
             Self::Onboarding => "onboarding",
+            Self::Config => "versions of the configuration",
         })
     }
 }

@@ -47,6 +47,7 @@ mod authorizations;
 mod changed;
 mod clients;
 mod commits;
+mod configs;
 mod connections;
 mod entities;
 mod fixture;
@@ -79,7 +80,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 25] = [
+    let all: [&'static [Check]; 26] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -105,6 +106,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         leases::CHECKS,
         clients::CHECKS,
         onboarding::CHECKS,
+        configs::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -102,7 +102,7 @@ async fn each_change_is_a_version(scene: Scene) -> Looked {
     for (n, patch) in (2u64..).zip(patches) {
         let row = acme.update_connection(&"c1".into(), by("ada", patch), at(n.cast_signed())).await?;
         let version = latest(&*acme).await?;
-        same!(told(&[version.clone()]), [line(n, ConfigAction::Changed, "ada")], "the version of a change");
+        same!(told(std::slice::from_ref(&version)), [line(n, ConfigAction::Changed, "ada")], "the version of a change");
         same!((version.body, version.changed_at), (Some(ConnectionConfig::of(&row).body()), at(n.cast_signed())), "what it says, and when");
     }
     acme.update_connection(&"c1".into(), ConnectionPatch { sync_enabled: Some(true), ..none() }, at(9)).await?;
@@ -168,7 +168,7 @@ async fn an_earlier_version_is_put_in_force(scene: Scene) -> Looked {
     acme.update_connection(&"c1".into(), back.clone(), at(2)).await?;
     same!(in_force(&*acme).await?, first, "what is in force");
     let version = latest(&*acme).await?;
-    same!(told(&[version.clone()]), [line(3, ConfigAction::Restored, "bob")], "the version that was made");
+    same!(told(std::slice::from_ref(&version)), [line(3, ConfigAction::Restored, "bob")], "the version that was made");
     same!(version.body, Some(first.body()), "what it says");
     acme.update_connection(&"c1".into(), back, at(3)).await?;
     same!(versions(&*acme).await?.len(), 3, "versions after it was put in force twice");

@@ -11,6 +11,7 @@ mod doctor;
 mod entity;
 mod erase;
 mod error;
+mod event;
 mod failure;
 mod fleet;
 mod hook;

@@ -15,12 +15,15 @@ use sync_core::{
 
 use crate::{
     error::{Db, code, damaged},
-    failure, lease, nul, onboarding,
+    event, failure, lease, nul, onboarding,
     storage::Scoped,
     tx::{Door, Repeat, Tx, raw},
 };
 
-pub(crate) use crate::mark::{Mark, has_committed};
+pub(crate) use crate::{
+    event::add_events,
+    mark::{Mark, has_committed},
+};
 
 /// Failed runs in a row that put a connection into status `error`.
 const FAILURES_UNTIL_ERROR: i64 = 3;
@@ -132,34 +135,6 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     .await?;
     let held = held.ok_or_else(|| lease_lost(operation, fence.run))?;
     Ok(Mark { fence, transaction: held.try_get::<String, _>(0)?.into(), number: held.try_get(1)? })
-}
-
-/// Adds events to a run, or to none. Writers of one workspace take turns from here until their transactions end, so that a reader who has seen one
-/// number never finds a smaller one later.
-pub(crate) async fn add_events(
-    tx: &mut Tx,
-    workspace: &WorkspaceId,
-    run: impl Into<Option<RunId>>,
-    events: &[Box<str>],
-    at: DateTime<Utc>,
-) -> Db<()> {
-    let run = run.into().map(|run| run.0);
-    if events.is_empty() {
-        return Ok(());
-    }
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('syncline events of ' || current_schema() || ' ' || $1, 0))")
-        .bind(workspace.as_str())
-        .execute(&mut **tx)
-        .await?;
-    let events: Vec<&str> = events.iter().map(|event| &**event).collect();
-    sqlx::query("INSERT INTO sync_events (workspace_id, run_id, body, created_at) SELECT $1, $2, body, $4 FROM unnest($3::text[]) body")
-        .bind(workspace.as_str())
-        .bind(run)
-        .bind(events)
-        .bind(at)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }
 
 /// What stands in a run whose owner is gone.
@@ -433,19 +408,6 @@ async fn states(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed) -> Db<Vec<Par
     Ok(states)
 }
 
-async fn events(tx: &mut Tx, workspace: &WorkspaceId, after: i64, limit: u32) -> Db<Vec<Event>> {
-    let rows = sqlx::query("SELECT seq, run_id, body FROM sync_events WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-        .bind(workspace.as_str())
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&mut **tx)
-        .await?;
-    let event = |row: &PgRow| {
-        Ok(Event { seq: row.try_get(0)?, run: row.try_get::<Option<i64>, _>(1)?.map(RunId), body: row.try_get::<String, _>(2)?.into() })
-    };
-    rows.iter().map(event).collect()
-}
-
 #[async_trait]
 impl RunStore for Scoped {
     async fn begin_run(&self, new: NewRun) -> Result<Begin> {
@@ -524,7 +486,7 @@ impl RunStore for Scoped {
         let workspace = self.workspace.clone();
         let found = self.inner.read("events", &self.workspace, move |tx| {
             let workspace = workspace.clone();
-            async move { events(tx, &workspace, after, limit).await }.boxed()
+            async move { event::list(tx, &workspace, after, limit).await }.boxed()
         });
         found.await
     }

@@ -1,8 +1,16 @@
 //! The command line.
 
+mod clients;
+mod connections;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::{
+    clients::{AddClient, Clients, LinkClient, OnClients},
+    connections::{Connections, OnConnection},
+};
 
 const CONFIGURATION: &str = "\
 Configuration, later ones win:
@@ -195,125 +203,6 @@ pub(crate) struct Connect {
     /// Refused, so that nothing that may be a token is printed back.
     #[arg(hide = true)]
     pub(crate) surplus: Vec<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-  syncline clients add initech --name Initech --website https://initech.example
-  syncline clients link initech slack T024BE7LD
-  syncline clients")]
-pub(crate) struct Clients {
-    #[command(subcommand)]
-    pub(crate) what: Option<OnClients>,
-}
-
-/// What is done with clients.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OnClients {
-    /// List them with their accounts.
-    List,
-    /// Add one, or change what is known of one; what is not given stays.
-    Add(AddClient),
-    /// Say that an account at a service is a client's. Its connection, made already or later on, belongs to that client.
-    Link(LinkClient),
-    /// Remove one with its links. Connections and rows stay.
-    Remove {
-        /// Its id.
-        client: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AddClient {
-    /// Its id, of your choice.
-    pub(crate) client: String,
-    /// As people know it; the id by default.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// What it does.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) industry: Option<String>,
-    /// Where it stands with you: active, lead; any text.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) status: Option<String>,
-    /// Its web site.
-    #[arg(long, value_name = "URL")]
-    pub(crate) website: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct LinkClient {
-    /// The client's id.
-    pub(crate) client: String,
-    /// The service: sheets or slack.
-    pub(crate) provider: String,
-    /// The service's id of the account.
-    pub(crate) account: String,
-    /// As people know the account.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-  syncline connections why slack
-  syncline connections test slack
-  syncline connections history slack
-  syncline --as ada connections restore slack 2
-  syncline connections disconnect slack")]
-pub(crate) struct Connections {
-    #[command(subcommand)]
-    pub(crate) what: Option<OnConnection>,
-}
-
-/// What is done with a connection. Each takes its id, the beginning of one, or a provider with one connection.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OnConnection {
-    /// How it stands and who has to act, from what is stored; nothing is sent.
-    Why {
-        /// The connection.
-        connection: String,
-    },
-    /// One cheap call to the service: whether the credentials are taken, and whose they are.
-    Test {
-        /// The connection.
-        connection: String,
-    },
-    /// Renew its token now.
-    Renew {
-        /// The connection.
-        connection: String,
-    },
-    /// Switch it on; clears errors.
-    Enable {
-        /// The connection.
-        connection: String,
-    },
-    /// Switch it off: no run starts.
-    Disable {
-        /// The connection.
-        connection: String,
-    },
-    /// Who changed what of its configuration, the newest first.
-    History {
-        /// The connection.
-        connection: String,
-        /// At most so many.
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        limit: u32,
-    },
-    /// Put an earlier version of its configuration in force again; the service is asked first.
-    Restore {
-        /// The connection.
-        connection: String,
-        /// The number of the version, from the history.
-        version: u64,
-    },
-    /// Revoke its tokens at the service where that can be, and delete them here. Rows and history stay.
-    Disconnect {
-        /// The connection.
-        connection: String,
-    },
 }
 
 #[derive(Args, Debug)]

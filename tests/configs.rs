@@ -224,3 +224,76 @@ async fn a_link_to_a_client_says_who_made_it(on: On) {
     connection.restore_config(1).await.expect("put in force");
     assert_eq!(connection.load_config().await.expect("a row").subject_id, None::<Box<str>>, "what was absent is absent again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patches_at_once_keep_what_they_do_not_name_on_sqlite() {
+    patches_at_once_keep_what_they_do_not_name(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patches_at_once_keep_what_they_do_not_name_on_postgres() {
+    patches_at_once_keep_what_they_do_not_name(On::Postgres).await;
+}
+
+async fn patches_at_once_keep_what_they_do_not_name(on: On) {
+    let world = World::on(on).await;
+    let (syncline, _) = open(&world).await;
+    let acme = syncline.workspace("acme");
+    let id = connect(&acme).await.id().clone();
+    for round in 1..=16u32 {
+        let none = ConnectionPatch::default;
+        let patches = [
+            ConnectionPatch { sync_frequency_minutes: Some(100 + round), ..none() },
+            ConnectionPatch { account_name: Some(format!("name {round}").into()), ..none() },
+            ConnectionPatch { subject_id: Some(format!("client {round}").into()), ..none() },
+            ConnectionPatch { sync_enabled: Some(round % 2 == 0), ..none() },
+        ];
+        let each = patches.map(|patch| {
+            let (acme, id) = (acme.clone(), id.clone());
+            tokio::spawn(async move { acme.connection(id).await.expect("there").save_config(patch).await.expect("saved") })
+        });
+        for done in futures_util::future::join_all(each).await {
+            done.expect("it ends");
+        }
+        let row = acme.connection(id.clone()).await.expect("there").load_config().await.expect("a row");
+        let seen = (row.sync_frequency_minutes, row.account_name.as_deref(), row.subject_id.as_deref(), row.sync_enabled);
+        let (name, subject) = (format!("name {round}"), format!("client {round}"));
+        assert_eq!(seen, (100 + round, Some(&*name), Some(&*subject), round % 2 == 0), "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_go_over_one_version_at_once_one_does_on_sqlite() {
+    of_many_that_go_over_one_version_at_once_one_does(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_go_over_one_version_at_once_one_does_on_postgres() {
+    of_many_that_go_over_one_version_at_once_one_does(On::Postgres).await;
+}
+
+async fn of_many_that_go_over_one_version_at_once_one_does(on: On) {
+    let world = World::on(on).await;
+    let stores = [world.place().open().await, world.place().open().await].map(|storage| storage.workspace(&"acme".into()));
+    for round in 0..16u64 {
+        let each = (0..8usize).map(|n| {
+            let (store, by) = (std::sync::Arc::clone(&stores[n % 2]), Some(format!("user {n}").into()));
+            let new = NewConfig {
+                kind: "mapping".into(),
+                id: "m".into(),
+                body: Some(json!({ "n": n })),
+                expected: round,
+                restores: None,
+                by,
+                at: support::start(),
+            };
+            tokio::spawn(async move { store.put_config(new).await.map_err(|error| error.kind()) })
+        });
+        let puts = futures_util::future::join_all(each).await;
+        let puts: Vec<_> = puts.into_iter().map(|put| put.expect("it ends")).collect();
+        assert_eq!(puts.iter().filter(|put| put.is_ok()).count(), 1, "round {round}: {puts:?}");
+        assert!(puts.iter().all(|put| matches!(put, Ok(_) | Err(ErrorKind::Conflict))), "round {round}: {puts:?}");
+        let made = puts.into_iter().find_map(Result::ok).expect("one");
+        assert_eq!(stores[0].config_versions("mapping", "m", 1).await.expect("versions"), [made]);
+    }
+}

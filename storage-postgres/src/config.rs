@@ -60,9 +60,9 @@ async fn find(tx: &mut Tx, workspace: &WorkspaceId, kind: &str, id: &str, versio
     found.as_ref().map(from_row).transpose()
 }
 
-/// Makes a version, unless there is one of this number.
-async fn insert(tx: &mut Tx, workspace: &WorkspaceId, version: &ConfigVersion) -> Db<()> {
-    sqlx::query(
+/// Makes a version, unless there is one of this number; answers whether it did.
+async fn insert(tx: &mut Tx, workspace: &WorkspaceId, version: &ConfigVersion) -> Db<bool> {
+    let made = sqlx::query(
         "INSERT INTO config_versions (workspace_id, kind, id, version, body, changed_by, changed_at, action) \
          VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8) ON CONFLICT (workspace_id, kind, id, version) DO NOTHING",
     )
@@ -76,7 +76,7 @@ async fn insert(tx: &mut Tx, workspace: &WorkspaceId, version: &ConfigVersion) -
     .bind(version.action.as_str())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(made.rows_affected() == 1)
 }
 
 /// Writes what a change of a connection leaves: versions, and a row of the activity log. The connection's row is held by this transaction,
@@ -101,29 +101,25 @@ pub(crate) async fn of_connection(
 
 async fn put(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConfig) -> Db<ConfigVersion> {
     new.check()?;
-    // Those who change one thing take turns until their transactions end.
-    sqlx::query(
-        "SELECT pg_advisory_xact_lock(hashtextextended(jsonb_build_array('syncline config', current_schema(), $1::text, $2::text, \
-         $3::text)::text, 0))",
-    )
-    .bind(workspace.as_str())
-    .bind(&*new.kind)
-    .bind(&*new.id)
-    .execute(&mut **tx)
-    .await?;
     let version = new.version();
     let latest = list(tx, workspace, &new.kind, &new.id, 1).await?.pop();
-    match latest {
+    let stored = match latest {
+        latest if latest.as_ref().map_or(0, |latest| latest.version) != new.expected => latest,
+        // Of those who go over one version at once the key lets one through, and the others wait for it here.
+        _ if insert(tx, workspace, &version).await? => return found(tx, workspace, &version).await,
+        _ => Some(found(tx, workspace, &version).await?),
+    };
+    match stored {
         // The answer to this very commit may have been lost.
-        Some(latest) if same(&latest, &version) => Ok(latest),
-        latest if latest.as_ref().map_or(0, |latest| latest.version) != new.expected => {
-            Err(new.moved(latest.map_or(0, |latest| latest.version)).into())
-        }
-        _ => {
-            insert(tx, workspace, &version).await?;
-            find(tx, workspace, &new.kind, &new.id, version.version).await?.ok_or_else(|| damaged("put_config", "version that was made"))
-        }
+        Some(stored) if same(&stored, &version) => Ok(stored),
+        stored => Err(new.moved(stored.map_or(0, |stored| stored.version)).into()),
     }
+}
+
+/// A version that is there, as the server keeps it.
+async fn found(tx: &mut Tx, workspace: &WorkspaceId, version: &ConfigVersion) -> Db<ConfigVersion> {
+    let found = find(tx, workspace, &version.kind, &version.id, version.version).await?;
+    found.ok_or_else(|| damaged("put_config", "version that was made"))
 }
 
 /// Whether a stored version is this one; the server keeps microseconds.

@@ -431,7 +431,7 @@ async fn a_connection_can_be_switched_off_and_on() {
     clean(&connection.sync_from_external(items()).await.expect("it runs"));
     let actions: Vec<String> =
         syncline.workspace("acme").activities(10).await.expect("the log").into_iter().map(|line| line.action.to_string()).collect();
-    assert_eq!(actions, ["sync_completed", "enabled", "disabled", "connected"], "one line for each operation");
+    assert_eq!(actions, ["sync_completed", "config_changed", "config_changed", "connected"], "one line for each operation");
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use provider_simulators::{REDIRECT, google, slack};
 use serde_json::json;
 use support::{On, World, clean, start};
 use syncline::{
-    Actor, Authorization, Authorized, Callback, ConnectionStatus, ErrorKind, OAuthClient, Pull, Result, Sheets, Slack, Syncline,
+    Actor, Authorization, Authorized, Callback, Client, ClientAccount, ConnectionStatus, ErrorKind, OAuthClient, Pull, Result, Sheets,
+    Slack, Syncline,
     core::ExposeSecret as _,
     testkit::{AuthorizationServer, Decision, Fault, Simulation},
 };
@@ -126,6 +127,11 @@ mod on_sqlite {
     async fn an_erased_workspace_leaves_no_trace_and_the_others_whole() {
         super::an_erased_workspace_leaves_no_trace_and_the_others_whole(On::Sqlite).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_account_of_a_client_is_authorised_for_it() {
+        super::an_account_of_a_client_is_authorised_for_it(On::Sqlite).await;
+    }
 }
 
 mod on_postgres {
@@ -159,6 +165,11 @@ mod on_postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_erased_workspace_leaves_no_trace_and_the_others_whole() {
         super::an_erased_workspace_leaves_no_trace_and_the_others_whole(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_account_of_a_client_is_authorised_for_it() {
+        super::an_account_of_a_client_is_authorised_for_it(On::Postgres).await;
     }
 }
 
@@ -350,6 +361,9 @@ async fn an_erased_workspace_leaves_no_trace_and_the_others_whole(on: On) {
         let done = scene.finish(&begun, &query).await.expect("authorised");
         clean(&done.connection.sync_from_external(Pull::stream("Movies").key(["Title"])).await.expect("it runs"));
         scene.syncline.workspace(workspace).set_oauth_client("google", client()).await.expect("stored");
+        let account = ClientAccount { provider: "sheets".into(), account_id: "1AbC".into(), name: None };
+        let owner = Client { accounts: vec![account], ..Client::new("initech", workspace, start()) };
+        scene.syncline.workspace(workspace).put_client(owner).await.expect("stored");
     }
     let (acme, bolt) = (scene.syncline.workspace("acme"), scene.syncline.workspace("bolt"));
     assert_eq!(acme.erase("bolt").await.expect_err("another name").kind(), ErrorKind::Config);
@@ -362,4 +376,18 @@ async fn an_erased_workspace_leaves_no_trace_and_the_others_whole(on: On) {
     let dump = format!("{:?}", scene.world.dump());
     assert!(dump.contains("bolt") && !dump.contains("acme"), "a trace of it is left: {dump}");
     assert_eq!(acme.erase("acme").await.expect("again"), 0);
+}
+
+async fn an_account_of_a_client_is_authorised_for_it(on: On) {
+    let scene = Scene::new(on).await;
+    let acme = scene.syncline.workspace("acme");
+    let account = ClientAccount { provider: "slack".into(), account_id: "T024BE7LD".into(), name: None };
+    acme.put_client(Client { accounts: vec![account], ..Client::new("initech", "Initech", start()) }).await.expect("stored");
+    let done = scene.connected("slack", &scene.slack).await;
+    let row = done.connection.load_config().await.expect("a row");
+    assert_eq!((&*row.account_id, row.subject_id.as_deref()), ("T024BE7LD", Some("initech")));
+    let begun = acme.begin_authorization("slack").user("ada").subject("other").await.expect("begun");
+    let query = scene.decide(&scene.slack, &begun, &Decision::Approve);
+    let again = scene.finish(&begun, &query).await.expect("authorised");
+    assert_eq!(again.connection.load_config().await.expect("a row").subject_id.as_deref(), Some("other"), "a subject that is given");
 }

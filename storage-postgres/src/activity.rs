@@ -6,15 +6,35 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sqlx::Row as _;
 use sync_core::{
-    Result,
+    Result, WorkspaceId,
     store::{Activity, ActivityStore, NewActivity},
 };
 
 use crate::{
-    error::damaged,
+    error::{Db, damaged},
     storage::Scoped,
-    tx::{Door, Repeat},
+    tx::{Door, Repeat, Tx},
 };
+
+/// Adds a row.
+pub(crate) async fn add(tx: &mut Tx, workspace: &WorkspaceId, activity: &NewActivity) -> Db<()> {
+    sqlx::query(
+        "INSERT INTO integration_activity (workspace_id, integration_name, connection_id, action, success, records_affected, \
+         error_message, metadata, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9)",
+    )
+    .bind(workspace.as_str())
+    .bind(&*activity.integration)
+    .bind(activity.connection.as_ref().map(AsRef::<str>::as_ref))
+    .bind(&*activity.action)
+    .bind(activity.success)
+    .bind(activity.records_affected.cast_signed())
+    .bind(activity.error.as_deref())
+    .bind(activity.metadata.to_string())
+    .bind(activity.at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
 
 #[async_trait]
 impl ActivityStore for Scoped {
@@ -23,25 +43,7 @@ impl ActivityStore for Scoped {
         let door = Door::Workspace(self.workspace.clone());
         let done = self.inner.run("log_activity", door, Repeat::UnlessCommitted, move |tx| {
             let (workspace, activity) = (workspace.clone(), Arc::clone(&activity));
-            async move {
-                sqlx::query(
-                    "INSERT INTO integration_activity (workspace_id, integration_name, connection_id, action, success, records_affected, \
-                     error_message, metadata, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9)",
-                )
-                .bind(workspace.as_str())
-                .bind(&*activity.integration)
-                .bind(activity.connection.as_ref().map(AsRef::<str>::as_ref))
-                .bind(&*activity.action)
-                .bind(activity.success)
-                .bind(activity.records_affected.cast_signed())
-                .bind(activity.error.as_deref())
-                .bind(activity.metadata.to_string())
-                .bind(activity.at)
-                .execute(&mut **tx)
-                .await?;
-                Ok(())
-            }
-            .boxed()
+            async move { add(tx, &workspace, &activity).await }.boxed()
         });
         done.await
     }

@@ -8,12 +8,16 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    store::{
+        ConfigAction, ConfigCause, Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding,
+        OnboardingStore as _, Renewal, SealedCredentials,
+    },
 };
 
 use crate::{
-    credentials,
+    client, config, credentials,
     error::{Db, damaged},
+    onboarding,
     storage::Scoped,
     table::connection_no,
     tx::{Door, Repeat, Tx},
@@ -78,23 +82,57 @@ pub(crate) fn unknown(operation: &'static str, id: &str) -> Error {
     Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
 }
 
-/// Makes the connection or heals the one there is, in one statement: two that connect one account at once get one connection.
-async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
-    let row = sqlx::query(concat!(
-        "INSERT INTO integration_connections AS c (workspace_id, id, provider, subject_id, account_id, account_name, connected_by, \
+/// Makes the connection, or heals the one there is. Two that connect one account at once take turns and get one connection.
+/// Answers it with the onboarding that advanced by it.
+pub(crate) async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> Db<(Connection, Option<Onboarding>)> {
+    client::turn_of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    let linked = client::of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    let before = of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    let mut connection = match &before {
+        Some(before) if new.credentials.is_some() && before.id != new.id => {
+            let text =
+                "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
+            return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
+        }
+        Some(before) => heal(tx, workspace, before, new, linked.as_deref()).await?,
+        None => make(tx, workspace, new, linked.as_deref()).await?,
+    };
+    // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
+    connection_no(tx, connection.id.as_str()).await?;
+    if let Some(sealed) = &new.credentials {
+        let (id, version) = (connection.id.as_str(), connection.token_version);
+        // The row is ours until the end of the transaction, so its version stays what it is.
+        credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
+        connection = find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id))?;
+    }
+    let cause = ConfigCause { action: ConfigAction::Connected, by: new.connected_by.as_deref(), at: new.at };
+    config::of_connection(tx, workspace, before.as_ref(), &connection, cause).await?;
+    let advanced = onboarding::of_connection(tx, workspace, before.as_ref(), &connection, new.at).await?;
+    Ok((connection, advanced))
+}
+
+/// The connection of the account, held until the end of the transaction.
+pub(crate) async fn of_account(tx: &mut Tx, workspace: &WorkspaceId, provider: &str, account: &str) -> Db<Option<Connection>> {
+    let found = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM integration_connections WHERE workspace_id = $1 AND provider = $2 AND account_id = $3 FOR UPDATE"
+    ));
+    let found = found.bind(workspace.as_str()).bind(provider).bind(account).fetch_optional(&mut **tx).await?;
+    found.as_ref().map(from_row).transpose()
+}
+
+async fn make(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection, linked: Option<&str>) -> Db<Connection> {
+    let made = sqlx::query(concat!(
+        "INSERT INTO integration_connections (workspace_id, id, provider, subject_id, account_id, account_name, connected_by, \
          oauth_provider, settings, sync_frequency_minutes, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) \
-         ON CONFLICT (workspace_id, provider, account_id) DO UPDATE SET subject_id = coalesce(excluded.subject_id, c.subject_id), \
-         account_name = coalesce(excluded.account_name, c.account_name), connected_by = coalesce(excluded.connected_by, c.connected_by), \
-         oauth_provider = CASE WHEN $12 THEN excluded.oauth_provider ELSE coalesce(excluded.oauth_provider, c.oauth_provider) END, settings = excluded.settings, \
-         sync_frequency_minutes = excluded.sync_frequency_minutes, status = 'active', error_message = NULL, error_count = 0, \
-         updated_at = excluded.updated_at WHERE c.id = excluded.id OR NOT $12 RETURNING ",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, $11, $11) RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
     .bind(new.id.as_str())
     .bind(&*new.provider)
-    .bind(new.subject_id.as_deref())
+    .bind(new.subject_id.as_deref().or(linked))
     .bind(&*new.account_id)
     .bind(new.account_name.as_deref())
     .bind(new.connected_by.as_deref())
@@ -102,64 +140,92 @@ async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConnection) -> D
     .bind(new.settings.to_string())
     .bind(i64::from(new.sync_frequency_minutes))
     .bind(new.at)
-    .bind(new.credentials.is_some())
-    .fetch_optional(&mut **tx)
+    .fetch_one(&mut **tx)
     .await;
-    let row = match row {
-        Ok(Some(row)) => row,
-        Ok(None) => {
-            let text =
-                "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
-            return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
-        }
+    match made {
+        Ok(row) => from_row(&row),
         Err(error) if crate::error::code(&error) == Some("23505") => {
-            return Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into());
+            Err(Error::new(ErrorKind::Conflict, "connect", "this connection id is in use; make a new one").into())
         }
-        Err(error) => return Err(error.into()),
-    };
-    let connection = from_row(&row)?;
-    // Numbers follow the order of connecting, not that of first commits, so that two databases with one history are equal.
-    connection_no(tx, connection.id.as_str()).await?;
-    let Some(sealed) = &new.credentials else { return Ok(connection) };
-    let (id, version) = (connection.id.as_str(), connection.token_version);
-    // The row is ours until the end of the transaction, so its version stays what it is.
-    credentials::replace(tx, workspace, id, version, &SealedCredentials { version: version + 1, ..sealed.clone() }, new.at).await?;
-    find(tx, workspace, id).await?.ok_or_else(|| unknown("connect", id).into())
+        Err(error) => Err(error.into()),
+    }
 }
 
-async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+async fn heal(tx: &mut Tx, workspace: &WorkspaceId, before: &Connection, new: &NewConnection, linked: Option<&str>) -> Db<Connection> {
+    let healed = sqlx::query(concat!(
+        "UPDATE integration_connections SET subject_id = coalesce($3, subject_id, $10), account_name = coalesce($4, account_name), \
+         connected_by = coalesce($5, connected_by), \
+         oauth_provider = CASE WHEN $11 THEN $6 ELSE coalesce($6, oauth_provider) END, settings = $7::text::jsonb, \
+         sync_frequency_minutes = $8, status = 'active', error_message = NULL, error_count = 0, updated_at = $9 \
+         WHERE workspace_id = $1 AND id = $2 RETURNING ",
+        columns!()
+    ))
+    .bind(workspace.as_str())
+    .bind(before.id.as_str())
+    .bind(new.subject_id.as_deref())
+    .bind(new.account_name.as_deref())
+    .bind(new.connected_by.as_deref())
+    .bind(new.oauth_provider.as_deref())
+    .bind(new.settings.to_string())
+    .bind(i64::from(new.sync_frequency_minutes))
+    .bind(new.at)
+    .bind(linked)
+    .bind(new.credentials.is_some())
+    .fetch_one(&mut **tx)
+    .await?;
+    from_row(&healed)
+}
+
+/// A connection, held until the end of the transaction.
+async fn held(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'static str) -> Db<Connection> {
+    let found = sqlx::query(concat!("SELECT ", columns!(), " FROM integration_connections WHERE workspace_id = $1 AND id = $2 FOR UPDATE"));
+    let found = found.bind(workspace.as_str()).bind(id).fetch_optional(&mut **tx).await?;
+    found.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown(operation, id).into())
+}
+
+/// Changes a connection.
+pub(crate) async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+    let before = held(tx, workspace, id, "update_connection").await?;
+    let mut wanted = before.clone();
+    patch.apply(&mut wanted, at);
     let row = sqlx::query(concat!(
-        "UPDATE integration_connections SET status = coalesce($3, status), sync_enabled = coalesce($4, sync_enabled), \
-         sync_frequency_minutes = coalesce($5, sync_frequency_minutes), settings = coalesce($6::text::jsonb, settings), \
-         account_name = coalesce($7, account_name), error_count = CASE WHEN $8 THEN 0 ELSE error_count END, \
-         error_message = coalesce($10, CASE WHEN $8 THEN NULL ELSE error_message END), updated_at = $9 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+        "UPDATE integration_connections SET status = $3, sync_enabled = $4, sync_frequency_minutes = $5, \
+         settings = coalesce($6::text::jsonb, settings), account_name = $7, subject_id = $8, error_count = $9, error_message = $10, \
+         updated_at = $11 WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
     .bind(id)
-    .bind(patch.status.map(ConnectionStatus::as_str))
-    .bind(patch.sync_enabled)
-    .bind(patch.sync_frequency_minutes.map(i64::from))
-    .bind(patch.settings.as_ref().map(ToString::to_string))
-    .bind(patch.account_name.as_deref())
-    .bind(patch.clear_errors)
+    .bind(wanted.status.as_str())
+    .bind(wanted.sync_enabled)
+    .bind(i64::from(wanted.sync_frequency_minutes))
+    // Settings that stay are not written anew.
+    .bind((wanted.settings != before.settings).then(|| wanted.settings.to_string()))
+    .bind(wanted.account_name.as_deref())
+    .bind(wanted.subject_id.as_deref())
+    .bind(i64::from(wanted.error_count))
+    .bind(wanted.error_message.as_deref())
     .bind(at)
-    .bind(patch.error_message.as_deref())
     .fetch_optional(&mut **tx)
     .await?;
-    row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id).into())
+    let after = row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id))?;
+    config::of_connection(tx, workspace, Some(&before), &after, patch.cause(at)).await?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
+    Ok(after)
+}
+
+async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, by: Option<&str>, at: DateTime<Utc>) -> Db<Connection> {
+    let before = held(tx, workspace, id, "disconnect").await?;
+    let after = credentials::disconnect(tx, workspace, id, at).await?;
+    config::of_connection(tx, workspace, Some(&before), &after, ConfigCause { action: ConfigAction::Disconnected, by, at }).await?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at).await?;
+    Ok(after)
 }
 
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
-        let (workspace, new) = (self.workspace.clone(), Arc::new(new));
-        let door = Door::Workspace(self.workspace.clone());
-        let done = self.inner.run("connect", door, Repeat::Always, move |tx| {
-            let (workspace, new) = (workspace.clone(), Arc::clone(&new));
-            async move { connect(tx, &workspace, &new).await }.boxed()
-        });
-        done.await
+        Ok(self.connect_onboarding(new).await?.0)
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
@@ -249,12 +315,16 @@ impl ConnectionStore for Scoped {
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
+        self.disconnect_by(id, None, at).await
+    }
+
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id, by) = (self.workspace.clone(), id.clone(), by.map(Arc::<str>::from));
         let door = Door::Workspace(self.workspace.clone());
         // Done twice the version grows twice, which refuses no more than growing once.
         let done = self.inner.run("disconnect", door, Repeat::Always, move |tx| {
-            let (workspace, id) = (workspace.clone(), id.clone());
-            async move { credentials::disconnect(tx, &workspace, id.as_str(), at).await }.boxed()
+            let (workspace, id, by) = (workspace.clone(), id.clone(), by.clone());
+            async move { disconnect(tx, &workspace, id.as_str(), by.as_deref(), at).await }.boxed()
         });
         done.await
     }

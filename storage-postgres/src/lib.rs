@@ -2,13 +2,16 @@
 
 mod activity;
 mod authorization;
+mod client;
 mod commit;
+mod config;
 mod connection;
 mod credentials;
 mod doctor;
 mod entity;
 mod erase;
 mod error;
+mod event;
 mod failure;
 mod fleet;
 mod hook;
@@ -20,6 +23,7 @@ mod name;
 mod named_lease;
 mod nul;
 mod numbers;
+mod onboarding;
 mod plan;
 mod push;
 mod retention;

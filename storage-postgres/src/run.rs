@@ -8,17 +8,23 @@ use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
-    store::{Begin, Event, Feed, Fence, LOCAL, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{
+        Begin, Event, Feed, Fence, LOCAL, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter, RunStatus,
+        RunStore,
+    },
 };
 
 use crate::{
     error::{Db, code, damaged},
-    failure, lease, nul,
+    event, failure, lease, nul, onboarding,
     storage::Scoped,
     tx::{Door, Repeat, Tx, raw},
 };
 
-pub(crate) use crate::mark::{Mark, has_committed};
+pub(crate) use crate::{
+    event::add_events,
+    mark::{Mark, has_committed},
+};
 
 /// Failed runs in a row that put a connection into status `error`.
 const FAILURES_UNTIL_ERROR: i64 = 3;
@@ -130,27 +136,6 @@ pub(crate) async fn hold(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, cou
     .await?;
     let held = held.ok_or_else(|| lease_lost(operation, fence.run))?;
     Ok(Mark { fence, transaction: held.try_get::<String, _>(0)?.into(), number: held.try_get(1)? })
-}
-
-/// Adds events to a run. Writers of one workspace take turns from here until their transactions end, so that a reader who has seen one
-/// number never finds a smaller one later.
-pub(crate) async fn add_events(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, events: &[Box<str>], at: DateTime<Utc>) -> Db<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('syncline events of ' || current_schema() || ' ' || $1, 0))")
-        .bind(workspace.as_str())
-        .execute(&mut **tx)
-        .await?;
-    let events: Vec<&str> = events.iter().map(|event| &**event).collect();
-    sqlx::query("INSERT INTO sync_events (workspace_id, run_id, body, created_at) SELECT $1, $2, body, $4 FROM unnest($3::text[]) body")
-        .bind(workspace.as_str())
-        .bind(run.0)
-        .bind(events)
-        .bind(at)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }
 
 /// What stands in a run whose owner is gone.
@@ -282,7 +267,8 @@ async fn begin(tx: &mut Tx, workspace: &WorkspaceId, new: &NewRun, token: i64) -
     Ok(Begin::Started(Fence { run: RunId(run), token }))
 }
 
-async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<Run> {
+/// Ends a run; answers it with the onboarding that advanced by it.
+pub(crate) async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<(Run, Option<Onboarding>)> {
     let errors = serde_json::to_string(&end.errors).map_err(|_| damaged("end_run", "error list of a run"))?;
     let errors = nul::json(&errors);
     let ended = sqlx::query(
@@ -313,7 +299,7 @@ async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -
         .fetch_optional(&mut **tx)
         .await?;
         return match (done, find(tx, workspace, fence.run).await?) {
-            (Some(true), Some(run)) => Ok(run),
+            (Some(true), Some(run)) => Ok((run, None)),
             _ => Err(lease_lost("end_run", fence.run).into()),
         };
     }
@@ -335,19 +321,23 @@ async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -
         .execute(&mut **tx)
         .await?;
     }
-    if !LOCAL.contains(&&*run.job_type) {
-        end_on_connection(tx, workspace, &run, end).await?;
+    if LOCAL.contains(&&*run.job_type) {
+        return Ok((run, None));
     }
-    Ok(run)
+    let user = end_on_connection(tx, workspace, &run, end).await?;
+    let completed = user.filter(|_| end.status == RunStatus::Completed);
+    let advanced = onboarding::of_run(tx, workspace, completed.as_deref(), end.at).await?;
+    Ok((run, advanced))
 }
 
-/// What the end of a run means for its connection. Paused and disconnected ones stay so.
-async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end: &RunEnd) -> Db<()> {
+/// What the end of a run means for its connection. Paused and disconnected ones stay so. Answers who connected it.
+async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end: &RunEnd) -> Db<Option<String>> {
     let connection = run.feed.connection.as_str();
     let query = match end.status {
         RunStatus::Completed => sqlx::query(
             "UPDATE integration_connections SET last_sync_at = $3, sync_status = 'completed', error_message = NULL, error_count = 0, \
-             status = CASE status WHEN 'error' THEN 'active' ELSE status END, updated_at = $3 WHERE workspace_id = $1 AND id = $2",
+             status = CASE status WHEN 'error' THEN 'active' ELSE status END, updated_at = $3 WHERE workspace_id = $1 AND id = $2 \
+             RETURNING connected_by",
         )
         .bind(workspace.as_str())
         .bind(connection)
@@ -355,7 +345,7 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         RunStatus::Failed => sqlx::query(
             "UPDATE integration_connections SET sync_status = 'failed', error_message = $4, error_count = error_count + $5::int, \
              status = CASE WHEN status = 'active' AND ($6 OR ($5::int = 1 AND error_count + 1 >= $7)) THEN 'error' ELSE status END, \
-             updated_at = $3 WHERE workspace_id = $1 AND id = $2",
+             updated_at = $3 WHERE workspace_id = $1 AND id = $2 RETURNING connected_by",
         )
         .bind(workspace.as_str())
         .bind(connection)
@@ -365,15 +355,12 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         .bind(end.revoked)
         .bind(FAILURES_UNTIL_ERROR),
         RunStatus::Cancelled | RunStatus::Running => {
-            sqlx::query("UPDATE integration_connections SET sync_status = $4, updated_at = $3 WHERE workspace_id = $1 AND id = $2")
-                .bind(workspace.as_str())
-                .bind(connection)
-                .bind(end.at)
-                .bind(end.status.as_str())
+            let sql = "UPDATE integration_connections SET sync_status = $4, updated_at = $3 WHERE workspace_id = $1 AND id = $2 \
+                       RETURNING connected_by";
+            sqlx::query(sql).bind(workspace.as_str()).bind(connection).bind(end.at).bind(end.status.as_str())
         }
     };
-    query.execute(&mut **tx).await?;
-    Ok(())
+    Ok(query.fetch_optional(&mut **tx).await?.map(|row| row.try_get(0)).transpose()?.flatten())
 }
 
 fn cut(message: &str) -> &str {
@@ -428,17 +415,6 @@ async fn states(tx: &mut Tx, workspace: &WorkspaceId, feed: &Feed) -> Db<Vec<Par
     Ok(states)
 }
 
-async fn events(tx: &mut Tx, workspace: &WorkspaceId, after: i64, limit: u32) -> Db<Vec<Event>> {
-    let rows = sqlx::query("SELECT seq, run_id, body FROM sync_events WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-        .bind(workspace.as_str())
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&mut **tx)
-        .await?;
-    let event = |row: &PgRow| Ok(Event { seq: row.try_get(0)?, run: RunId(row.try_get(1)?), body: row.try_get::<String, _>(2)?.into() });
-    rows.iter().map(event).collect()
-}
-
 #[async_trait]
 impl RunStore for Scoped {
     async fn begin_run(&self, new: NewRun) -> Result<Begin> {
@@ -454,13 +430,7 @@ impl RunStore for Scoped {
     }
 
     async fn end_run(&self, fence: Fence, how: RunEnd) -> Result<Run> {
-        let (workspace, how) = (self.workspace.clone(), Arc::new(how));
-        let door = Door::Workspace(self.workspace.clone());
-        let done = self.inner.run("end_run", door, Repeat::Always, move |tx| {
-            let (workspace, how) = (workspace.clone(), Arc::clone(&how));
-            async move { end(tx, &workspace, fence, &how).await }.boxed()
-        });
-        done.await
+        Ok(self.end_run_onboarding(fence, how).await?.0)
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
@@ -523,7 +493,7 @@ impl RunStore for Scoped {
         let workspace = self.workspace.clone();
         let found = self.inner.read("events", &self.workspace, move |tx| {
             let workspace = workspace.clone();
-            async move { events(tx, &workspace, after, limit).await }.boxed()
+            async move { event::list(tx, &workspace, after, limit).await }.boxed()
         });
         found.await
     }

@@ -21,8 +21,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "retention", include_str!("../migrations/0004_retention.sql")),
     (5, "oauth", include_str!("../migrations/0005_oauth.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
+    (7, "clients", include_str!("../migrations/0007_clients.sql")),
+    (8, "onboarding", include_str!("../migrations/0008_onboarding.sql")),
     (9, "key_use", include_str!("../migrations/0009_key_use.sql")),
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
+    (11, "config", include_str!("../migrations/0011_config.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -1,39 +1,44 @@
 //! The activity log.
 
 use async_trait::async_trait;
+use rusqlite::Transaction;
 use sync_core::{
-    Result,
+    Result, WorkspaceId,
     store::{Activity, ActivityStore, NewActivity},
 };
 
 use crate::{
+    error::Db,
     storage::{Durability, Scoped},
     time,
 };
+
+/// Adds a row.
+pub(crate) fn add(tx: &Transaction<'_>, workspace: &WorkspaceId, activity: &NewActivity) -> Db<()> {
+    tx.prepare_cached(
+        "INSERT INTO syncline_integration_activity (workspace_id, integration_name, connection_id, action, success, records_affected, \
+         error_message, metadata, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute((
+        workspace.as_str(),
+        &*activity.integration,
+        activity.connection.as_ref().map(AsRef::as_ref),
+        &*activity.action,
+        activity.success,
+        activity.records_affected.cast_signed(),
+        activity.error.as_deref(),
+        activity.metadata.to_string(),
+        time::text(activity.at),
+    ))?;
+    Ok(())
+}
 
 #[async_trait]
 impl ActivityStore for Scoped {
     async fn log_activity(&self, activity: NewActivity) -> Result<()> {
         self.workspace.check("log_activity")?;
         let workspace = self.workspace.clone();
-        let job = move |tx: &rusqlite::Transaction<'_>| {
-            tx.prepare_cached(
-                "INSERT INTO syncline_integration_activity (workspace_id, integration_name, connection_id, action, success, \
-                 records_affected, error_message, metadata, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute((
-                workspace.as_str(),
-                &*activity.integration,
-                activity.connection.as_ref().map(AsRef::as_ref),
-                &*activity.action,
-                activity.success,
-                activity.records_affected.cast_signed(),
-                activity.error.as_deref(),
-                activity.metadata.to_string(),
-                time::text(activity.at),
-            ))?;
-            Ok(())
-        };
+        let job = move |tx: &Transaction<'_>| add(tx, &workspace, &activity);
         self.inner.write("log_activity", move |writer| writer.write(Durability::Normal, |tx, _, _| job(tx))).await
     }
 

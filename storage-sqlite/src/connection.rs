@@ -5,12 +5,16 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 use sync_core::{
     ConnectionId, Error, ErrorKind, Result, WorkspaceId,
-    store::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Renewal, SealedCredentials},
+    store::{
+        ConfigAction, ConfigCause, Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, NewConnection, Onboarding,
+        OnboardingStore as _, Renewal, SealedCredentials,
+    },
 };
 
 use crate::{
-    credentials,
+    client, config, credentials,
     error::Db,
+    onboarding,
     storage::{Durability, Scoped},
     table::connection_no,
     time,
@@ -63,25 +67,28 @@ pub(crate) fn unknown(operation: &'static str, id: &ConnectionId) -> Error {
     Error::new(ErrorKind::NotFound, operation, format!("there is no connection {id} in this workspace"))
 }
 
-fn id_of(tx: &Transaction<'_>, workspace: &WorkspaceId, provider: &str, account: &str) -> Db<Option<ConnectionId>> {
+pub(crate) fn id_of(tx: &Transaction<'_>, workspace: &WorkspaceId, provider: &str, account: &str) -> Db<Option<ConnectionId>> {
     let sql = "SELECT id FROM syncline_integration_connections WHERE workspace_id = ?1 AND provider = ?2 AND account_id = ?3";
     let id: Option<String> = tx.prepare_cached(sql)?.query_row((workspace.as_str(), provider, account), |row| row.get(0)).optional()?;
     Ok(id.map(ConnectionId::from))
 }
 
-fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<Connection> {
+/// Makes or heals a connection; answers it with the onboarding that advanced by it.
+pub(crate) fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -> Db<(Connection, Option<Onboarding>)> {
     let at = time::text(new.at);
     let same = id_of(tx, workspace, &new.provider, &new.account_id)?;
+    let before = same.as_ref().map_or(Ok(None), |id| find(tx, workspace, id))?;
     if same.as_ref().is_some_and(|id| new.credentials.is_some() && *id != new.id) {
         let text = "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
         return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
     }
+    let linked = client::of_account(tx, workspace, &new.provider, &new.account_id)?;
     let id = match same {
         Some(id) => {
             tx.prepare_cached(
-                "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id), \
+                "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id, ?10), \
                  account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
-                 oauth_provider = CASE WHEN ?10 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
+                 oauth_provider = CASE WHEN ?11 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
                  error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
             )?
             .execute((
@@ -94,6 +101,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 new.settings.to_string(),
                 new.sync_frequency_minutes,
                 &at,
+                linked.as_deref(),
                 new.credentials.is_some(),
             ))?;
             id
@@ -113,7 +121,7 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
                 workspace.as_str(),
                 new.id.as_str(),
                 &*new.provider,
-                new.subject_id.as_deref(),
+                new.subject_id.as_deref().or(linked.as_deref()),
                 &*new.account_id,
                 new.account_name.as_deref(),
                 new.connected_by.as_deref(),
@@ -130,37 +138,62 @@ fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewConnection) -
     if let Some(sealed) = &new.credentials {
         credentials::set(tx, workspace, &id, sealed, new.at)?;
     }
-    find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id).into())
+    let after = find(tx, workspace, &id)?.ok_or_else(|| unknown("connect", &id))?;
+    let cause = ConfigCause { action: ConfigAction::Connected, by: new.connected_by.as_deref(), at: new.at };
+    config::of_connection(tx, workspace, before.as_ref(), &after, cause)?;
+    let advanced = onboarding::of_connection(tx, workspace, before.as_ref(), &after, new.at)?;
+    Ok((after, advanced))
 }
 
-fn update(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
+/// Changes a connection.
+pub(crate) fn update(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: &ConnectionId,
+    patch: &ConnectionPatch,
+    at: DateTime<Utc>,
+) -> Db<Connection> {
+    let before = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
+    let mut wanted = before.clone();
+    patch.apply(&mut wanted, at);
     tx.prepare_cached(
-        "UPDATE syncline_integration_connections SET status = coalesce(?3, status), sync_enabled = coalesce(?4, sync_enabled), \
-         sync_frequency_minutes = coalesce(?5, sync_frequency_minutes), settings = coalesce(?6, settings), \
-         account_name = coalesce(?7, account_name), error_count = CASE WHEN ?8 THEN 0 ELSE error_count END, \
-         error_message = coalesce(?10, CASE WHEN ?8 THEN NULL ELSE error_message END), updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+        "UPDATE syncline_integration_connections SET status = ?3, sync_enabled = ?4, sync_frequency_minutes = ?5, \
+         settings = coalesce(?6, settings), account_name = ?7, subject_id = ?8, error_count = ?9, error_message = ?10, updated_at = ?11 \
+         WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((
         workspace.as_str(),
         id.as_str(),
-        patch.status.map(ConnectionStatus::as_str),
-        patch.sync_enabled,
-        patch.sync_frequency_minutes,
-        patch.settings.as_ref().map(ToString::to_string),
-        patch.account_name.as_deref(),
-        patch.clear_errors,
+        wanted.status.as_str(),
+        wanted.sync_enabled,
+        wanted.sync_frequency_minutes,
+        // Settings that stay are not written anew.
+        (wanted.settings != before.settings).then(|| wanted.settings.to_string()),
+        wanted.account_name.as_deref(),
+        wanted.subject_id.as_deref(),
+        wanted.error_count,
+        wanted.error_message.as_deref(),
         time::text(at),
-        patch.error_message.as_deref(),
     ))?;
-    find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id).into())
+    let after = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
+    config::of_connection(tx, workspace, Some(&before), &after, patch.cause(at))?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at)?;
+    Ok(after)
+}
+
+fn disconnect(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId, by: Option<&str>, at: DateTime<Utc>) -> Db<Connection> {
+    let before = find(tx, workspace, id)?.ok_or_else(|| unknown("disconnect", id))?;
+    credentials::delete(tx, workspace, id, at)?;
+    let after = find(tx, workspace, id)?.ok_or_else(|| unknown("disconnect", id))?;
+    config::of_connection(tx, workspace, Some(&before), &after, ConfigCause { action: ConfigAction::Disconnected, by, at })?;
+    onboarding::of_connection(tx, workspace, Some(&before), &after, at)?;
+    Ok(after)
 }
 
 #[async_trait]
 impl ConnectionStore for Scoped {
     async fn connect(&self, new: NewConnection) -> Result<Connection> {
-        self.workspace.check("connect")?;
-        let workspace = self.workspace.clone();
-        self.inner.write("connect", move |writer| writer.write(Durability::Full, |tx, _, _| connect(tx, &workspace, &new))).await
+        Ok(self.connect_onboarding(new).await?.0)
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
@@ -214,11 +247,12 @@ impl ConnectionStore for Scoped {
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
-        let job = move |tx: &Transaction<'_>| {
-            credentials::delete(tx, &workspace, &id, at)?;
-            find(tx, &workspace, &id)?.ok_or_else(|| unknown("disconnect", &id).into())
-        };
+        self.disconnect_by(id, None, at).await
+    }
+
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: DateTime<Utc>) -> Result<Connection> {
+        let (workspace, id, by) = (self.workspace.clone(), id.clone(), by.map(Box::<str>::from));
+        let job = move |tx: &Transaction<'_>| disconnect(tx, &workspace, &id, by.as_deref(), at);
         self.inner.write("disconnect", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 }

@@ -2,7 +2,9 @@
 
 mod activity;
 mod authorization;
+mod client;
 mod commit;
+mod config;
 mod connection;
 mod credentials;
 mod entity;
@@ -14,6 +16,7 @@ mod host;
 mod lease;
 mod lineage;
 mod name;
+mod onboarding;
 mod owner;
 mod plan;
 mod push;

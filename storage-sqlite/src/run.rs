@@ -5,12 +5,15 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
-    store::{Begin, Event, Feed, Fence, LOCAL, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{
+        Begin, Event, Feed, Fence, LOCAL, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter, RunStatus,
+        RunStore,
+    },
 };
 
 use crate::{
     error::{Db, damaged},
-    failure, owner,
+    failure, onboarding, owner,
     storage::{Durability, Scoped, Shared},
     time,
 };
@@ -106,13 +109,20 @@ pub(crate) fn add_counts(tx: &Transaction<'_>, workspace: &WorkspaceId, run: Run
     Ok(())
 }
 
-/// Adds events to a run, which has to be there.
-pub(crate) fn add_events(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, events: &[Box<str>], at: DateTime<Utc>) -> Db<()> {
+/// Adds events to a run, which has to be there, or to none.
+pub(crate) fn add_events(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    run: impl Into<Option<RunId>>,
+    events: &[Box<str>],
+    at: DateTime<Utc>,
+) -> Db<()> {
+    let run = run.into().map(|run| run.0);
     let at = time::text(at);
     let mut insert =
         tx.prepare_cached("INSERT INTO syncline_sync_events (workspace_id, run_id, body, created_at) VALUES (?1, ?2, ?3, ?4)")?;
     for body in events {
-        insert.execute((workspace.as_str(), run.0, &**body, &at))?;
+        insert.execute((workspace.as_str(), run, &**body, &at))?;
     }
     Ok(())
 }
@@ -204,7 +214,8 @@ fn begin(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, new: &N
     Ok(Begin::Started(Fence { run, token }))
 }
 
-fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<Run> {
+/// Ends a run; answers it with the onboarding that advanced by it.
+pub(crate) fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd) -> Db<(Run, Option<Onboarding>)> {
     check_fence(tx, workspace, fence, "end_run")?;
     let at = time::text(end.at);
     let errors = serde_json::to_string(&end.errors).map_err(|_| damaged("end_run", "error list of a run"))?;
@@ -222,10 +233,12 @@ fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, end: &RunEnd
         let feed = &run.feed;
         mark.execute((workspace.as_str(), feed.connection.as_str(), feed.stream.as_str(), &*feed.mapping, partition.as_str(), &at))?;
     }
-    if !LOCAL.contains(&&*run.job_type) {
-        end_on_connection(tx, workspace, &run, end)?;
+    if LOCAL.contains(&&*run.job_type) {
+        return Ok((run, None));
     }
-    Ok(run)
+    end_on_connection(tx, workspace, &run, end)?;
+    let advanced = if end.status == RunStatus::Completed { onboarding::of_run(tx, workspace, &run, end.at)? } else { None };
+    Ok((run, advanced))
 }
 
 /// What the end of a run means for its connection. Paused and disconnected ones stay so.
@@ -296,9 +309,7 @@ impl RunStore for Scoped {
     }
 
     async fn end_run(&self, fence: Fence, how: RunEnd) -> Result<Run> {
-        let workspace = self.workspace.clone();
-        let job = move |tx: &Transaction<'_>| end(tx, &workspace, fence, &how);
-        self.inner.write("end_run", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+        Ok(self.end_run_onboarding(fence, how).await?.0)
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
@@ -357,7 +368,7 @@ impl RunStore for Scoped {
                     "SELECT seq, run_id, body FROM syncline_sync_events WHERE workspace_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
                 )?;
                 let rows = found.query_map((workspace.as_str(), after, limit), |row| {
-                    Ok(Event { seq: row.get(0)?, run: RunId(row.get(1)?), body: row.get(2)? })
+                    Ok(Event { seq: row.get(0)?, run: row.get::<_, Option<i64>>(1)?.map(RunId), body: row.get(2)? })
                 })?;
                 Ok(rows.collect::<rusqlite::Result<_>>()?)
             })

@@ -1,8 +1,16 @@
 //! The command line.
 
+mod clients;
+mod connections;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::{
+    clients::{AddClient, Clients, LinkClient, OnClients},
+    connections::{Connections, OnConnection},
+};
 
 const CONFIGURATION: &str = "\
 Configuration, later ones win:
@@ -66,6 +74,9 @@ pub(crate) struct Global {
     /// Whose data: the tenant.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
     pub(crate) workspace: Option<String>,
+    /// Who does it, for the record: stands in the versions of a configuration and in the activity log.
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Everywhere")]
+    pub(crate) acting: Option<String>,
     /// The file with the keys credentials are sealed with.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) keys_file: Option<PathBuf>,
@@ -128,6 +139,8 @@ pub(crate) enum Command {
     Status,
     /// Try a connection, say what is the matter with it, switch it, or take it away.
     Connections(Connections),
+    /// Clients of the workspace, and which accounts are theirs.
+    Clients(Clients),
     /// The keys credentials are sealed with: how much is under each, a new one, everything under the newest.
     Keys(Keys),
     /// Delete everything there is of this workspace.
@@ -198,51 +211,6 @@ pub(crate) struct Connect {
     /// Refused, so that nothing that may be a token is printed back.
     #[arg(hide = true)]
     pub(crate) surplus: Vec<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-  syncline connections why slack
-  syncline connections test slack
-  syncline connections disconnect slack")]
-pub(crate) struct Connections {
-    #[command(subcommand)]
-    pub(crate) what: Option<OnConnection>,
-}
-
-/// What is done with a connection. Each takes its id, the beginning of one, or a provider with one connection.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OnConnection {
-    /// How it stands and who has to act, from what is stored; nothing is sent.
-    Why {
-        /// The connection.
-        connection: String,
-    },
-    /// One cheap call to the service: whether the credentials are taken, and whose they are.
-    Test {
-        /// The connection.
-        connection: String,
-    },
-    /// Renew its token now.
-    Renew {
-        /// The connection.
-        connection: String,
-    },
-    /// Switch it on; clears errors.
-    Enable {
-        /// The connection.
-        connection: String,
-    },
-    /// Switch it off: no run starts.
-    Disable {
-        /// The connection.
-        connection: String,
-    },
-    /// Revoke its tokens at the service where that can be, and delete them here. Rows and history stay.
-    Disconnect {
-        /// The connection.
-        connection: String,
-    },
 }
 
 #[derive(Args, Debug)]

@@ -48,6 +48,9 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     /// The tenant.
     pub(crate) workspace: String,
+    /// Who does it, for the record; a flag alone.
+    #[serde(skip)]
+    pub(crate) acting: Option<String>,
     /// The keys; `<database>.keys` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keys_file: Option<PathBuf>,
@@ -118,6 +121,7 @@ impl Default for Config {
         Self {
             database: Database::Sqlite("syncline.db".into()),
             workspace: "default".into(),
+            acting: None,
             keys_file: None,
             log: "warn".into(),
             postgres: Postgres::default(),
@@ -168,6 +172,7 @@ impl Config {
         if let Some(workspace) = &flags.workspace {
             config.workspace.clone_from(workspace);
         }
+        config.acting.clone_from(&flags.acting);
         if flags.keys_file.is_some() {
             config.keys_file.clone_from(&flags.keys_file);
         }

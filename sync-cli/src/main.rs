@@ -72,6 +72,7 @@ fn run(cli: Cli) -> Done {
             Command::Failures(args) => Box::pin(commands::failures::run(&config, args, view)).await,
             Command::Status => commands::status::run(&config, view).await,
             Command::Connections(args) => Box::pin(commands::connections::run(&config, args, view)).await,
+            Command::Clients(args) => commands::clients::run(&config, args, view).await,
             Command::Keys(args) => Box::pin(commands::keys::run(&config, args, view)).await,
             Command::Erase(args) => commands::erase::run(&config, args, view).await,
             Command::Runs(args) => commands::runs::run(&config, args, view).await,

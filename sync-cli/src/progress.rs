@@ -63,7 +63,7 @@ pub(crate) async fn watch<T>(engine: &Syncline, run: impl Future<Output = Result
                     return Watched::Ended(Box::new(ended));
                 }
                 Some(event) = events.next() => {
-                    begun = begun.or(Some(event.run()));
+                    begun = begun.or(event.run());
                     progress.event(&event);
                 }
             }

@@ -29,6 +29,7 @@ impl Session {
         let builder = providers(clients(Syncline::builder(), config), config)?;
         let engine = builder.shared_storage(storage).keyring(keys::load(config, need)?).build().await?;
         let workspace = engine.workspace(&*config.workspace);
+        let workspace = config.acting.as_ref().map_or_else(|| workspace.clone(), |user| workspace.acting(user));
         Ok(Self { engine, workspace })
     }
 

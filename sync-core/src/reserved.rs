@@ -10,6 +10,7 @@ const TABLES: &[&str] = &[
     "breakers",
     "campaign_conflicts",
     "campaign_sets",
+    "client_accounts",
     "clients",
     "column_mappings",
     "computed_fields",

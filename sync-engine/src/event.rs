@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sync_core::{ConnectionId, Counts, Direction, EntityType, Outcome, PartitionId, RunId, StreamName, WorkspaceId, store::RunStatus};
+use sync_core::{
+    ConnectionId, Counts, Direction, EntityType, Outcome, PartitionId, RunId, StreamName, WorkspaceId,
+    store::{Onboarding, OnboardingStep, RunStatus},
+};
 use tokio::sync::broadcast;
 
-/// Something that happened in a run. Serialises with a `type`, as it is stored and streamed.
+/// Something that happened, most of it in a run. Serialises with a `type`, as it is stored and streamed.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -76,20 +79,45 @@ pub enum SyncEvent {
         /// When.
         at: DateTime<Utc>,
     },
+    /// A user came further on the way to their first data. Stored in the transaction that made it so, and told here after it.
+    OnboardingAdvanced {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The user.
+        user: Box<str>,
+        /// Where they stand.
+        step: OnboardingStep,
+        /// Connections they have made.
+        services_connected: u32,
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
 
 impl SyncEvent {
-    /// The run it belongs to.
+    /// The run it belongs to; `None` when to none.
     #[must_use]
-    pub fn run(&self) -> RunId {
+    pub fn run(&self) -> Option<RunId> {
         match self {
             Self::SyncStarted { run, .. }
             | Self::SyncPlanned { run, .. }
             | Self::SyncProgress { run, .. }
             | Self::SyncWaiting { run, .. }
             | Self::PartitionFailed { run, .. }
-            | Self::SyncComplete { run, .. } => *run,
+            | Self::SyncComplete { run, .. } => Some(*run),
+            Self::OnboardingAdvanced { .. } => None,
         }
+    }
+}
+
+/// The event of an onboarding that advanced.
+pub(crate) fn advance(workspace: &WorkspaceId, onboarding: Onboarding) -> SyncEvent {
+    SyncEvent::OnboardingAdvanced {
+        workspace: workspace.clone(),
+        user: onboarding.user_id,
+        step: onboarding.current_step,
+        services_connected: onboarding.services_connected,
+        at: onboarding.updated_at.unwrap_or_default(),
     }
 }
 
@@ -108,5 +136,23 @@ impl Events {
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_core::store::{Onboarding, OnboardingMove};
+
+    use super::*;
+
+    #[test]
+    fn an_advance_is_streamed_as_it_is_stored() {
+        let at = DateTime::from_timestamp(1_772_000_000, 123_456_000).expect("a time");
+        let mut onboarding = Onboarding::welcome("ada");
+        onboarding.moves(OnboardingMove::Joined, at);
+        let live = serde_json::to_value(advance(&"acme".into(), onboarding.clone())).expect("JSON");
+        let stored: serde_json::Value = serde_json::from_str(&onboarding.event(&"acme".into())).expect("JSON");
+        assert_eq!(live, stored);
+        assert_eq!(advance(&"acme".into(), onboarding).run(), None);
     }
 }

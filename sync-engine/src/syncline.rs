@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sync_core::{
     Registry, Result, WorkspaceId,
     mapping::Transforms,
-    store::{Fence, RunEnd, Storage, WorkspaceStore},
+    store::{Fence, Onboarding, RunEnd, Storage, WorkspaceStore},
 };
 use tokio::sync::broadcast;
 
 use crate::{
     Builder, Events, SyncEvent, Workspace,
     crash::CrashPoints,
+    event::advance,
     push::RecordSource,
     run::{Stopping, Turns},
     services::Shared,
@@ -51,15 +52,18 @@ impl Unended {
     }
 
     /// Writes those of one workspace; what is refused again is kept.
-    pub(crate) async fn write(&self, workspace: &WorkspaceId, store: &dyn WorkspaceStore) -> Result<()> {
+    pub(crate) async fn write(&self, engine: &Engine, workspace: &WorkspaceId, store: &dyn WorkspaceStore) -> Result<()> {
         loop {
             let next = {
                 let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 ends.iter().position(|(whose, ..)| whose == workspace).map(|at| ends.swap_remove(at))
             };
             let Some((_, fence, end)) = next else { return Ok(()) };
-            match store.end_run(fence, end.clone()).await {
-                Ok(run) => tracing::info!(run = %run.id, "wrote the end of a run that the database had refused"),
+            match store.end_run_onboarding(fence, end.clone()).await {
+                Ok((run, advanced)) => {
+                    tracing::info!(run = %run.id, "wrote the end of a run that the database had refused");
+                    engine.advanced(workspace, advanced);
+                }
                 // Somebody has ended it for us.
                 Err(error) if error.kind() == sync_core::ErrorKind::LeaseLost => {}
                 Err(error) => {
@@ -75,6 +79,13 @@ impl Engine {
     /// Tells those who listen; nobody has to.
     pub(crate) fn emit(&self, event: SyncEvent) {
         let _ = self.events.send(event);
+    }
+
+    /// Tells of an onboarding that advanced.
+    pub(crate) fn advanced(&self, workspace: &WorkspaceId, onboarding: Option<Onboarding>) {
+        if let Some(onboarding) = onboarding {
+            self.emit(advance(workspace, onboarding));
+        }
     }
 }
 

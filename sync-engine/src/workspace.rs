@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
     store::{
-        self, Activity, Entity, EntityQuery, Event, LineageEntry, Plan, PlanItem, PlanState, Run, RunFilter, Settle, StoredClient,
-        WorkspaceStore,
+        self, Activity, Client, Entity, EntityQuery, Event, LineageEntry, Onboarding, Plan, PlanItem, PlanState, Run, RunFilter, Settle,
+        StoredClient, WorkspaceStore,
     },
 };
 
@@ -18,12 +18,26 @@ pub struct Workspace {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: WorkspaceId,
     pub(crate) store: Arc<dyn WorkspaceStore>,
+    /// Who its calls are made for, for the record.
+    pub(crate) user: Option<Arc<str>>,
 }
 
 impl Workspace {
     pub(crate) fn new(engine: Arc<Engine>, id: WorkspaceId) -> Self {
         let store = engine.storage.workspace(&id);
-        Self { engine, id, store }
+        Self { engine, id, store, user: None }
+    }
+
+    /// The same workspace for a user of the host's: what is changed through it, and through connections got from it, is written down as
+    /// changed by them. Without it that is said to be by `app`.
+    #[must_use]
+    pub fn acting(&self, user: &str) -> Self {
+        Self { user: Some(user.into()), ..self.clone() }
+    }
+
+    /// Who its calls are made for.
+    pub(crate) fn actor(&self) -> Option<Box<str>> {
+        self.user.as_deref().map(Box::from)
     }
 
     /// Its id.
@@ -93,6 +107,50 @@ impl Workspace {
     /// The connections, the oldest first.
     pub async fn connections(&self) -> Result<Vec<store::Connection>> {
         self.store.connections().await
+    }
+
+    /// Makes a client, or puts this one whole in the place of the one with its id; its times are set here. An account of it that is
+    /// connected, now or later, belongs to it unless the connection was given another subject. A host that keeps clients of its own
+    /// hands their ids to [`Connect::subject`] instead.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) for an account that is linked to another client: it names that one.
+    /// [`Config`](ErrorKind::Config) for an empty id or name, and an account that is listed twice.
+    pub async fn put_client(&self, client: Client) -> Result<Client> {
+        let now = self.engine.shared.clock.now();
+        self.store.put_client(Client { created_at: now, updated_at: now, ..client }, self.user.as_deref()).await
+    }
+
+    /// One client.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), for the ids of other workspaces too.
+    pub async fn client(&self, id: &str) -> Result<Client> {
+        let client = self.store.client(id).await?;
+        client.ok_or_else(|| Error::new(ErrorKind::NotFound, "client", format!("there is no client {id:?} in this workspace")))
+    }
+
+    /// The clients, by name.
+    pub async fn clients(&self) -> Result<Vec<Client>> {
+        self.store.clients().await
+    }
+
+    /// Removes a client with its links to accounts; answers whether there was one. Connections keep their subject.
+    pub async fn remove_client(&self, id: &str) -> Result<bool> {
+        self.store.remove_client(id).await
+    }
+
+    /// How far a user has come, from the first page to the first sync; `user` is what the host hands to
+    /// [`connected_by`](Connect::connected_by). Of somebody unknown it is the beginning, and nothing is written.
+    pub async fn onboarding(&self, user: &str) -> Result<Onboarding> {
+        Ok(self.store.onboarding(user).await?.unwrap_or_else(|| Onboarding::welcome(user)))
+    }
+
+    /// A user has seen the first page. Whoever is further stays there.
+    pub async fn begin_onboarding(&self, user: &str) -> Result<Onboarding> {
+        let (onboarding, advanced) = self.store.begin_onboarding(user, self.engine.shared.clock.now()).await?;
+        self.engine.advanced(&self.id, advanced.then(|| onboarding.clone()));
+        Ok(onboarding)
     }
 
     /// The newest runs first.

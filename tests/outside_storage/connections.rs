@@ -131,16 +131,7 @@ impl ConnectionStore for Scoped {
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: Time) -> Result<Connection> {
         self.handle.write(|world| {
             let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("update_connection", id))?;
-            kept.status = patch.status.unwrap_or(kept.status);
-            kept.sync_enabled = patch.sync_enabled.unwrap_or(kept.sync_enabled);
-            kept.sync_frequency_minutes = patch.sync_frequency_minutes.unwrap_or(kept.sync_frequency_minutes);
-            kept.settings = patch.settings.unwrap_or(kept.settings.take());
-            kept.account_name = patch.account_name.or(kept.account_name.take());
-            if patch.clear_errors {
-                (kept.error_count, kept.error_message) = (0, None);
-            }
-            kept.error_message = patch.error_message.or(kept.error_message.take());
-            kept.updated_at = at;
+            patch.apply(kept, at);
             Ok(kept.clone())
         })
     }

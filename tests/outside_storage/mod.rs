@@ -5,6 +5,7 @@
 mod authorizations;
 mod commit;
 mod connections;
+mod more;
 mod push;
 mod read;
 mod runs;

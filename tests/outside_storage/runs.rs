@@ -29,7 +29,7 @@ impl World {
         }
         for body in events {
             let seq = self.number();
-            self.events.push((workspace.clone(), Event { seq, run, body: body.clone() }));
+            self.events.push((workspace.clone(), Event { seq, run: Some(run), body: body.clone() }));
         }
     }
 

@@ -24,7 +24,17 @@ impl StorageFixture for Sqlite {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention, Capability::OAuth, Capability::Search]
+        &[
+            Capability::HostTables,
+            Capability::Owners,
+            Capability::Reopen,
+            Capability::Retention,
+            Capability::OAuth,
+            Capability::Search,
+            Capability::Clients,
+            Capability::Onboarding,
+            Capability::Config,
+        ]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {

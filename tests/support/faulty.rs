@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
-        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, CommitReport, Connection, ConnectionPatch,
-        ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry,
-        LineageStore, NewActivity, NewConnection, NewPlan, NewRun, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem,
-        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, Renewal, Run, RunEnd, RunFilter,
-        RunHistory, RunStore, SealedCredentials, Settle, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
+        Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, ConfigStore,
+        ConfigVersion, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore,
+        Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig, NewConnection, NewPlan, NewRun,
+        OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState, PlanStore, Preview, PushCommit,
+        PushLink, PushMemory, PushStore, RecordChanges, Renewal, Run, RunEnd, RunFilter, RunHistory, RunStore, SealedCredentials, Settle,
+        Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -219,6 +220,30 @@ impl AuthorizationStore for Scope {
     async fn remove_oauth_client(&self, authority: &str) -> Result<bool> {
         self.faulty.call("remove_oauth_client")?;
         self.inner.remove_oauth_client(authority).await
+    }
+}
+
+impl ClientStore for Scope {}
+
+impl OnboardingStore for Scope {}
+
+/// Not counted: what is kept of a configuration is written by the other calls.
+#[async_trait]
+impl ConfigStore for Scope {
+    fn keeps_config(&self) -> bool {
+        self.inner.keeps_config()
+    }
+
+    async fn config_versions(&self, kind: &str, id: &str, limit: u32) -> Result<Vec<ConfigVersion>> {
+        self.inner.config_versions(kind, id, limit).await
+    }
+
+    async fn config_version(&self, kind: &str, id: &str, version: u64) -> Result<Option<ConfigVersion>> {
+        self.inner.config_version(kind, id, version).await
+    }
+
+    async fn put_config(&self, new: NewConfig) -> Result<ConfigVersion> {
+        self.inner.put_config(new).await
     }
 }
 

@@ -3,7 +3,9 @@
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use storage_postgres::PostgresStorage;
-use sync_core::store::{NewConnection, PageCommit, PendingAuthorization, SealedCredentials, Storage as _, StoredClient};
+use sync_core::store::{
+    Client, ClientAccount, NewConnection, PageCommit, PendingAuthorization, SealedCredentials, Storage as _, StoredClient,
+};
 
 use crate::{
     connections::connection,
@@ -111,6 +113,9 @@ async fn fill(storage: &PostgresStorage) {
     let (authority, client_id, redirect_uri) = ("slack".into(), "id".into(), "https://x".into());
     acme.set_oauth_client(StoredClient { authority, client_id, secret: None, redirect_uri, updated_at: at(0) }).await.expect("stored");
     assert!(acme.lease("renew c1", "one", std::time::Duration::from_secs(60)).await.expect("an answer"));
+    let account = ClientAccount { provider: "slack".into(), account_id: "other".into(), name: None };
+    acme.put_client(Client { accounts: vec![account], ..Client::new("initech", "Initech", at(0)) }, None).await.expect("stored");
+    acme.begin_onboarding("ada", at(0)).await.expect("begun");
     for target in [target("members"), managed("people", &["email"])] {
         let run = begin(storage, "acme", &feed("c1", target.entity.as_str()), &target).await;
         let page =
@@ -177,7 +182,16 @@ async fn without_a_workspace_nothing_is_seen_and_nothing_can_be_written() {
         sqlx::raw_sql(sql).execute(&mut connection).await.expect("settings are made");
     }
     let of_runs = ["members", "people", "sync_runs", "record_links", "connection_numbers", "sync_events", "field_lineage", "scans"];
-    for table in of_runs.into_iter().chain(["integration_connections", "oauth_states", "oauth_clients", "leases"]) {
+    for table in of_runs.into_iter().chain([
+        "integration_connections",
+        "oauth_states",
+        "oauth_clients",
+        "leases",
+        "clients",
+        "client_accounts",
+        "onboarding_progress",
+        "config_versions",
+    ]) {
         let whole: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM syncline.{table}")))
             .fetch_one(&mut database.connection().await)
             .await

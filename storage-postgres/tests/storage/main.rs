@@ -7,6 +7,7 @@ mod contract_columns;
 mod doctor;
 mod host;
 mod host_types;
+mod kept_once;
 mod leases;
 mod lineage;
 mod logins;

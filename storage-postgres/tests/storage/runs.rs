@@ -134,7 +134,7 @@ async fn a_reader_that_follows_the_events_skips_none_while_many_commit() {
     let runs: Vec<RunId> = writers.await.into_iter().map(|run| run.expect("joined")).collect();
     let seen = tokio::time::timeout(std::time::Duration::from_secs(20), reader).await.expect("no event is skipped").expect("joined");
     for run in runs {
-        let own: Vec<&String> = seen.iter().filter(|(whose, _)| *whose == run).map(|(_, body)| body).collect();
+        let own: Vec<&String> = seen.iter().filter(|(whose, _)| *whose == Some(run)).map(|(_, body)| body).collect();
         let expected: Vec<String> =
             (0..COMMITS).flat_map(|commit| [0, 1].map(|half| format!("{{\"type\":\"{commit}.{half}\"}}"))).collect();
         assert_eq!(own, expected.iter().collect::<Vec<_>>(), "the events of one run, in their order");

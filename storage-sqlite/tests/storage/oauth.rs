@@ -1,11 +1,11 @@
-//! Leases by the storage's clock, files from before there were grants, and stored grants that cannot be read.
+//! Leases by the storage's clock, files from before there were grants and versions, and stored grants that cannot be read.
 
 use std::time::Duration;
 
 use storage_sqlite::{SqliteStorage, migrations};
 use sync_core::{
-    ErrorKind, GrantKind,
-    store::{NewConnection, Renewal, SealedCredentials, Storage as _},
+    ErrorKind, GrantKind, RunId,
+    store::{ConfigAction, ConnectionPatch, NewConnection, Renewal, SealedCredentials, Storage as _},
 };
 
 use crate::{runs::connection, support::*};
@@ -57,6 +57,40 @@ async fn a_connection_from_before_there_were_grants_has_none_and_keeps_its_crede
     let renewal = Renewal { underway_since: Some(at(1)), ..Renewal::default() };
     assert!(acme.note_renewal(&"c1".into(), 7, renewal, at(1)).await.expect("noted"));
     assert_eq!(acme.connection(&"c1".into()).await.expect("read").expect("there").renewal, renewal);
+}
+
+#[tokio::test]
+async fn events_from_before_some_had_no_run_keep_theirs_and_no_number_is_given_again() {
+    let folder = Folder::new();
+    execute(&folder.db(), "CREATE TABLE syncline_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)");
+    for (number, name, script) in migrations().iter().take_while(|(number, ..)| *number < 8) {
+        execute(&folder.db(), script);
+        execute(&folder.db(), &format!("INSERT INTO syncline_migrations VALUES ({number}, '{name}', 'then')"));
+    }
+    execute(
+        &folder.db(),
+        "INSERT INTO syncline_sync_events (seq, workspace_id, run_id, body) VALUES (5, 'acme', 3, '{}'), (9, 'acme', 4, '{}'); \
+         DELETE FROM syncline_sync_events WHERE seq = 9",
+    );
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let acme = storage.workspace(&"acme".into());
+    acme.begin_onboarding("ada", at(1)).await.expect("begun");
+    let events: Vec<_> = acme.events(0, 9).await.expect("events").into_iter().map(|event| (event.seq, event.run)).collect();
+    assert_eq!(events, [(5, Some(RunId(3))), (10, None)]);
+}
+
+#[tokio::test]
+async fn what_was_connected_before_versions_were_kept_can_be_gone_back_to() {
+    let folder = Folder::new();
+    let storage = SqliteStorage::open(folder.db()).await.expect("opens");
+    let acme = storage.workspace(&"acme".into());
+    acme.connect(connection("c1", "acc")).await.expect("connects");
+    execute(&folder.db(), "DELETE FROM syncline_config_versions");
+    let patch = ConnectionPatch { sync_enabled: Some(false), changed_by: Some("ada".into()), ..ConnectionPatch::default() };
+    acme.update_connection(&"c1".into(), patch, at(5)).await.expect("changed");
+    let versions = acme.config_versions("connection", "c1", 9).await.expect("versions");
+    let told: Vec<_> = versions.iter().map(|version| (version.version, version.action, &*version.changed_by)).collect();
+    assert_eq!(told, [(2, ConfigAction::Changed, "ada"), (1, ConfigAction::Found, "app")]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `connections`: how they stand, in a sentence each, and what can be done with one.
 
-use serde_json::json;
-use syncline::{Actor, Connection, Diagnosis};
+use serde_json::{Value, json};
+use syncline::{Actor, ConfigVersion, Connection, Diagnosis};
 
 use super::View;
 use crate::{
@@ -16,12 +16,16 @@ use crate::{
 pub(crate) async fn run(config: &Config, args: &Connections, view: View) -> Done {
     let (named, need) = match &args.what {
         None => return list(config, view).await,
+        Some(OnConnection::History { connection, limit }) => return history(config, connection, *limit, view).await,
         Some(OnConnection::Why { connection } | OnConnection::Enable { connection } | OnConnection::Disable { connection }) => {
             (connection, Need::None)
         }
-        Some(OnConnection::Test { connection } | OnConnection::Renew { connection } | OnConnection::Disconnect { connection }) => {
-            (connection, Need::Open)
-        }
+        Some(
+            OnConnection::Restore { connection, .. }
+            | OnConnection::Test { connection }
+            | OnConnection::Renew { connection }
+            | OnConnection::Disconnect { connection },
+        ) => (connection, Need::Open),
     };
     let session = Session::open(config, need).await?;
     let connection = session.connection(named).await?;
@@ -35,6 +39,10 @@ pub(crate) async fn run(config: &Config, args: &Connections, view: View) -> Done
             connection.refresh_oauth_token().await?;
             Some("the token was renewed".to_owned())
         }
+        Some(OnConnection::Restore { version, .. }) => {
+            connection.restore_config(*version).await?;
+            Some(format!("version {version} is in force again"))
+        }
         Some(OnConnection::Enable { .. }) => {
             connection.enable().await?;
             Some("switched on".to_owned())
@@ -47,7 +55,7 @@ pub(crate) async fn run(config: &Config, args: &Connections, view: View) -> Done
             true => "its tokens were revoked at the service and deleted here".to_owned(),
             false => "its tokens were deleted here; the service was not told, so take the access back there too".to_owned(),
         }),
-        Some(OnConnection::Why { .. }) | None => None,
+        Some(OnConnection::Why { .. } | OnConnection::History { .. }) | None => None,
     };
     tell(&connection, done, view).await
 }
@@ -73,6 +81,42 @@ async fn list(config: &Config, view: View) -> Done {
         output::line(format!("  {}", sentence(why, style)));
     }
     Ok(Exit::Done)
+}
+
+async fn history(config: &Config, named: &str, limit: u32, view: View) -> Done {
+    let session = Session::open(config, Need::None).await?;
+    let connection = session.connection(named).await?;
+    let versions = connection.config_versions(limit).await?;
+    if view.json {
+        output::json(&json!({ "connection": connection.id(), "versions": versions }));
+        return Ok(Exit::Done);
+    }
+    let style = Style::stdout();
+    for (at, version) in versions.iter().enumerate() {
+        let when = version.changed_at.format("%F %T UTC");
+        let who = format!("{} by {}, {when}", version.action.as_str(), output::plain(&version.changed_by));
+        output::line(format!("{}  {who}", style.bold(format!("version {}", version.version))));
+        for line in differences(version, versions.get(at + 1)) {
+            output::line(format!("  {line}"));
+        }
+    }
+    if versions.is_empty() {
+        output::line("no versions yet: they are kept from the first change on");
+    }
+    Ok(Exit::Done)
+}
+
+/// What a version changed of the one before it; of the first one all that it says.
+fn differences(version: &ConfigVersion, before: Option<&ConfigVersion>) -> Vec<String> {
+    let Some(fields) = version.body.as_ref().and_then(Value::as_object) else { return vec!["deleted".into()] };
+    let old = |field: &str| before.and_then(|before| before.body.as_ref()?.get(field));
+    let changed = fields.iter().filter(|(field, value)| old(field) != Some(*value) && (before.is_some() || !value.is_null()));
+    changed
+        .map(|(field, value)| match old(field) {
+            Some(old) => format!("{field}: {} → {}", output::cell(old), output::cell(value)),
+            None => format!("{field}: {}", output::cell(value)),
+        })
+        .collect()
 }
 
 async fn tell(connection: &Connection, done: Option<String>, view: View) -> Done {

@@ -1,9 +1,11 @@
 //! The command as its users meet it: arguments in, text and exit codes out.
 
 mod browser;
+mod clients;
 mod configuration;
 mod demo;
 mod examples;
+mod history;
 mod house;
 mod journey;
 #[cfg(feature = "postgres")]

@@ -15,7 +15,7 @@ pub struct NewActivity {
     pub integration: Box<str>,
     /// The connection it was done with, if any.
     pub connection: Option<ConnectionId>,
-    /// What was done: `connected`, `sync_completed`, `sync_failed`, `settings_changed`.
+    /// What was done: `connected`, `sync_completed`, `sync_failed`, `config_changed`.
     pub action: Box<str>,
     /// Whether it worked.
     pub success: bool,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::{ConfigAction, ConfigCause, ConnectionConfig};
 use crate::{ConnectionId, GrantKind, Result, WorkspaceId};
 
 /// Whether a connection is used.
@@ -146,7 +147,7 @@ pub struct NewConnection {
     pub id: ConnectionId,
     /// The provider's name.
     pub provider: Box<str>,
-    /// The host's client it belongs to.
+    /// The host's client it belongs to; `None` leaves the one there is, or takes the [client](super::Client) its account is linked to.
     pub subject_id: Option<Box<str>>,
     /// The service's id of the account.
     pub account_id: Box<str>,
@@ -179,10 +180,51 @@ pub struct ConnectionPatch {
     pub settings: Option<serde_json::Value>,
     /// New account name.
     pub account_name: Option<Box<str>>,
+    /// New client of the host's it belongs to.
+    pub subject_id: Option<Box<str>>,
     /// Resets error count and message.
     pub clear_errors: bool,
     /// New error message, also beside [`clear_errors`](Self::clear_errors); for what was found outside of a run.
     pub error_message: Option<Box<str>>,
+    /// All of what people configure, in the place of what there is, before the fields above. Whether runs fail is not part of it.
+    pub config: Option<ConnectionConfig>,
+    /// The earlier [version](super::ConfigVersion) this puts in force again.
+    pub restores: Option<u64>,
+    /// Who changes it; `None` when nobody said.
+    pub changed_by: Option<Box<str>>,
+}
+
+impl ConnectionPatch {
+    /// Changes a connection as this says.
+    pub fn apply(&self, connection: &mut Connection, at: DateTime<Utc>) {
+        if let Some(config) = &self.config {
+            connection.settings = config.settings.clone();
+            connection.account_name.clone_from(&config.account_name);
+            connection.subject_id.clone_from(&config.subject_id);
+            (connection.sync_enabled, connection.sync_frequency_minutes) = (config.sync_enabled, config.sync_frequency_minutes);
+            if ConnectionConfig::of(connection).status != config.status {
+                connection.status = config.status;
+            }
+        }
+        connection.status = self.status.unwrap_or(connection.status);
+        connection.sync_enabled = self.sync_enabled.unwrap_or(connection.sync_enabled);
+        connection.sync_frequency_minutes = self.sync_frequency_minutes.unwrap_or(connection.sync_frequency_minutes);
+        connection.settings = self.settings.clone().unwrap_or_else(|| connection.settings.take());
+        connection.account_name = self.account_name.clone().or_else(|| connection.account_name.take());
+        connection.subject_id = self.subject_id.clone().or_else(|| connection.subject_id.take());
+        if self.clear_errors {
+            (connection.error_count, connection.error_message) = (0, None);
+        }
+        connection.error_message = self.error_message.clone().or_else(|| connection.error_message.take());
+        connection.updated_at = at;
+    }
+
+    /// How and by whom it is changed, for its [versions](super::config_change).
+    #[must_use]
+    pub fn cause(&self, at: DateTime<Utc>) -> ConfigCause<'_> {
+        let action = if self.restores.is_some() { ConfigAction::Restored } else { ConfigAction::Changed };
+        ConfigCause { action, by: self.changed_by.as_deref(), at }
+    }
 }
 
 /// Keeps connections.
@@ -244,5 +286,14 @@ pub trait ConnectionStore: Debug + Send + Sync {
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
         let _ = (id, at);
         Err(crate::Error::unsupported("disconnect"))
+    }
+
+    /// [`disconnect`](Self::disconnect), saying who does it.
+    ///
+    /// # Errors
+    /// As of [`disconnect`](Self::disconnect).
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: DateTime<Utc>) -> Result<Connection> {
+        let _ = by;
+        self.disconnect(id, at).await
     }
 }

@@ -5,13 +5,16 @@
 
 mod activity;
 mod authorization;
+mod client;
 mod commit;
+mod config;
 mod connection;
 mod duplicates;
 mod entity;
 mod history;
 mod lease;
 mod lineage;
+mod onboarding;
 mod plan;
 mod push;
 mod run;
@@ -26,13 +29,19 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
+    client::{Client, ClientAccount, ClientStore},
     commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
+    config::{
+        APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,
+        NewConfig, config_activity, config_change,
+    },
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
     lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunHistory, as_of},
+    onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
@@ -42,12 +51,34 @@ use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
+    ConnectionStore
+    + AuthorizationStore
+    + ClientStore
+    + OnboardingStore
+    + ConfigStore
+    + LeaseStore
+    + RunStore
+    + EntityStore
+    + LineageStore
+    + PlanStore
+    + PushStore
+    + ActivityStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
+    S: ConnectionStore
+        + AuthorizationStore
+        + ClientStore
+        + OnboardingStore
+        + ConfigStore
+        + LeaseStore
+        + RunStore
+        + EntityStore
+        + LineageStore
+        + PlanStore
+        + PushStore
+        + ActivityStore
 {
 }
 

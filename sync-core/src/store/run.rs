@@ -172,13 +172,13 @@ pub struct RunFilter {
     pub before: Option<RunId>,
 }
 
-/// Something that happened in a run, kept with a sequence for replay.
+/// Something that happened, kept with a sequence for replay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Grows over the whole storage.
     pub seq: i64,
-    /// The run.
-    pub run: RunId,
+    /// The run it happened in; `None` when in none.
+    pub run: Option<RunId>,
     /// A JSON object with a `type`.
     pub body: Box<str>,
 }

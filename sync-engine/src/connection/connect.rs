@@ -31,7 +31,8 @@ pub struct Connect {
 impl Connect {
     pub(crate) fn new(workspace: Workspace, provider: &str, credentials: Credentials) -> Self {
         let settings = Value::Object(serde_json::Map::new());
-        Self { workspace, provider: provider.into(), credentials, settings, subject: None, connected_by: None, frequency_minutes: 60 }
+        let connected_by = workspace.actor();
+        Self { workspace, provider: provider.into(), credentials, settings, subject: None, connected_by, frequency_minutes: 60 }
     }
 
     /// The provider's settings, a JSON object; the provider checks them.
@@ -46,7 +47,7 @@ impl Connect {
         self
     }
 
-    /// Who connects it, for the record.
+    /// Who connects it, for the record; by default who the workspace is [acting](Workspace::acting) for.
     pub fn connected_by(mut self, user: impl Into<Box<str>>) -> Self {
         self.connected_by = Some(user.into());
         self
@@ -183,10 +184,14 @@ impl Making {
                 credentials: Some(sealed),
                 at: self.services.now(),
             };
-            match workspace.store.connect(new).await {
+            match workspace.store.connect_onboarding(new).await {
                 // Somebody else connects the same account at this moment: its id is known by now.
                 Err(error) if error.kind() == ErrorKind::Conflict && look < LOOKS => {}
-                done => return done,
+                done => {
+                    let (row, advanced) = done?;
+                    workspace.engine.advanced(&workspace.id, advanced);
+                    return Ok(row);
+                }
             }
         }
         unreachable!("the last look returns")

@@ -1,5 +1,6 @@
 //! One authorised account.
 
+mod config;
 mod connect;
 mod diagnosis;
 mod push;
@@ -11,8 +12,8 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use serde_json::{Value, value::RawValue};
 use sync_core::{
-    Account, ConnectionId, Direction, Error, ErrorKind, IntegrationSync, Result, RunId, Services, Stream, SyncContext, SyncResult,
-    store::{self, ConnectionPatch, ConnectionStatus, NewActivity, Plan},
+    Account, ConnectionId, Direction, Error, IntegrationSync, Result, RunId, Services, Stream, SyncContext, SyncResult,
+    store::{self, ConnectionStatus, NewActivity, Plan},
 };
 
 pub(crate) use self::connect::Making;
@@ -66,30 +67,6 @@ impl Connection {
         self.workspace.store.connection(&self.id).await?.ok_or_else(|| unknown(&self.id))
     }
 
-    /// Changes settings, schedule or name; logged. New settings are accepted by the provider in one cheap call first.
-    ///
-    /// # Errors
-    /// What the provider says of the settings; [`Conflict`](sync_core::ErrorKind::Conflict) when they lead to another account, which
-    /// needs a connection of its own.
-    pub async fn save_config(&self, patch: ConnectionPatch) -> Result<store::Connection> {
-        if let Some(settings) = &patch.settings {
-            let (row, account) = (self.load_config().await?, self.provider.validate_credentials(&self.context_with(settings)?).await?);
-            if account.id != row.account_id {
-                let text =
-                    format!("these settings lead to the account {:?}; connect it by itself, this one is {:?}", account.id, row.account_id);
-                return Err(Error::new(ErrorKind::Conflict, "settings", text).at("connection", self.id.as_str()));
-            }
-        }
-        let row = self.workspace.store.update_connection(&self.id, patch, self.services.now()).await?;
-        self.log(&row, "config_saved", true, None).await?;
-        Ok(row)
-    }
-
-    /// Replaces the provider's settings, as [`save_config`](Self::save_config) does.
-    pub async fn save_settings(&self, settings: Value) -> Result<store::Connection> {
-        self.save_config(ConnectionPatch { settings: Some(settings), ..ConnectionPatch::default() }).await
-    }
-
     /// Checks that everything a run needs is in place: the stored row, the provider, a credential that opens.
     pub async fn initialize(&self) -> Result<()> {
         self.usable().await?;
@@ -128,28 +105,6 @@ impl Connection {
     /// The end of the last run that succeeded.
     pub async fn last_sync_at(&self) -> Result<Option<DateTime<Utc>>> {
         Ok(self.load_config().await?.last_sync_at)
-    }
-
-    /// Switches it on; clears errors.
-    pub async fn enable(&self) -> Result<()> {
-        let patch = ConnectionPatch {
-            status: Some(ConnectionStatus::Active),
-            sync_enabled: Some(true),
-            clear_errors: true,
-            ..ConnectionPatch::default()
-        };
-        self.switch(patch, "enabled").await
-    }
-
-    /// Switches it off: no run starts until [`enable`](Self::enable).
-    pub async fn disable(&self) -> Result<()> {
-        let patch = ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
-        self.switch(patch, "disabled").await
-    }
-
-    async fn switch(&self, patch: ConnectionPatch, action: &str) -> Result<()> {
-        let row = self.workspace.store.update_connection(&self.id, patch, self.services.now()).await?;
-        self.log(&row, action, true, None).await
     }
 
     /// Reads a stream into its table: what changed since the last time, or everything.
@@ -248,7 +203,7 @@ impl Connection {
             success,
             records_affected: 0,
             error,
-            metadata: serde_json::json!({ "status": row.status, "account": row.account_name }),
+            metadata: serde_json::json!({ "status": row.status, "account": row.account_name, "by": self.workspace.user }),
             at: row.updated_at,
         })
         .await

@@ -99,7 +99,7 @@ impl Connection {
                 false
             }
         };
-        let row = self.workspace.store.disconnect(&self.id, self.services.now()).await?;
+        let row = self.workspace.store.disconnect_by(&self.id, self.workspace.user.as_deref(), self.services.now()).await?;
         self.log(&row, "disconnected", true, None).await?;
         Ok(revoked)
     }

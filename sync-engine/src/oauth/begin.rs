@@ -68,7 +68,8 @@ impl fmt::Debug for Authorization {
 impl BeginAuthorization {
     pub(crate) fn new(workspace: Workspace, provider: &str) -> Self {
         let settings = Value::Object(serde_json::Map::new());
-        Self { workspace, provider: provider.into(), wanted: Wanted { settings, frequency_minutes: 60, ..Wanted::default() } }
+        let user = workspace.actor();
+        Self { workspace, provider: provider.into(), wanted: Wanted { settings, user, frequency_minutes: 60, ..Wanted::default() } }
     }
 
     /// For a connection that exists: it has to be the same account that comes back.
@@ -89,7 +90,8 @@ impl BeginAuthorization {
         self
     }
 
-    /// Whoever begins it, as the host knows them: only they can finish it, and they stand in the record as who connected it.
+    /// Whoever begins it, as the host knows them: only they can finish it, and they stand in the record as who connected it. By default
+    /// who the workspace is [acting](Workspace::acting) for.
     pub fn user(mut self, user: impl Into<Box<str>>) -> Self {
         self.wanted.user = Some(user.into());
         self
@@ -109,7 +111,7 @@ impl BeginAuthorization {
     }
 
     async fn begin(self) -> Result<Authorization> {
-        let Workspace { engine, id: workspace, store } = &self.workspace;
+        let Workspace { engine, id: workspace, store, .. } = &self.workspace;
         let provider = engine.registry.provider(&self.provider)?;
         let name = provider.descriptor().name;
         let oauth = provider.as_oauth().ok_or_else(|| {

@@ -98,7 +98,7 @@ where
 
 async fn begin(connection: &Connection, key: &Key, start: &Start) -> Result<Fence> {
     let engine = &connection.workspace.engine;
-    engine.unended.write(&connection.workspace.id, &*connection.workspace.store).await?;
+    engine.unended.write(engine, &connection.workspace.id, &*connection.workspace.store).await?;
     let at = engine.shared.clock.now();
     let new = NewRun { at, ..start.new.clone() };
     let mut begun = connection.workspace.store.begin_run(new.clone()).await?;
@@ -158,8 +158,8 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
         },
     };
     engine.crash_points.at("p15");
-    let run = match store.end_run(fence, end.clone()).await {
-        Ok(run) => run,
+    let (run, advanced) = match store.end_run_onboarding(fence, end.clone()).await {
+        Ok(ended) => ended,
         Err(error) => {
             if error.kind() != ErrorKind::LeaseLost {
                 engine.unended.keep(&connection.workspace.id, fence, end);
@@ -180,6 +180,7 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
     }
     metrics::counter!("syncline_runs_total", "provider" => connection.integration_name(), "outcome" => result.outcome.as_str())
         .increment(1);
+    engine.advanced(&connection.workspace.id, advanced);
     engine.emit(SyncEvent::SyncComplete { run: run.id, status: run.status, outcome: result.outcome, counts: run.counts, at });
     Ok(result)
 }

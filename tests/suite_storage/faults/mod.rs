@@ -1,13 +1,18 @@
 //! Storages that do one thing wrong, and the checks each of them fails: no more and no less.
 
+mod clients;
+mod configs;
 mod connections;
 mod host;
 mod mapped;
 mod oauth;
+mod onboarding;
 mod push;
 mod retention;
 mod rows;
 mod tenancy;
+
+use sync_testkit::suite::storage::Capability;
 
 use crate::harm::Harm;
 
@@ -31,6 +36,10 @@ pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
 pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
     host::FAULTS.iter()
 }
+
+/// Faults of what only some storages keep, each seen by the checks that need it.
+pub(crate) const FURTHER: [(Capability, &[Fault]); 3] =
+    [(Capability::Clients, clients::FAULTS), (Capability::Onboarding, onboarding::FAULTS), (Capability::Config, configs::FAULTS)];
 
 /// Faults of storages that prune, seen by the checks that need that.
 pub(crate) fn retention_faults() -> impl Iterator<Item = &'static Fault> {

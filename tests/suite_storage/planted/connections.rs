@@ -36,6 +36,7 @@ impl ConnectionStore for Store {
             (Some(known), Harm::HealsWhatItRefuses) if known.id != new.id => {
                 self.own.connect(NewConnection { credentials: None, ..new.clone() }).await?;
             }
+            (Some(known), Harm::HealsAnew) => drop(self.own.disconnect(&known.id, new.at).await?),
             (Some(known), Harm::DropsCredentials) if new.credentials.is_none() => {
                 self.own.disconnect(&known.id, new.at).await?;
             }
@@ -115,11 +116,16 @@ impl ConnectionStore for Store {
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: Time) -> Result<Connection> {
+        self.disconnect_by(id, None, at).await
+    }
+
+    async fn disconnect_by(&self, id: &ConnectionId, by: Option<&str>, at: Time) -> Result<Connection> {
+        let by = by.filter(|_| !matches!(self.harm, Harm::SaysNobody));
         let mut gone = if let Harm::DisconnectsSoftly = self.harm {
             let patch = ConnectionPatch { status: Some(ConnectionStatus::Disconnected), ..ConnectionPatch::default() };
             self.own.update_connection(id, patch, at).await?
         } else {
-            self.to("disconnect").disconnect(id, at).await?
+            self.to("disconnect").disconnect_by(id, by, at).await?
         };
         harm!(self, Connection, &mut gone);
         Ok(gone)

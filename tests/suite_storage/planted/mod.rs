@@ -9,8 +9,11 @@ macro_rules! harm {
     };
 }
 
+mod clients;
+mod configs;
 mod connections;
 mod oauth;
+mod onboarding;
 mod push;
 mod rows;
 mod runs;

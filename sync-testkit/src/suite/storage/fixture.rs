@@ -20,6 +20,12 @@ pub enum Capability {
     OAuth,
     /// Every table can be searched for what was written.
     Search,
+    /// Clients and their accounts are kept.
+    Clients,
+    /// How far users have come is kept.
+    Onboarding,
+    /// Versions of what people configure are kept.
+    Config,
 }
 
 impl fmt::Display for Capability {
@@ -31,6 +37,9 @@ impl fmt::Display for Capability {
             Self::Retention => "pruning of logs",
             Self::OAuth => "grants, authorizations and leases",
             Self::Search => "searching in every table",
+            Self::Clients => "clients",
+            Self::Onboarding => "onboarding",
+            Self::Config => "versions of the configuration",
         })
     }
 }

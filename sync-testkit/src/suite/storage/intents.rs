@@ -281,7 +281,7 @@ async fn journalled_counts_are_the_runs(scene: Scene) -> Looked {
     }
     same!(run.store.failures(run.fence.run, 9).await?, [failure.clone(), failure], "failures");
     let events: Vec<_> = run.store.events(0, 9).await?.into_iter().map(|event| (event.run, event.body)).collect();
-    let event = |n| (run.fence.run, Box::from(format!(r#"{{"type":"pushed","n":{n}}}"#)));
+    let event = |n| (Some(run.fence.run), Box::from(format!(r#"{{"type":"pushed","n":{n}}}"#)));
     same!(events, [event(0), event(1)], "events");
     let twice = Counts { read: 10, created: 2, updated: 2, failed: 2, unsettled: 4, ..Counts::default() };
     same!(run.end().await?.counts, twice, "counts of the run");

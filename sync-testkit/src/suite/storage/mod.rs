@@ -45,7 +45,9 @@ mod check;
 mod activity;
 mod authorizations;
 mod changed;
+mod clients;
 mod commits;
+mod configs;
 mod connections;
 mod entities;
 mod fixture;
@@ -57,6 +59,7 @@ mod leases;
 mod lineage;
 mod load;
 mod mapped;
+mod onboarding;
 mod owners;
 mod positions;
 mod preview;
@@ -77,7 +80,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 23] = [
+    let all: [&'static [Check]; 26] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -101,6 +104,9 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         grants::CHECKS,
         authorizations::CHECKS,
         leases::CHECKS,
+        clients::CHECKS,
+        onboarding::CHECKS,
+        configs::CHECKS,
     ];
     all.into_iter().flatten()
 }

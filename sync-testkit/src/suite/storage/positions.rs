@@ -133,7 +133,7 @@ async fn events_are_replayed_in_order(scene: Scene) -> Looked {
     let all = run.store.events(0, 100).await?;
     same!(all.len(), 6, "events");
     holds!(all.windows(2).all(|pair| pair[0].seq < pair[1].seq), "sequence numbers do not grow: {all:?}");
-    holds!(all.iter().all(|event| event.run == run.fence.run), "events of another run: {all:?}");
+    holds!(all.iter().all(|event| event.run == Some(run.fence.run)), "events of another run: {all:?}");
     same!(&*all[2].body, r#"{"type":"page","n":1}"#, "the third");
     same!(&*all[1].body, r#"{"type":"odd","text":"Zoë \u0000"}"#, "the second, to the letter");
     same!(run.store.events(all[1].seq, 2).await?, all[2..4], "two after the second");

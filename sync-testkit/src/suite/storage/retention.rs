@@ -82,7 +82,7 @@ async fn old_events_go(scene: Scene) -> Looked {
     let fleet = scene.storage.fleet();
     same!(fleet.prune(Log::Events, at(3), 100).await?, 2, "events that went");
     let left: Vec<_> = scene.acme().events(0, 100).await?.into_iter().map(|event| (event.run, event.body.to_string())).collect();
-    let event = |run: &Pull, minute: i64| (run.fence.run, format!(r#"{{"type":"at {minute}"}}"#));
+    let event = |run: &Pull, minute: i64| (Some(run.fence.run), format!(r#"{{"type":"at {minute}"}}"#));
     same!(left, [event(&ended, 5), event(&running, 1), event(&running, 5)], "events of the first workspace that are left");
     same!(scene.globex().events(0, 100).await?.len(), 1, "events of the other one");
     Ok(())

@@ -22,7 +22,7 @@ const FIELDS: [&str; 10] = ["email", "first_name", "last_name", "phone", "compan
 fn target(pushes: &[&str]) -> Target {
     let table = HostTable::new("people").key("email").workspace_column("tenant");
     Target {
-        by_hand: false,
+        mode: Default::default(),
         entity: table.entity_type(),
         place: Place::Host(table.into()),
         fields: Arc::default(),

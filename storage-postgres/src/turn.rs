@@ -224,7 +224,7 @@ mod tests {
 
     fn target() -> Target {
         Target {
-            by_hand: false,
+            mode: Default::default(),
             entity: "x_s".into(),
             place: Place::Stream,
             fields: Arc::from([]),

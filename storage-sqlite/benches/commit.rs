@@ -153,7 +153,7 @@ impl Ours {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let feed = Feed { connection: "0197f0c27c1e7d0ab1c25a9f0e3d4b6a".into(), stream: "members".into(), mapping: "".into() };
         let target = Target {
-            by_hand: false,
+            mode: Default::default(),
             entity: "mailchimp_members".into(),
             place: Place::Stream,
             fields: FIELDS.iter().map(|(name, kind)| Field::typed(*name, *kind)).collect(),

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Duplicates, EntityType, Field, Record, RecordBatch, key_text, mapping::Authority};
+use crate::{
+    Duplicates, EntityType, Field, Record, RecordBatch, key_text,
+    mapping::{Authority, Decision, Stored, decide},
+};
 
 /// A table of the host that rows are written into.
 ///
@@ -134,26 +137,67 @@ pub struct Target {
     /// The fields a push of this feed would send, in the mapping's order. Where there are some, a commit remembers the content of the
     /// rows it writes, so that a push does not send back what a pull brought. Empty for feeds that cannot be pushed.
     pub pushes: Arc<[Box<str>]>,
-    /// Rows are changed for the application, not for a feed: a record's id is its row's key, no record is linked to a row, priorities of
-    /// sources are neither asked nor kept, and a delete takes its row whatever stands behind it.
+    /// Whose word counts.
     #[serde(default)]
-    pub by_hand: bool,
+    pub mode: WriteMode,
+}
+
+/// Whose word counts when rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// The source's, field by field as far as its authority and priority go.
+    #[default]
+    ByAuthority,
+    /// The source's, whatever it is for a field and whoever set it; only derived fields stay as they are.
+    Forced,
+    /// The application's: a record's id is its row's key, no record is linked to a row, priorities of sources are neither asked nor kept,
+    /// and a delete takes its row whatever stands behind it.
+    ByHand,
 }
 
 impl Target {
     /// How a field behaves.
     #[must_use]
     pub fn rule(&self, field: &str) -> FieldRule {
-        match self.by_hand {
-            true => FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX },
-            false => self.rules.get(field).copied().unwrap_or_default(),
+        let rule = self.rules.get(field).copied().unwrap_or_default();
+        match (self.mode, rule.authority) {
+            (WriteMode::ByHand, _) => FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX },
+            (WriteMode::Forced, Authority::Reference) => FieldRule { authority: Authority::SourceOfTruth, ..rule },
+            (WriteMode::Forced | WriteMode::ByAuthority, _) => rule,
         }
+    }
+
+    /// Decides one field, as [`decide`] does; what is forced asks for nobody's priority.
+    #[must_use]
+    pub fn decide(&self, rule: FieldRule, stored: Option<Stored<'_>>, theirs: Option<&str>) -> Decision {
+        let stored = match self.mode {
+            WriteMode::Forced => stored.map(|stored| Stored { priority: None, ..stored }),
+            WriteMode::ByAuthority | WriteMode::ByHand => stored,
+        };
+        decide(rule, stored, theirs)
+    }
+
+    /// What a change is said to be decided by.
+    #[must_use]
+    pub fn told(&self, decision: Decision) -> &'static str {
+        match (self.mode, decision) {
+            (WriteMode::Forced, Decision::Write) => "forced",
+            (WriteMode::ByHand, Decision::Write) => "by_hand",
+            _ => decision.rule(),
+        }
+    }
+
+    /// Whether rows are changed for the application, not for a feed.
+    #[must_use]
+    pub fn by_hand(&self) -> bool {
+        self.mode == WriteMode::ByHand
     }
 
     /// The keys of a batch's rows, one for each record: made of its key fields, or the name of the first that has no value.
     #[must_use]
     pub fn keys<'k>(&'k self, batch: &RecordBatch) -> Vec<std::result::Result<String, &'k str>> {
-        match self.by_hand {
+        match self.by_hand() {
             true => batch.records().iter().map(|record| Ok(record.id.as_str().to_owned())).collect(),
             false => self.place.keys(batch),
         }

@@ -28,7 +28,7 @@ pub use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     campaign::{CampaignPlatformAdapter, Draft, Level, PlatformObject, PlatformPage, TargetStatus},
-    entity::{FieldRule, HostTable, Place, Source, Target, join_key, split_key},
+    entity::{FieldRule, HostTable, Place, Source, Target, WriteMode, join_key, split_key},
     error::{Delivery, Error, ErrorKind, Result, Retry},
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
     name::snake,

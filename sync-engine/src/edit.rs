@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sync_core::{
     ConnectionId, Counts, Direction, Duplicates, EntityType, Error, ErrorKind, Operation, Outcome, Place, RecordBatch, Result, RunError,
-    Source, Target,
+    Source, Target, WriteMode,
     store::{
         Begin, Change, EDIT, EntityQuery, Feed, Fence, NewRun, PageCommit, PartitionBatch, RecordChanges, Run, RunEnd, RunStatus, as_of,
     },
@@ -27,13 +27,13 @@ pub struct Edit {
     key: Box<str>,
     connection: Option<ConnectionId>,
     fields: Map<String, Value>,
-    by: Box<str>,
+    by: Option<Box<str>>,
 }
 
 impl Edit {
     /// Of the row with this key.
     pub fn of(entity: impl Into<EntityType>, key: impl Into<Box<str>>) -> Self {
-        Self { entity: entity.into(), key: key.into(), connection: None, fields: Map::new(), by: "app".into() }
+        Self { entity: entity.into(), key: key.into(), connection: None, fields: Map::new(), by: None }
     }
 
     /// Sets a field; null clears it.
@@ -48,9 +48,9 @@ impl Edit {
         self
     }
 
-    /// Who made it, for the record; `app` by default.
+    /// Who made it, for the record; by default who the workspace [acts](crate::Workspace::acting) for, or `manual`.
     pub fn by(mut self, who: impl Into<Box<str>>) -> Self {
-        self.by = who.into();
+        self.by = Some(who.into());
         self
     }
 }
@@ -76,6 +76,7 @@ impl Workspace {
     /// [`NotFound`](ErrorKind::NotFound) when there is no such row; [`Config`](ErrorKind::Config) when the row of a stream's own table is
     /// meant and its connection is not named; [`Invalid`](ErrorKind::Invalid) when the table refuses the value, or the key would change.
     pub async fn edit(&self, edit: Edit) -> Result<Run> {
+        let by = self.asked_by(edit.by.as_deref());
         let at = |error: Error| error.at("entity", edit.entity.as_str()).at("key", &*edit.key);
         let place = self.store.place(&edit.entity).await?;
         let place =
@@ -108,12 +109,12 @@ impl Workspace {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: source(&edit.by),
+            source: source(&by),
             pushes: Arc::default(),
-            by_hand: true,
+            mode: WriteMode::ByHand,
         };
         let (this, commit_feed) = (self, feed.clone());
-        self.by_run(feed, edit.entity.clone(), &edit.by, async |fence, now| {
+        self.by_run(feed, edit.entity.clone(), &by, async |fence, now| {
             let page = PageCommit {
                 fence,
                 feed: commit_feed.clone(),

@@ -28,7 +28,7 @@ pub use self::{
     event::{Events, SyncEvent},
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     plan::Apply,
-    pull::Pull,
+    pull::{ForceOverwrite, Pull},
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     renewals::RenewedTokens,
     retention::{Pruned, Retention},

@@ -10,7 +10,7 @@ use sync_core::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Builder, Events, SyncEvent, Workspace,
+    Builder, Events, ForceOverwrite, SyncEvent, Workspace,
     crash::CrashPoints,
     event::advance,
     push::RecordSource,
@@ -98,6 +98,13 @@ impl Syncline {
     /// The handle of one tenant. Makes nothing: a workspace exists by its rows.
     pub fn workspace(&self, id: impl Into<WorkspaceId>) -> Workspace {
         Workspace::new(Arc::clone(&self.0), id.into())
+    }
+
+    /// Mints the capability to overwrite whatever a source may not write, in somebody's name. Whoever holds this handle decides who that is;
+    /// what is done with it stands in the runs.
+    #[must_use]
+    pub fn force_overwrite(&self, by: impl Into<Box<str>>) -> ForceOverwrite {
+        ForceOverwrite(by.into())
     }
 
     /// Events of this process from now on.

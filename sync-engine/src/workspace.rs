@@ -35,6 +35,11 @@ impl Workspace {
         Self { user: Some(user.into()), ..self.clone() }
     }
 
+    /// Who a run is in the name of.
+    pub(crate) fn asked_by(&self, said: Option<&str>) -> Box<str> {
+        said.map(Box::from).or_else(|| self.actor()).unwrap_or_else(|| "manual".into())
+    }
+
     /// Who its calls are made for.
     pub(crate) fn actor(&self) -> Option<Box<str>> {
         self.user.as_deref().map(Box::from)

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use rusqlite::types::ValueRef;
 use sync_core::{
     Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, Target,
-    mapping::{Decision, Stored, decide},
+    mapping::{Decision, Stored},
     store::{Duplicated, PartitionBatch, twice},
 };
 
@@ -52,7 +52,7 @@ struct Page<'a> {
 
 pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) -> Db<()> {
     let commit = work.commit;
-    let (key, by_hand) = (commit.target.place.key(), commit.target.by_hand);
+    let (key, by_hand) = (commit.target.place.key(), commit.target.by_hand());
     if key.is_empty() && !by_hand {
         return Err(internal("commit", "a stream's own table was written through a mapping"));
     }
@@ -185,7 +185,7 @@ impl<'a> Page<'a> {
         key: &str,
     ) -> Db<()> {
         let (partition, type_id) = (&self.part.partition, self.rows.type_id());
-        let by_hand = work.commit.target.by_hand;
+        let by_hand = work.commit.target.by_hand();
         let known = if by_hand { None } else { link::find(work, type_id, partition, record, key)? };
         if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
             let warning = twice_in(&work.commit.target, record);
@@ -295,7 +295,7 @@ impl<'a> Page<'a> {
         let mut found = find.raw_query();
         let stored = found.next()?;
         let mut verdict = Verdict { there: stored.is_some(), writes: Vec::new(), keys: Vec::new(), owns: Vec::new(), kept: false };
-        let mut old_json = String::new();
+        let (mut old_json, target) = (String::new(), &work.commit.target);
         for (name, json) in batch.cells(record) {
             let slot = &self.slots[name];
             let owner = owners.get(slot.field).copied();
@@ -311,13 +311,13 @@ impl<'a> Page<'a> {
                         &*old_json
                     };
                     let priority = owner.or(if old == ValueRef::Null { None } else { self.unowned });
-                    (decide(slot.rule, Some(Stored { value, priority }), Some(json)), Some((old, slot.form)), !same)
+                    (target.decide(slot.rule, Some(Stored { value, priority }), Some(json)), Some((old, slot.form)), !same)
                 }
-                None => (decide(slot.rule, None, Some(json)), None, json != "null"),
+                None => (target.decide(slot.rule, None, Some(json)), None, json != "null"),
             };
             verdict.kept |= slot.sent && differs && matches!(decision, Decision::Keep(_));
             if decision == Decision::Write {
-                work.journal.change(slot.field, old, Some(json), decision.rule());
+                work.journal.change(slot.field, old, Some(json), target.told(decision));
                 verdict.writes.push((name, json));
             }
             let takes =
@@ -437,7 +437,7 @@ impl<'a> Page<'a> {
     }
 
     fn delete(&self, work: &mut Work<'a>, record: &Record) -> Db<()> {
-        if work.commit.target.by_hand {
+        if work.commit.target.by_hand() {
             let key = record.id.as_str();
             return match delete::by_hand(work.tx, work.workspace, self.rows, key, &mut work.journal)? {
                 true => {

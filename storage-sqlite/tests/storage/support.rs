@@ -45,7 +45,7 @@ pub(crate) fn mapped_feed(connection: &str, stream: &str, mapping: &str) -> Feed
 
 pub(crate) fn target(entity: &str) -> Target {
     Target {
-        by_hand: false,
+        mode: Default::default(),
         entity: entity.into(),
         place: Place::Stream,
         fields: Arc::from([]),

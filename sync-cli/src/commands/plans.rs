@@ -22,6 +22,7 @@ const FAILURES: usize = 10;
 pub(crate) async fn plan(config: &Config, args: &args::Plan, view: View) -> Done {
     let pull = super::pull::request(&args.pull)?;
     let session = Session::open(config, Need::Open).await?;
+    let pull = super::pull::forced(pull, &args.pull, config, &session);
     let connection = session.connection(&args.pull.connection).await?;
     let title = format!("{}/{}", connection.integration_name(), output::plain(&args.pull.stream));
     let show = Show::for_terminal(view.quiet);
@@ -36,8 +37,8 @@ pub(crate) async fn plans(config: &Config, args: &args::Plans, view: View) -> Do
     let session = Session::open(config, Need::None).await?;
     let Some(run) = args.plan.map(RunId) else { return list(&session, args.show, view).await };
     let plan = match (args.approve, args.discard) {
-        (true, _) => session.workspace.approve_plan(run, "manual").await?,
-        (_, true) => session.workspace.discard_plan(run, "manual").await?,
+        (true, _) => session.workspace.approve_plan(run, by(config)).await?,
+        (_, true) => session.workspace.discard_plan(run, by(config)).await?,
         _ => session.workspace.plan(run).await?,
     };
     tell(&session, &plan, args.show, view).await
@@ -61,7 +62,7 @@ pub(crate) async fn undo(config: &Config, args: &args::Undo, view: View) -> Done
     let session = Session::open(config, Need::None).await?;
     let run = session.workspace.run(RunId(args.run)).await?;
     let connection = session.workspace.connection(run.feed.connection.clone()).await?;
-    let plan = connection.plan_undo(run.id, "manual").await?;
+    let plan = connection.plan_undo(run.id, by(config)).await?;
     if !args.now {
         return tell(&session, &plan, args.show, view).await;
     }
@@ -74,6 +75,10 @@ pub(crate) async fn undo(config: &Config, args: &args::Undo, view: View) -> Done
         }
     }
     ended::tell(&session.workspace, watched, &title, view).await
+}
+
+fn by(config: &Config) -> &str {
+    config.acting.as_deref().unwrap_or("manual")
 }
 
 async fn list(session: &Session, limit: u32, view: View) -> Done {

@@ -16,11 +16,20 @@ use crate::{
 pub(crate) async fn run(config: &Config, args: &args::Pull, view: View) -> Done {
     let pull = request(args)?;
     let session = Session::open(config, Need::Open).await?;
+    let pull = forced(pull, args, config, &session);
     let connection = session.connection(&args.connection).await?;
     let title = format!("{}/{}", connection.integration_name(), output::plain(&args.stream));
     let show = Show::for_terminal(view.quiet);
     let watched = progress::watch(&session.engine, connection.sync_from_external(pull), &title, show).await;
     ended::tell(&session.workspace, watched, &title, view).await
+}
+
+/// Whoever may run this command may overwrite.
+pub(crate) fn forced(pull: Pull, args: &args::Pull, config: &Config, session: &Session) -> Pull {
+    match args.force_overwrite {
+        true => pull.force_overwrite(&session.engine.force_overwrite(config.acting.as_deref().unwrap_or("manual"))),
+        false => pull,
+    }
 }
 
 pub(crate) fn request(args: &args::Pull) -> Done<Pull> {

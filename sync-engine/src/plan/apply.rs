@@ -31,7 +31,7 @@ pub(crate) async fn apply(connection: &Connection, apply: Apply) -> Result<SyncR
         entity: plan.plan.entity.clone(),
         job_type: APPLY,
         exclusive: false,
-        triggered_by: apply.triggered_by.clone(),
+        triggered_by: workspace.asked_by(apply.triggered_by.as_deref()),
         at: workspace.engine.shared.clock.now(),
     };
     let work = Work { connection: connection.clone(), apply, plan, target };
@@ -106,7 +106,13 @@ impl Work {
     }
 
     fn settle(&self, state: PlanState, run: Option<RunId>, items: Vec<(u32, ItemState)>) -> Settle {
-        Settle { state, run, items, by: self.apply.triggered_by.clone(), at: self.connection.workspace.engine.shared.clock.now() }
+        Settle {
+            state,
+            run,
+            items,
+            by: self.connection.workspace.asked_by(self.apply.triggered_by.as_deref()),
+            at: self.connection.workspace.engine.shared.clock.now(),
+        }
     }
 
     /// Writes items in one transaction: those that would change their rows in any other way than planned are left out.

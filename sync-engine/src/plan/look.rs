@@ -51,7 +51,11 @@ where
 }
 
 async fn look(job: Job, fence: Fence) -> Result<Plan> {
-    let (store, entity, made_by) = (Arc::clone(&job.connection.workspace.store), job.entity.clone(), job.pull.triggered_by.clone());
+    let (store, entity, made_by) = (
+        Arc::clone(&job.connection.workspace.store),
+        job.entity.clone(),
+        job.connection.workspace.asked_by(job.pull.triggered_by.as_deref()),
+    );
     let Looked { commits, sweep, target, feed, mut errors, at } = job.look(fence).await?;
     let commits = Arc::new(commits);
     let preview = store.preview(Trial { commits: commits.to_vec(), sweep: sweep.clone() }).await?;

@@ -53,13 +53,13 @@ pub struct Apply {
     pub(crate) plan: RunId,
     pub(crate) only: Option<BTreeSet<Box<str>>>,
     pub(crate) commit_rows: usize,
-    pub(crate) triggered_by: Box<str>,
+    pub(crate) triggered_by: Option<Box<str>>,
 }
 
 impl Apply {
     /// Everything of the plan that this run made.
     pub fn plan(run: RunId) -> Self {
-        Self { plan: run, only: None, commit_rows: 2_000, triggered_by: "manual".into() }
+        Self { plan: run, only: None, commit_rows: 2_000, triggered_by: None }
     }
 
     /// Only the rows with these keys; the others may be applied later.
@@ -74,9 +74,9 @@ impl Apply {
         self
     }
 
-    /// Who asked for it, for the record; `manual` by default.
+    /// Who asked for it, for the record; by default who the workspace [acts](crate::Workspace::acting) for, or `manual`.
     pub fn triggered_by(mut self, who: impl Into<Box<str>>) -> Self {
-        self.triggered_by = who.into();
+        self.triggered_by = Some(who.into());
         self
     }
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::value::RawValue;
 use sync_core::{
-    Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, json_value,
+    Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
+    json_value,
     store::{
         EntityQuery, Feed, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, WorkspaceStore,
@@ -101,7 +102,7 @@ async fn look(connection: Connection, undone: Run, by: Box<str>, fence: Fence) -
         lineage: true,
         source: Arc::new(Source { kind: "app".into(), id: format!("undo of run {run}").into(), refs: BTreeMap::new() }),
         pushes: Arc::default(),
-        by_hand: true,
+        mode: WriteMode::ByHand,
     };
     let key = target.place.key().to_vec();
     let kept = Kept { version: VERSION, target };

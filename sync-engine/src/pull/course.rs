@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, Utc};
 use sync_core::{
     Cursor, Descriptor, EntityType, Error, Field, PageToken, Partition, PartitionId, Partitions, Place, Result, RunId, Source, Stream,
-    StreamMode, StreamName, SyncContext, Target, Writes,
+    StreamMode, StreamName, SyncContext, Target, WriteMode, Writes,
     mapping::CompiledMapping,
     store::{Feed, PartitionState},
 };
@@ -88,7 +88,7 @@ impl Course {
             mapping.check_against(&fields)?;
         }
         let row = connection.load_config().await?;
-        let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull.lineage));
+        let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull.lineage, pull.forced));
         let key = match (&mapping, pull.key.is_empty()) {
             (Some(mapping), true) => mapping.source_key(),
             _ => Arc::from(pull.key.as_slice()),
@@ -113,6 +113,7 @@ fn target(
     mapping: Option<&CompiledMapping>,
     account: &str,
     lineage: bool,
+    forced: bool,
 ) -> Target {
     let refs = match mapping {
         Some(mapping) => mapping.refs(stream.name.as_str(), fields),
@@ -123,7 +124,7 @@ fn target(
     };
     let source = Source { kind: descriptor.source_type.into(), id: format!("{account}/{}", stream.name).into(), refs };
     Target {
-        by_hand: false,
+        mode: mode(forced),
         entity: mapping.map_or(entity, |mapping| mapping.entity().clone()),
         place: mapping.map_or(Place::Stream, |mapping| mapping.place().clone()),
         fields: mapping.map_or_else(|| Arc::clone(fields), |mapping| mapping.fields(fields)),
@@ -136,6 +137,10 @@ fn target(
             _ => Arc::default(),
         },
     }
+}
+
+fn mode(forced: bool) -> WriteMode {
+    if forced { WriteMode::Forced } else { WriteMode::ByAuthority }
 }
 
 fn gone(partitions: &Partitions, states: &[PartitionState]) -> Vec<PartitionId> {

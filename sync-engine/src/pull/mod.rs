@@ -37,8 +37,14 @@ pub struct Pull {
     pub(crate) safety_lag: Duration,
     pub(crate) lanes: Option<usize>,
     pub(crate) group: Group,
-    pub(crate) triggered_by: Box<str>,
+    pub(crate) triggered_by: Option<Box<str>>,
+    pub(crate) forced: bool,
 }
+
+/// Lets one overwrite fields that are not a source's to write. It is minted by [`Syncline::force_overwrite`](crate::Syncline::force_overwrite)
+/// alone: no request, file or setting can be read as one.
+#[derive(Clone, Debug)]
+pub struct ForceOverwrite(pub(crate) Box<str>);
 
 /// When a group of pages is committed: whichever comes first.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +70,8 @@ impl Pull {
             safety_lag: Duration::from_secs(120),
             lanes: None,
             group: Group { rows: 2_000, bytes: 4 << 20, age: Duration::from_secs(1) },
-            triggered_by: "manual".into(),
+            triggered_by: None,
+            forced: false,
         }
     }
 
@@ -135,9 +142,17 @@ impl Pull {
         self
     }
 
-    /// Who asked for it, for the record; `manual` by default.
+    /// Writes what the source says whatever it is for a field and whoever set it; derived fields stay as they are. Only a capability that the
+    /// host has minted lets it, and the run is in the name of whom it was minted for.
+    pub fn force_overwrite(mut self, capability: &ForceOverwrite) -> Self {
+        self.forced = true;
+        self.triggered_by = Some(capability.0.clone());
+        self
+    }
+
+    /// Who asked for it, for the record; by default who the workspace [acts](crate::Workspace::acting) for, or `manual`.
     pub fn triggered_by(mut self, who: impl Into<Box<str>>) -> Self {
-        self.triggered_by = who.into();
+        self.triggered_by = Some(who.into());
         self
     }
 }

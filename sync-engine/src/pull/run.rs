@@ -61,7 +61,7 @@ impl Job {
             entity: self.entity.clone(),
             job_type,
             exclusive: false,
-            triggered_by: self.pull.triggered_by.clone(),
+            triggered_by: self.connection.workspace.asked_by(self.pull.triggered_by.as_deref()),
             at: self.cx.services.now(),
         }
     }

@@ -57,7 +57,7 @@ pub struct Push {
     pub(crate) all: bool,
     pub(crate) patience: Duration,
     pub(crate) lanes: Option<usize>,
-    pub(crate) triggered_by: Box<str>,
+    pub(crate) triggered_by: Option<Box<str>>,
 }
 
 /// Where the rows of a push come from.
@@ -86,7 +86,7 @@ impl Push {
             all: false,
             patience: Duration::from_secs(240),
             lanes: None,
-            triggered_by: "manual".into(),
+            triggered_by: None,
         }
     }
 
@@ -169,9 +169,9 @@ impl Push {
         self
     }
 
-    /// Who asked for it, for the record; `manual` by default.
+    /// Who asked for it, for the record; by default who the workspace [acts](crate::Workspace::acting) for, or `manual`.
     pub fn triggered_by(mut self, who: impl Into<Box<str>>) -> Self {
-        self.triggered_by = who.into();
+        self.triggered_by = Some(who.into());
         self
     }
 }

@@ -131,7 +131,7 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 /// What the storage has to know to compare rows of a table with what was accepted.
 pub(crate) fn target(connection: &Connection, mapping: &CompiledMapping, fields: &[Field]) -> Arc<Target> {
     Arc::new(Target {
-        by_hand: false,
+        mode: Default::default(),
         entity: mapping.entity().clone(),
         place: mapping.place().clone(),
         fields: mapping.fields(fields),

@@ -60,7 +60,7 @@ pub(crate) async fn push(connection: &Connection, push: Push) -> Result<SyncResu
         entity: entity(connection, &push, mapping.as_deref()),
         job_type: push.mode.as_str(),
         exclusive: connection.provider.descriptor().push.one_writer,
-        triggered_by: push.triggered_by.clone(),
+        triggered_by: connection.workspace.asked_by(push.triggered_by.as_deref()),
         at: cx.services.now(),
     };
     let job = Job { connection: connection.clone(), push, feed, mapping, cx };

@@ -92,7 +92,7 @@ pub(crate) async fn resolve(connection: &Connection, write: &Unconfirmed, resolu
         entity: entity_of(connection.integration_name(), &write.feed.stream),
         job_type: "resolve",
         exclusive: false,
-        triggered_by: "manual".into(),
+        triggered_by: connection.workspace.asked_by(None),
         at: connection.services.now(),
     };
     let (job, key, feed) = (connection.clone(), write.key.clone(), write.feed.clone());

@@ -1,6 +1,6 @@
 //! Writing many rows at once, so that one that is refused costs its own failure only.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Error as Sql};
 
@@ -124,7 +124,9 @@ async fn once<'a>(
     } else {
         None
     };
-    let context = Context { owners: owners.as_ref(), unowned: matches!(rows, Rows::Managed(_)).then_some(0), previews: work.shows() };
+    let target = Arc::clone(&work.commit.target);
+    let unowned = matches!(rows, Rows::Managed(_)).then_some(0);
+    let context = Context { owners: owners.as_ref(), unowned, previews: work.shows(), target: &target };
     let mut verdicts: Vec<Verdict> =
         items.iter().zip(seen).enumerate().map(|(at, (item, seen))| decide(shape, item, at, seen, context)).collect();
     if let Some(remembering) = remembering {

@@ -1,6 +1,9 @@
 //! What becomes of a record, given the row as it is.
 
-use sync_core::mapping::{Decision, Stored, decide as decide_field};
+use sync_core::{
+    Target,
+    mapping::{Decision, Stored},
+};
 
 use super::{
     super::remember::Look,
@@ -18,6 +21,7 @@ pub(super) struct Context<'c> {
     pub(super) unowned: Option<i32>,
     /// Whether changes are shown to somebody.
     pub(super) previews: bool,
+    pub(super) target: &'c Target,
 }
 
 /// What the stored row says about a record.
@@ -51,15 +55,15 @@ pub(super) fn decide(shape: &Shape<'_>, item: &Item<'_>, at: usize, seen: Option
             let stored = old.as_ref().and_then(|old| old[place].as_deref());
             let value = stored.unwrap_or(json);
             let priority = owner.or(if value == "null" { None } else { context.unowned });
-            let decision = decide_field(slot.rule, Some(Stored { value, priority }), Some(json));
+            let decision = context.target.decide(slot.rule, Some(Stored { value, priority }), Some(json));
             (decision, Some(value), stored.is_some())
         } else {
-            (decide_field(slot.rule, None, Some(json)), None, json != "null")
+            (context.target.decide(slot.rule, None, Some(json)), None, json != "null")
         };
         match decision {
             Decision::Write => {
                 let shown = context.previews.then_some(item.key);
-                verdict.line.change(shown, slot.field, before, Some(json), decision.rule());
+                verdict.line.change(shown, slot.field, before, Some(json), context.target.told(decision));
                 verdict.writes.push(place);
             }
             Decision::Keep(_) if differs => verdict.kept.push(place),

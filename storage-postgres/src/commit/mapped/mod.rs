@@ -90,7 +90,7 @@ fn told(failure: RecordFailure, record: &Record) -> RecordFailure {
 pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     let commit = work.commit;
     let key = commit.target.place.key();
-    if key.is_empty() && !commit.target.by_hand {
+    if key.is_empty() && !commit.target.by_hand() {
         return Err(internal("commit", "a stream's own table was written through a mapping"));
     }
     let shape = Shape::open(rows, &commit.target, &commit.batches, key)?;
@@ -230,7 +230,7 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
     }
     // In the order of keys, so that two writers never wait for each other.
     items.sort_by(|(_, one), (_, other)| one.key.cmp(other.key));
-    let by_hand = work.commit.target.by_hand;
+    let by_hand = work.commit.target.by_hand();
     let linkable = |item: &Item<'_>| !by_hand && !item.key.contains('\0');
     let pairs: Vec<Pair<'_>> = items.iter().filter(|(_, item)| linkable(item)).map(|(_, item)| pair(item)).collect();
     let found = course.links.find(work.tx, &pairs).await?;
@@ -356,7 +356,7 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
         work.tally.counts.unchanged += entries.len() as u64;
         return Ok(());
     }
-    if work.commit.target.by_hand {
+    if work.commit.target.by_hand() {
         return delete_by_hand(work, course, rows, entries, ids).await;
     }
     let links = course.links.of(work.tx, &ids).await?;

@@ -19,8 +19,8 @@ pub(super) struct Owned<'a> {
 
 /// Whether priorities of sources are kept for this entity type.
 pub(super) async fn are_kept(tx: &mut Tx, workspace: &WorkspaceId, type_id: i64, target: &Target) -> Db<bool> {
-    if target.by_hand || target.rules.values().any(|rule| rule.priority != 0) {
-        return Ok(!target.by_hand);
+    if target.by_hand() || target.rules.values().any(|rule| rule.priority != 0) {
+        return Ok(!target.by_hand());
     }
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM field_owners WHERE workspace_id = $1 AND type_id = $2)")
         .bind(workspace.as_str())

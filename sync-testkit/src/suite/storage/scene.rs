@@ -79,7 +79,7 @@ pub(super) fn mapped(connection: &str) -> Feed {
 /// A stream's own table.
 pub(super) fn plain(entity: &str) -> Target {
     Target {
-        by_hand: false,
+        mode: Default::default(),
         entity: entity.into(),
         place: Place::Stream,
         fields: Arc::from([]),

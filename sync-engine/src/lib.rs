@@ -6,6 +6,7 @@ mod connection;
 mod crash;
 mod edit;
 mod event;
+mod explain;
 mod oauth;
 mod plan;
 mod pull;
@@ -26,6 +27,7 @@ pub use self::{
     connection::{Actor, Connect, Connection, Diagnosis},
     edit::{Edit, EditedField},
     event::{Events, SyncEvent},
+    explain::Absence,
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     plan::Apply,
     pull::{ForceOverwrite, Pull},

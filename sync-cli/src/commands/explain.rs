@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use syncline::{Entity, EntityQuery, Error, LineageEntry, Workspace};
+use syncline::{Absence, Entity, EntityQuery, Error, LineageEntry, Workspace};
 
 use super::{View, show};
 use crate::{
@@ -18,8 +18,15 @@ use crate::{
 pub(crate) async fn run(config: &Config, args: &Explain, view: View) -> Done {
     let session = Session::open(config, Need::None).await?;
     let story = Story::of(&session.workspace, &args.entity, &args.key, args.field.as_deref()).await?;
-    if story.row.is_none() && story.entries.is_empty() {
-        return Err(show::no_row(&args.entity, &args.key));
+    if story.row.is_none() {
+        let absence = session.workspace.explain_absence(args.entity.as_str(), &args.key).await?;
+        // A row that nobody ever had, of a table that nobody knows, is a slip of the pen.
+        if story.entries.is_empty() && matches!(absence, Absence::NotYetDue { last: None }) {
+            return Err(show::no_row(&args.entity, &args.key));
+        }
+        if story.entries.is_empty() {
+            return absent(args, &absence, view);
+        }
     }
     if let (Some(field), true) = (&args.field, story.entries.is_empty()) {
         let known: Vec<&str> = story.row.iter().flat_map(|row| row.fields.keys()).map(String::as_str).collect();
@@ -37,6 +44,17 @@ pub(crate) async fn run(config: &Config, args: &Explain, view: View) -> Done {
     }
     for line in story.lines(Style::stdout()) {
         output::line(line);
+    }
+    Ok(Exit::Done)
+}
+
+/// Says why a row that never was is not there.
+fn absent(args: &Explain, absence: &Absence, view: View) -> Done {
+    if view.json {
+        output::json(&json!({ "entity": args.entity, "key": args.key, "row": null, "absent": absence.to_string() }));
+    } else {
+        let text = output::plain(&absence.to_string());
+        output::line(format!("{} has no row {}: {text}", args.entity, Style::stdout().bold(output::plain(&args.key))));
     }
     Ok(Exit::Done)
 }

@@ -75,6 +75,15 @@ async fn rows_that_fail_are_named_and_the_exit_code_says_so() {
     assert_eq!(pulled.code, 3, "{}{}", pulled.out, pulled.err);
     assert!(pulled.out.contains("done in part"), "{}", pulled.out);
     assert!(pulled.out.contains("Row 4, Column C (hired): \"soon\" is not a date"), "{}", pulled.out);
+    let absent = said(house.bare(&["explain", "person", "3"]));
+    assert!(
+        absent.code == 0 && absent.out.contains("could not be taken by run 1: Row 4, Column C (hired)"),
+        "{}{}",
+        absent.out,
+        absent.err
+    );
+    let never = said(house.bare(&["explain", "person", "nobody"]));
+    assert!(never.out.contains("the service has not shown it") && never.out.contains("read 3 records without it"), "{}", never.out);
     let run = said(house.bare(&["runs", "1"]));
     assert!(run.out.contains("Row 4, Column C (hired)") && run.out.contains("in part"), "{}", run.out);
 }

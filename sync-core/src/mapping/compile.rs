@@ -56,6 +56,13 @@ pub(super) struct CompiledColumn {
     pub(super) steps: Vec<(Box<str>, Arc<dyn Transform>)>,
 }
 
+impl CompiledColumn {
+    /// The transform that keeps the column out of pushes, if it has one.
+    pub(super) fn silent(&self) -> Option<&str> {
+        self.steps.iter().find(|(_, transform)| !transform.sends()).map(|(name, _)| &**name)
+    }
+}
+
 impl Mapping {
     /// Checks the mapping and makes it ready.
     ///

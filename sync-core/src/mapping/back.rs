@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     Authority, Cell, CompiledMapping, Made, Mapped,
     apply::{blank, gather, quoted, run},
-    compile::{CompiledColumn, Input},
+    compiled::{CompiledColumn, Input},
     transform::same,
 };
 use crate::{Error, Operation, Record, RecordBatch, RecordFailure, Result, Writes};

@@ -6,6 +6,7 @@ mod demo;
 mod examples;
 mod house;
 mod journey;
+mod mapping;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod push;

@@ -11,6 +11,8 @@ mod compile;
 mod compiled;
 mod drift;
 mod expression;
+#[cfg(feature = "schema")]
+mod json_schema;
 mod likely;
 mod merge;
 mod model;

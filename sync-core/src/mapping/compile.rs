@@ -152,8 +152,8 @@ impl Mapping {
                 problems.add(place("object"), format!("key column {target:?} cannot be an object"));
             }
         }
-        let constant = |target: &Box<str>| columns.iter().any(|c| c.target == *target && matches!(c.input, Input::Constant(_)));
-        if !key.is_empty() && key.iter().all(constant) {
+        let constant = |target: &str| columns.iter().any(|c| *c.target == *target && matches!(c.input, Input::Constant(_)));
+        if !key.is_empty() && key.iter().all(|target| constant(target)) {
             problems.add("columns", "every key column is a constant, so that all rows would be one");
         }
         key

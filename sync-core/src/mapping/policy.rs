@@ -20,12 +20,13 @@ pub enum NullPolicy {
 
 impl NullPolicy {
     /// The cell as it is written.
+    #[inline]
     #[must_use]
     pub fn apply(self, cell: Cell<'_>) -> Cell<'_> {
-        match (self, cell) {
-            (Self::Keep, Cell::Null | Cell::Empty) => Cell::Absent,
-            (Self::ClearEmpty, Cell::Empty) => Cell::Null,
-            _ => cell,
+        match self {
+            Self::Keep if !cell.has_value() => Cell::Absent,
+            Self::ClearEmpty if cell == Cell::Empty => Cell::Null,
+            Self::Write | Self::Keep | Self::ClearEmpty => cell,
         }
     }
 }

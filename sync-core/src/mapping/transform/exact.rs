@@ -53,7 +53,7 @@ pub(in crate::mapping) struct Exact {
 }
 
 /// Exponents beyond this are refused: no quantity needs them, and their digits would fill the memory.
-const MAX_EXPONENT: i64 = 400;
+const MAX_EXPONENT: u64 = 400;
 
 impl Exact {
     fn new(negative: bool, whole: &str, fraction: &str) -> Self {
@@ -66,7 +66,7 @@ impl Exact {
         let (negative, rest) = sign(text);
         let (digits, exponent) = match rest.split_once(['e', 'E']) {
             None => (rest, 0),
-            Some((digits, exponent)) => (digits, exponent.parse::<i64>().ok().filter(|e| e.abs() <= MAX_EXPONENT)?),
+            Some((digits, exponent)) => (digits, exponent.parse::<i64>().ok().filter(|e| e.unsigned_abs() <= MAX_EXPONENT)?),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || (digits.contains('.') && fraction.is_empty()) {
@@ -223,6 +223,8 @@ mod tests {
             ("9007199254740993", Some("9007199254740993")),
             ("1e401", None),
             ("1e99999999999999999999", None),
+            ("1e-9223372036854775808", None),
+            ("1e-401", None),
             ("", None),
             (".5", None),
             ("5.", None),

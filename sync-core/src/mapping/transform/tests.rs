@@ -176,9 +176,10 @@ proptest! {
         money in "(EUR|\\$|€|US\\$)?[(]?-?[0-9,.' ]{0,12}[)]?( USD|€)?",
         spaced in "[a-z0-9@.,;+() \t\n-]{0,24}",
         cell in cell(),
+        number in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,12})?([eE]-?(400|401|9223372036854775808|[0-9]{1,4}))?",
     ) {
         let quoted = |text: &String| serde_json::to_string(text).expect("text");
-        for input in [quoted(&text), quoted(&money), quoted(&spaced), cell.to_string()] {
+        for input in [quoted(&text), quoted(&money), quoted(&spaced), cell.to_string(), quoted(&number), number] {
             for (name, options) in ALL.iter().chain(&MORE).chain(PHONE) {
                 let made = apply(name, &options(), Some(&input));
                 prop_assert_eq!(&made, &apply(name, &options(), Some(&input)));

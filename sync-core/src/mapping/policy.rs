@@ -90,7 +90,7 @@ impl Contract {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NewColumns {
-    /// It is told once, as a warning.
+    /// It is named for a warning, once.
     Evolve,
     /// It stops the run before the first row.
     Freeze,

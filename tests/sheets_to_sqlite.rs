@@ -13,7 +13,7 @@ use support::{
 use syncline::{
     EntityQuery, Outcome, Pull, RunFilter, Severity, SyncResult, Workspace,
     core::Counts,
-    mapping::{Column, Mapping, OnError},
+    mapping::{Column, Computed, Contract, Mapping, OnError},
 };
 
 const TABLE: &str = "sheets_movies";
@@ -244,6 +244,29 @@ async fn a_tab_becomes_an_entity_type_by_a_small_mapping() {
 
 #[tokio::test]
 async fn a_row_that_turns_bad_keeps_what_was_stored() {
+    // So many that one row less is no mass deletion, which would be refused whatever the row is.
+    let rows = many(20);
+    for (values, failed, skipped) in [(OnError::FailRow, 1, 0), (OnError::DropRow, 0, 1)] {
+        let world = World::new();
+        let simulation = movies(&world, &borrowed(&rows));
+        let syncline = world.open(sheets(&simulation)).await;
+        let connection = connect_sheets(&syncline).await;
+        let mapping = Mapping::new("films", "Movies")
+            .entity("film")
+            .contract(Contract::default().values(values))
+            .column(Column::new("Title").to("title").key())
+            .column(Column::new("Year").to("year").then("number"));
+        clean(&connection.sync_from_external(Pull::mapped(mapping.clone())).await.expect("it runs"));
+        simulation.sim().set_cell("Movies", 2, 2, "not a year");
+        let counts = connection.sync_from_external(Pull::mapped(mapping)).await.expect("it runs").counts;
+        assert_eq!((counts.failed, counts.skipped, counts.swept), (failed, skipped, 0), "a bad row never deletes a good one");
+        let stored = fields(&syncline.workspace("acme"), "film").await;
+        assert_eq!((stored.len(), &stored["Film 0000"]["year"]), (20, &json!(1900)));
+    }
+}
+
+#[tokio::test]
+async fn computed_fields_land_and_tell_the_mapping_they_came_from() {
     let world = World::new();
     let simulation = movies(&world, &films()[..3]);
     let syncline = world.open(sheets(&simulation)).await;
@@ -251,13 +274,23 @@ async fn a_row_that_turns_bad_keeps_what_was_stored() {
     let mapping = Mapping::new("films", "Movies")
         .entity("film")
         .column(Column::new("Title").to("title").key())
-        .column(Column::new("Release Date").to("released_on").then_with("date", json!({ "format": "%b %d %Y" })));
+        .column(Column::new("US Gross").to("gross_micros").then("currency"))
+        .computed(Computed::new("share_micros", "round(gross_micros * 0.15)"))
+        .computed(Computed::new("hit", "gross_micros > micros(50000000)"));
     clean(&connection.sync_from_external(Pull::mapped(mapping.clone())).await.expect("it runs"));
-    simulation.sim().set_cell("Movies", 2, 2, "not a date");
-    let result = connection.sync_from_external(Pull::mapped(mapping)).await.expect("it runs");
-    assert_eq!((result.counts.failed, result.counts.swept), (1, 0), "a bad row never deletes a good one");
-    let rows = fields(&syncline.workspace("acme"), "film").await;
-    assert_eq!(rows["Brazil"]["released_on"], json!("1985-12-18"));
+    let acme = syncline.workspace("acme");
+    let rows = fields(&acme, "film").await;
+    assert_eq!((&rows["Brazil"]["share_micros"], &rows["Brazil"]["hit"]), (&json!(1_489_370_250_000_i64), &json!(false)));
+    assert_eq!(rows["Alien"]["hit"], json!(true));
+    simulation.sim().set_cell("Movies", 2, 3, "10000000");
+    clean(&connection.sync_from_external(Pull::mapped(mapping)).await.expect("it runs"));
+    let history = acme.lineage("film", "Brazil", Some("share_micros")).await.expect("lineage");
+    let last = history.last().expect("a line");
+    assert_eq!(
+        (last.previous_value.clone(), last.new_value.clone()),
+        (Some(json!(1_489_370_250_000_i64)), Some(json!(1_500_000_000_000_i64)))
+    );
+    assert_eq!(last.source_ref.as_deref(), Some("Movies → computed by mapping films"));
 }
 
 #[tokio::test]

@@ -137,6 +137,8 @@ pub(crate) enum Command {
     Retry(Retry),
     /// Writes that are not confirmed: refused, lost, or waiting for somebody. Says what to do, and takes decisions.
     Failures(Failures),
+    /// Check a mapping file, or print what one may hold.
+    Mapping(Mapping),
     /// How the connections are.
     Status,
     /// Try a connection, say what is the matter with it, switch it, or take it away.
@@ -240,6 +242,32 @@ pub(crate) enum OnKeys {
         /// Its id.
         id: String,
     },
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline mapping check partners.toml
+  syncline mapping check partners.toml --connection sheets
+  syncline mapping schema > mapping.schema.json")]
+pub(crate) struct Mapping {
+    #[command(subcommand)]
+    pub(crate) what: OnMapping,
+}
+
+/// What is done with mappings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnMapping {
+    /// List everything that is wrong with a mapping, each with its place and what to do; with a connection also what does not fit its
+    /// stream as it is now. Nothing is written.
+    Check {
+        /// The mapping (TOML, or JSON by its ending), or the name of a ready-made one: communication.
+        file: PathBuf,
+        /// A connection's id, the beginning of one, or a provider with one connection.
+        #[arg(long, value_name = "CONNECTION")]
+        connection: Option<String>,
+    },
+    /// The JSON Schema of mapping files, for editors.
+    Schema,
 }
 
 #[derive(Args, Debug)]

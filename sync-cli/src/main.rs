@@ -70,6 +70,7 @@ fn run(cli: Cli) -> Done {
             Command::Push(args) => Box::pin(commands::push::push(&config, args, view)).await,
             Command::Retry(args) => Box::pin(commands::push::retry(&config, args, view)).await,
             Command::Failures(args) => Box::pin(commands::failures::run(&config, args, view)).await,
+            Command::Mapping(args) => Box::pin(commands::mapping::run(&config, args, view)).await,
             Command::Status => commands::status::run(&config, view).await,
             Command::Connections(args) => Box::pin(commands::connections::run(&config, args, view)).await,
             Command::Clients(args) => commands::clients::run(&config, args, view).await,

@@ -16,6 +16,7 @@ use crate::{
 /// let partners = HostTable::new("partners").key("email").workspace_column("tenant");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HostTable {

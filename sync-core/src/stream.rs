@@ -220,6 +220,7 @@ pub enum StreamMode {
 
 /// Which of two records with one key counts inside a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
     /// The later one: overlapping pages bring the newer version.

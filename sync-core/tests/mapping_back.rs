@@ -79,6 +79,22 @@ fn constants_and_references_send_nothing_and_derived_columns_do() {
 }
 
 #[test]
+fn column_whose_transform_sends_nothing_is_left_out_and_can_be_no_key() {
+    let money = movies()
+        .column(Column::new("Budget").to("budget").then_with("currency", json!({ "decimal": "auto" })))
+        .column(Column::new("Budget").to("currency").then_with("currency_code", json!({ "decimal": "auto" })))
+        .column(Column::new("Mail").to("who").then_with("hash", json!({ "salt": "pepper" })));
+    let compiled = compile(&money);
+    assert_eq!(compiled.pushes()[..], ["title".into(), "budget".into()]);
+    compiled.check_back(&fields(&["Title", "Budget"])).expect("the amount alone is sent to its field");
+    let row = r#"[{"title":"a","budget":1500000,"currency":"EUR","who":"f00"}]"#;
+    assert_eq!(rows(&back(&money, row)), [r#"Title:"a" Budget:1.5"#]);
+    let hashed = Mapping::new("m", "s").entity("e").column(Column::new("Mail").to("who").key().then_with("hash", json!({ "salt": "x" })));
+    let error = compile(&hashed.column(Column::new("A").to("a"))).check_back(&Writes::Anything).expect_err("no key is sent");
+    assert!(error.text().contains("key column \"who\" is not sent by its transform hash"), "{error}");
+}
+
+#[test]
 fn object_is_taken_apart_and_a_strange_member_fails_the_row() {
     let mapping = movies().column(Column::object([("channel \"id\"", "C"), ("reactions", "R")]).to("meta"));
     let mapped = back(

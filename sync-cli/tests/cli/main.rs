@@ -8,6 +8,7 @@ mod examples;
 mod history;
 mod house;
 mod journey;
+mod mapping;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod push;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::{
     Cell, CompiledMapping, Made, OnError, TransformError,
-    compile::{CompiledColumn, Input},
+    compiled::{CompiledColumn, CompiledComputed, Input},
+    expression::Read,
     schema::describe,
 };
 use crate::{Field, Operation, Record, RecordBatch, RecordFailure};
@@ -16,7 +17,7 @@ pub struct Mapped {
     pub batch: RecordBatch,
     /// One error for each failed row, and warnings about skipped rows and dropped values.
     pub failures: Vec<RecordFailure>,
-    /// Rows without a key.
+    /// Rows without a key, and those a contract or a column drops.
     pub skipped: u64,
     /// Rows that could not be taken.
     pub failed: u64,
@@ -29,8 +30,9 @@ impl CompiledMapping {
     /// Maps a batch. `fields` are the stream's, for the words failures name columns by; unknown ones are named as in the source.
     ///
     /// Values that are only carried keep their text to the last byte. A field the record does not have stays absent, null stays
-    /// null and `""` stays `""`, unless a transform says otherwise. Derived columns are never written. A delete needs no key
-    /// cells: those it has are mapped, the others are absent, and no other column is read.
+    /// null and `""` stays `""`, unless a transform or a policy says otherwise. Derived columns are never written. Computed fields are
+    /// computed last; one that reads a field the record does not have stays absent too. A delete needs no key cells: those it has are
+    /// mapped, the others are absent, and no other column is read.
     #[must_use]
     pub fn apply(&self, batch: &RecordBatch, fields: &[Field]) -> Mapped {
         let mut mapped = Mapped::default();
@@ -54,6 +56,7 @@ struct Plan<'m> {
     slot_of: Vec<Option<usize>>,
     slots: usize,
     columns: Vec<Wired<'m>>,
+    computed: Vec<WiredComputed<'m>>,
 }
 
 struct Wired<'m> {
@@ -62,61 +65,119 @@ struct Wired<'m> {
     name: usize,
 }
 
+struct WiredComputed<'m> {
+    computed: &'m CompiledComputed,
+    reads: Vec<At<'m>>,
+    name: usize,
+}
+
+/// Where a computed field finds what it reads.
+enum At<'m> {
+    /// Among the cells of the record.
+    Slot(usize),
+    /// Among those of the row that is being made.
+    Row(&'m str),
+}
+
 impl<'m> Plan<'m> {
     fn new(mapping: &'m CompiledMapping, batch: &RecordBatch, out: &mut RecordBatch) -> Self {
         let mut wanted: Vec<&str> = Vec::new();
-        let columns = mapping
-            .written()
-            .map(|column| {
-                let slots = column
-                    .input
-                    .fields()
-                    .map(|field| {
-                        wanted.iter().position(|known| *known == field).unwrap_or_else(|| {
-                            wanted.push(field);
-                            wanted.len() - 1
-                        })
-                    })
-                    .collect();
-                Wired { column, slots, name: out.name(&column.target) }
+        let mut slot = |field: &'m str| {
+            wanted.iter().position(|known| *known == field).unwrap_or_else(|| {
+                wanted.push(field);
+                wanted.len() - 1
             })
-            .collect();
+        };
+        let wire = |column: &'m CompiledColumn| {
+            let slots = column.input.fields().map(&mut slot).collect();
+            Wired { column, slots, name: out.name(&column.target) }
+        };
+        let columns = mapping.written().map(wire).collect();
+        let wire = |computed: &'m CompiledComputed| {
+            let at = |read: &'m Read| match read {
+                Read::Source(field) => At::Slot(slot(field)),
+                Read::Field(target) => At::Row(target),
+            };
+            WiredComputed { computed, reads: computed.expression.reads.iter().map(at).collect(), name: out.name(&computed.target) }
+        };
+        let computed = mapping.computed.iter().map(wire).collect();
         let slot_of = batch.names().iter().map(|name| wanted.iter().position(|field| **field == **name)).collect();
-        Self { slot_of, slots: wanted.len(), columns }
+        Self { slot_of, slots: wanted.len(), columns, computed }
+    }
+}
+
+/// What is the matter with a row so far: the column, and what to say.
+#[derive(Default)]
+struct Matters {
+    errors: Vec<(String, String)>,
+    warnings: Vec<(String, String)>,
+    /// The column without which there is no key.
+    without_key: Option<String>,
+    /// Why the row is dropped.
+    dropped: Option<(String, String)>,
+}
+
+impl Matters {
+    /// A value that could not be had, and what the column does then.
+    fn add(&mut self, on_error: OnError, required: bool, column: String, text: String) {
+        match on_error {
+            OnError::DropRow => {
+                self.dropped.get_or_insert((column, text));
+            }
+            OnError::DropValue if !required => self.warnings.push((column, text)),
+            OnError::DropValue | OnError::FailRow => self.errors.push((column, text)),
+        }
     }
 }
 
 fn row(plan: &Plan<'_>, record: &Record, cells: &[Option<&str>], fields: &[Field], mapped: &mut Mapped) {
     let deleted = record.operation == Operation::Delete;
-    let mut errors: Vec<(String, String)> = Vec::new();
-    let mut warnings: Vec<(String, String)> = Vec::new();
-    let mut without_key: Option<String> = None;
+    let mut matters = Matters::default();
     let mut draft = mapped.batch.record();
     for Wired { column, slots, name } in plan.columns.iter().filter(|wired| wired.column.key || !deleted) {
         let input = gather(&column.input, slots, cells);
         match run(column, input.as_deref()) {
             Ok(text) => {
-                let cell = Cell::of(text.as_deref());
+                let cell = column.nulls.apply(Cell::of(text.as_deref()));
                 if column.key && !deleted && blank(cell) {
-                    without_key.get_or_insert_with(|| describe(column, fields));
+                    matters.without_key.get_or_insert_with(|| describe(column, fields));
                 } else if column.key && cell.is_nested() {
-                    errors.push((describe(column, fields), "a key is one value, not an object or a list".into()));
+                    matters.errors.push((describe(column, fields), "a key is one value, not an object or a list".into()));
                 } else if column.required && !deleted && !cell.has_value() {
-                    errors.push((describe(column, fields), "a value is required".into()));
+                    matters.errors.push((describe(column, fields), "a value is required".into()));
                 } else if let Some(json) = cell.json() {
                     draft.made(*name, json);
                 }
             }
             Err((transform, error)) => {
                 let text = format!("{} {error} (transform {transform})", quoted(input.as_deref()));
-                if column.on_error == OnError::DropValue && !column.required {
-                    warnings.push((describe(column, fields), text));
-                } else {
-                    errors.push((describe(column, fields), text));
-                }
+                matters.add(column.on_error, column.required, describe(column, fields), text);
             }
         }
     }
+    // Without its row a computed field has nothing to read.
+    let whole = !deleted && matters.errors.is_empty() && matters.without_key.is_none() && matters.dropped.is_none();
+    for WiredComputed { computed, reads, name } in plan.computed.iter().filter(|_| whole) {
+        let made = computed.expression.evaluate(&|at| match reads[at] {
+            At::Slot(slot) => cells[slot],
+            At::Row(target) => draft.cell(target),
+        });
+        match made {
+            Ok(text) => {
+                let cell = computed.nulls.apply(Cell::of(text.as_deref()));
+                if computed.required && !cell.has_value() {
+                    matters.errors.push((computed.target.clone().into(), "a value is required".into()));
+                } else if let Some(json) = cell.json() {
+                    draft.made(*name, json);
+                }
+            }
+            Err(reason) => {
+                let text = format!("{reason} (expression {})", shortened(&computed.text));
+                matters.add(computed.on_error, computed.required, computed.target.clone().into(), text);
+            }
+        }
+    }
+    let Matters { errors, warnings, without_key, dropped } = matters;
     let about = |failure: RecordFailure| failure.at_row(record.position).of_record(record.id.as_str());
     if !errors.is_empty() {
         drop(draft);
@@ -131,6 +192,10 @@ fn row(plan: &Plan<'_>, record: &Record, cells: &[Option<&str>], fields: &[Field
         drop(draft);
         mapped.skipped += 1;
         mapped.failures.push(about(RecordFailure::warning("no value in the key column; the row is left out")).in_column(column));
+    } else if let Some((column, text)) = dropped {
+        drop(draft);
+        mapped.skipped += 1;
+        mapped.failures.push(about(RecordFailure::warning(format!("{text}; the row is left out"))).in_column(column));
     } else {
         draft.finish(record.id.clone(), record.operation, record.position);
         let warn = |(column, text): (String, String)| {
@@ -169,7 +234,7 @@ pub(super) fn gather<'c>(input: &'c Input, slots: &[usize], cells: &[Option<&'c 
             object.push('}');
             (object.len() > 2).then_some(Cow::Owned(object))
         }
-        Input::Computed => None,
+        Input::Nothing => None,
     }
 }
 
@@ -191,6 +256,10 @@ pub(super) fn run<'c>(column: &'c CompiledColumn, input: Option<&'c str>) -> Res
 pub(super) fn quoted(json: Option<&str>) -> String {
     let Some(json) = json else { return "a missing value".into() };
     let text = Cell::of(Some(json)).text().unwrap_or(Cow::Borrowed(json));
+    shortened(&text)
+}
+
+fn shortened(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),

@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 use super::{
     Authority, Cell, CompiledMapping, Made, Mapped,
     apply::{blank, gather, quoted, run},
-    compile::{CompiledColumn, Input},
+    compiled::{CompiledColumn, Input},
     transform::same,
 };
 use crate::{Error, Operation, Record, RecordBatch, RecordFailure, Result, Writes};
 
 impl CompiledMapping {
     /// The fields of the target that a push sends, in the mapping's order: those of columns with a source, derived ones included, less
-    /// references, whose value is the service's own.
+    /// references, whose value is the service's own, and those with a transform that [sends](super::Transform::sends) nothing.
     #[must_use]
     pub fn pushes(&self) -> Arc<[Box<str>]> {
         self.sent().map(|column| column.target.clone()).collect()
@@ -54,6 +54,14 @@ impl CompiledMapping {
         }
         for column in self.columns.iter().filter(|column| column.key && matches!(column.input, Input::Constant(_))) {
             problems.push(format!("key column {:?} is a constant, so that nobody could tell whose rows these are", column.target));
+        }
+        for column in self.columns.iter().filter(|column| column.key) {
+            if let Some(name) = column.silent() {
+                problems.push(format!(
+                    "key column {:?} is not sent by its transform {name}, so that nobody could tell whose rows these are",
+                    column.target
+                ));
+            }
         }
         for column in self.sent() {
             for (name, transform) in &column.steps {
@@ -105,8 +113,10 @@ impl CompiledMapping {
     }
 
     fn sent(&self) -> impl Iterator<Item = &CompiledColumn> {
-        let sends = |input: &Input| matches!(input, Input::Fields(_) | Input::Object(_));
-        self.columns.iter().filter(move |column| sends(&column.input) && column.rule.authority != Authority::Reference)
+        self.columns.iter().filter(|column| {
+            let read = matches!(column.input, Input::Fields(_) | Input::Object(_));
+            read && column.rule.authority != Authority::Reference && column.silent().is_none()
+        })
     }
 }
 

@@ -8,17 +8,30 @@ mod authority;
 mod back;
 mod cell;
 mod compile;
+mod compiled;
+mod drift;
+mod expression;
+#[cfg(feature = "schema")]
+mod json_schema;
+mod likely;
 mod merge;
 mod model;
+mod policy;
+mod problem;
 mod schema;
+mod step;
 mod transform;
 
 pub use self::{
     apply::Mapped,
     authority::{Authority, Decision, Stored, decide},
     cell::Cell,
-    compile::CompiledMapping,
+    compiled::CompiledMapping,
+    drift::{Drift, HeaderFingerprint},
     merge::{Merge, Owner, merge},
-    model::{Column, Mapping, OnError, Step},
+    model::{Column, Computed, Mapping},
+    policy::{Contract, NewColumns, NullPolicy, OnError},
+    problem::Problem,
+    step::Step,
     transform::{Made, Transform, TransformError, Transforms, transform_options},
 };

@@ -1,15 +1,11 @@
 //! The mapping as data: what a host writes in TOML, JSON or Rust.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, MapAccess, Visitor},
-    ser::SerializeMap,
-};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Authority;
+use super::{Authority, Contract, NullPolicy, OnError, Step};
 use crate::{Duplicates, EntityType, HostTable, StreamName};
 
 /// Which fields of a stream become which fields of an entity type or of a table of the host.
@@ -24,6 +20,7 @@ use crate::{Duplicates, EntityType, HostTable, StreamName};
 /// # Ok::<(), sync_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Mapping {
@@ -40,15 +37,34 @@ pub struct Mapping {
     /// Which of two records with one key counts; by default what the stream says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
+    /// What a null of the source does to a stored value, for columns that do not say it themselves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub null_policy: NullPolicy,
+    /// What is agreed about the source: new columns, and values that cannot be read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub contract: Contract,
     /// The fields, one by one. Key columns make the key in the order they stand here.
     #[serde(default)]
     pub columns: Vec<Column>,
+    /// Fields that are computed from the others, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<Computed>,
 }
 
 impl Mapping {
     /// A mapping of a stream, so far without columns.
     pub fn new(name: impl Into<Box<str>>, stream: impl Into<StreamName>) -> Self {
-        Self { name: name.into(), stream: stream.into(), entity: None, table: None, duplicates: None, columns: Vec::new() }
+        Self {
+            name: name.into(),
+            stream: stream.into(),
+            entity: None,
+            table: None,
+            duplicates: None,
+            null_policy: NullPolicy::default(),
+            contract: Contract::default(),
+            columns: Vec::new(),
+            computed: Vec::new(),
+        }
     }
 
     /// Writes a managed entity type.
@@ -72,10 +88,31 @@ impl Mapping {
         self
     }
 
+    /// Sets what a null of the source does to a stored value.
+    #[must_use]
+    pub fn null_policy(mut self, null_policy: NullPolicy) -> Self {
+        self.null_policy = null_policy;
+        self
+    }
+
+    /// Sets what is agreed about the source.
+    #[must_use]
+    pub fn contract(mut self, contract: Contract) -> Self {
+        self.contract = contract;
+        self
+    }
+
     /// Adds a column.
     #[must_use]
     pub fn column(mut self, column: Column) -> Self {
         self.columns.push(column);
+        self
+    }
+
+    /// Adds a computed field.
+    #[must_use]
+    pub fn computed(mut self, computed: Computed) -> Self {
+        self.computed.push(computed);
         self
     }
 }
@@ -84,6 +121,7 @@ impl Mapping {
 ///
 /// The value comes from exactly one of `source`, `sources`, `value` and `object`; a derived column needs none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Column {
@@ -108,7 +146,7 @@ pub struct Column {
     #[serde(default, skip_serializing_if = "is_default")]
     pub authority: Authority,
     /// Among several sources of truth for the field the higher one wins, whatever the order of arrival.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, alias = "source_priority", skip_serializing_if = "is_default")]
     pub priority: i32,
     /// Whether a row without a value here fails.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -119,12 +157,15 @@ pub struct Column {
     /// What is done to the value, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<Step>,
-    /// What becomes of a row whose value a transform cannot read.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub on_error: OnError,
+    /// What becomes of a row whose value a transform cannot read; by default what the contract says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
+    /// What a null of the source does to a stored value; by default what the mapping says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_policy: Option<NullPolicy>,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -209,66 +250,77 @@ impl Column {
     /// Sets what becomes of a row whose value a transform cannot read.
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
-        self.on_error = on_error;
+        self.on_error = Some(on_error);
+        self
+    }
+
+    /// Sets what a null of the source does to a stored value.
+    #[must_use]
+    pub fn null_policy(mut self, null_policy: NullPolicy) -> Self {
+        self.null_policy = Some(null_policy);
         self
     }
 }
 
-/// What becomes of a row whose value a transform cannot read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnError {
-    /// The row fails, with the reason.
-    #[default]
-    FailRow,
-    /// The row is taken without the field, so that the stored value stays, and a warning says why.
-    DropValue,
+/// A field of the target that is computed for each row, and then written as the source's own value would be.
+///
+/// ```
+/// # use sync_core::mapping::{Column, Computed, Mapping, Transforms};
+/// let orders = Mapping::new("orders", "Orders")
+///     .entity("order")
+///     .column(Column::new("Number").to("number").key())
+///     .column(Column::new("Price").to("price_micros").then("currency"))
+///     .column(Column::new("Pieces").to("pieces").then("number"))
+///     .computed(Computed::new("total_micros", "price_micros * pieces"))
+///     .computed(Computed::new("rush", r#"has(source("Due")) && source("Due") == "today""#));
+/// orders.compile(&Transforms::default())?;
+/// # Ok::<(), sync_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Computed {
+    /// The field of the target.
+    pub target: Box<str>,
+    /// How it is computed: an expression in the syntax of CEL over the fields the mapping made before it. `field("…")` names one that is no
+    /// plain word, `source("…")` a field of the record as the source has it.
+    pub expression: Box<str>,
+    /// Whether a row without a value here fails.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub required: bool,
+    /// Among several sources of truth for the field the higher one wins, whatever the order of arrival.
+    #[serde(default, alias = "source_priority", skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// What becomes of a row for which it cannot be computed; by default what the contract says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
 }
 
-/// A transform by name, with its options: `"trim"`, or `{ date = { format = "%b %d %Y" } }`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// The name it is registered by.
-    pub name: Box<str>,
-    /// Its options, null when it has none.
-    pub options: Value,
-}
-
-impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        if self.options.is_null() {
-            return out.serialize_str(&self.name);
-        }
-        let mut map = out.serialize_map(Some(1))?;
-        map.serialize_entry(&self.name, &self.options)?;
-        map.end()
+impl Computed {
+    /// A field that is computed by this expression.
+    pub fn new(target: impl Into<Box<str>>, expression: impl Into<Box<str>>) -> Self {
+        Self { target: target.into(), expression: expression.into(), ..Self::default() }
     }
-}
 
-impl<'de> Deserialize<'de> for Step {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct StepVisitor;
+    /// Lets rows without a value fail.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
 
-        impl<'de> Visitor<'de> for StepVisitor {
-            type Value = Step;
+    /// Sets the priority among several sources.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a transform's name, or one name with its options")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Step, E> {
-                Ok(Step { name: name.into(), options: Value::Null })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Step, A::Error> {
-                let (name, options) = map.next_entry()?.ok_or_else(|| A::Error::custom("a transform without a name"))?;
-                if let Some(second) = map.next_key::<String>()? {
-                    return Err(A::Error::custom(format_args!("a step is one transform; make {second:?} a step of its own")));
-                }
-                Ok(Step { name, options })
-            }
-        }
-
-        from.deserialize_any(StepVisitor)
+    /// Sets what becomes of a row for which it cannot be computed.
+    #[must_use]
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = Some(on_error);
+        self
     }
 }

@@ -1,58 +1,66 @@
 //! A mapping against the fields its source has: what is missing, what people call it, what types come out.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
 use super::{
-    CompiledMapping,
-    compile::{CompiledColumn, Input},
+    CompiledMapping, Drift, HeaderFingerprint, NewColumns, Problem,
+    compiled::{CompiledColumn, CompiledComputed, Input},
+    expression::Read,
+    likely::likely_of,
+    problem::line,
 };
 use crate::{Error, Field, FieldKind, Operation, RecordBatch, Result};
 
 impl CompiledMapping {
     /// Checks that the source has the columns the mapping reads. Of several `sources` one is enough; of an object every member's
-    /// field has to be there. A key column that the source has twice is refused too, since nobody could say which one counts.
+    /// field has to be there. A key column that the source has twice is refused too, since nobody could say which one counts, and with a
+    /// contract that freezes columns each one that is neither read nor ignored.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) naming every column that is missing, the one that was probably meant, and the
     /// columns that were seen.
     pub fn check_against(&self, fields: &[Field]) -> Result<()> {
-        let has = |name: &str| fields.iter().any(|field| *field.name == *name);
-        let mut problems = Vec::new();
-        for column in self.written() {
-            let what = if column.key { "key column" } else { "column" };
-            let missing: Vec<&str> = column.input.fields().filter(|field| !has(field)).collect();
-            let lacking = match &column.input {
-                Input::Fields(sources) => missing.len() == sources.len(),
-                _ => !missing.is_empty(),
+        self.fits(&self.problems_against(fields), fields)
+    }
+
+    /// What [`check_against`](Self::check_against) finds, one by one.
+    #[must_use]
+    pub fn problems_against(&self, fields: &[Field]) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.written().flat_map(|column| column.problems_against(fields)).collect();
+        for computed in &self.computed {
+            for name in computed.sources().filter(|name| !has(fields, name)) {
+                let text = format!("the expression of {:?} reads the column {name:?}, which is missing", computed.target);
+                problems.push(suggested(Problem::new(format!("computed[{}].expression", computed.at), text), name, fields));
+            }
+        }
+        if self.contract.columns == Some(NewColumns::Freeze) {
+            let frozen = |name: &str| {
+                let text = format!("column {name:?} is new, and the contract freezes columns");
+                Problem::new("contract.columns", text).hint("read it, or add it to `ignore` of the contract")
             };
-            if lacking && (column.key || !column.optional) {
-                for name in &missing {
-                    let mut text = format!("{what} {name:?} is missing");
-                    if let Some(likely) = likely(name, fields) {
-                        let _ = write!(text, "; did you mean {likely:?}?");
-                    }
-                    problems.push(text);
-                }
-            }
-            if column.key {
-                for name in column.input.fields().filter(|name| fields.iter().filter(|field| *field.name == **name).count() > 1) {
-                    problems.push(format!("key column {name:?} is there more than once"));
-                }
-            }
+            problems.extend(self.unread(fields).map(frozen));
         }
-        if problems.is_empty() {
-            return Ok(());
+        problems
+    }
+
+    /// The columns to warn of under a contract that lets them evolve: those that are neither read nor ignored, and were not there when the
+    /// source was last looked at.
+    #[must_use]
+    pub fn new_columns(&self, fields: &[Field], last: Option<&HeaderFingerprint>) -> Vec<Drift> {
+        if self.contract.columns != Some(NewColumns::Evolve) {
+            return Vec::new();
         }
-        let seen = fields.iter().map(|field| format!("{:?}", field.name)).collect::<Vec<_>>().join(", ");
-        let seen = if seen.is_empty() { "none" } else { &seen };
-        let text = format!("mapping {:?} does not fit {}: {}; columns seen: {seen}", self.name, self.stream, problems.join("; "));
-        Err(Error::config("mapping", text))
+        let new = self.unread(fields).filter(|name| !last.is_some_and(|last| last.has(name)));
+        new.map(|name| Drift::New { name: name.into() }).collect()
     }
 
     /// Checks a page of a stream that declares no fields: if none of its records has a key column, the column is missing rather than empty
-    /// in every row, and the run must not end as a success without rows.
+    /// in every row, and the run must not end as a success without rows. What the contract freezes is checked by the fields the page has.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) naming the key columns that are missing and the fields that were seen.
@@ -61,20 +69,43 @@ impl CompiledMapping {
             return Ok(());
         }
         let seen = |name: &str| batch.names().iter().any(|seen| **seen == *name);
-        let keys = self.columns.iter().filter(|column| column.key);
-        if keys.clone().all(|column| column.input.fields().next().is_none() || column.input.fields().any(seen)) {
+        let lacking = |column: &&CompiledColumn| column.input.fields().next().is_some() && !column.input.fields().any(seen);
+        let lacks_key = self.columns.iter().filter(|column| column.key).any(|column| lacking(&column));
+        if !lacks_key && self.contract.columns != Some(NewColumns::Freeze) {
             return Ok(());
         }
         let fields: Vec<_> = batch.names().iter().map(|name| Field::new(&**name)).collect();
-        let keys = Self { columns: keys.cloned().collect(), ..self.clone() };
-        keys.check_against(&fields)
+        let mut problems = self.problems_against(&fields);
+        // A field that no record of one page has may stand in the next.
+        let keys: Vec<String> = self.columns.iter().filter(|column| column.key).map(|column| format!("columns[{}].", column.at)).collect();
+        problems.retain(|problem| *problem.place == *"contract.columns" || keys.iter().any(|key| problem.place.starts_with(&**key)));
+        self.fits(&problems, &fields)
+    }
+
+    fn fits(&self, problems: &[Problem], fields: &[Field]) -> Result<()> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let seen = fields.iter().map(|field| format!("{:?}", field.name)).collect::<Vec<_>>().join(", ");
+        let seen = if seen.is_empty() { "none" } else { &seen };
+        let text = format!("mapping {:?} does not fit {}: {}; columns seen: {seen}", self.name, self.stream, line(problems));
+        Err(Error::config("mapping", text))
+    }
+
+    /// The columns of the source that the mapping neither reads nor ignores.
+    fn unread<'f>(&'f self, fields: &'f [Field]) -> impl Iterator<Item = &'f str> {
+        let read = self.columns.iter().flat_map(|column| column.input.fields());
+        let known =
+            read.chain(self.computed.iter().flat_map(CompiledComputed::sources)).chain(self.contract.ignore.iter().map(|name| &**name));
+        let known: BTreeSet<&str> = known.collect();
+        fields.iter().map(|field| &*field.name).filter(move |name| !known.contains(name))
     }
 
     /// Per field of the target where a person finds its value: `Movies → Column B`. For [`Source::refs`](crate::Source).
     #[must_use]
     pub fn refs(&self, stream_title: &str, fields: &[Field]) -> BTreeMap<Box<str>, Box<str>> {
         let reference = |column: &CompiledColumn| match column.input {
-            Input::Constant(_) | Input::Computed => format!("{stream_title} → constant of mapping {}", self.name),
+            Input::Constant(_) | Input::Nothing => format!("{stream_title} → constant of mapping {}", self.name),
             _ => {
                 let places = column.input.fields().map(|name| match labelled(name, fields) {
                     Some(label) => label.to_owned(),
@@ -83,7 +114,9 @@ impl CompiledMapping {
                 format!("{stream_title} → {}", places.collect::<Vec<_>>().join(", "))
             }
         };
-        self.written().map(|column| (column.target.clone(), reference(column).into())).collect()
+        let computed = format!("{stream_title} → computed by mapping {}", self.name);
+        let computed = self.computed.iter().map(|field| (field.target.clone(), computed.as_str().into()));
+        self.written().map(|column| (column.target.clone(), reference(column).into())).chain(computed).collect()
     }
 
     /// The target's fields with the types that come out, where those are known; labels are the source columns'.
@@ -100,12 +133,63 @@ impl CompiledMapping {
                         let kind = first.and_then(|field| field.kind);
                         (kind.filter(|_| named.all(|field| field.kind == kind)), first.and_then(|field| field.label.clone()))
                     }
-                    Input::Computed => (None, None),
+                    Input::Nothing => (None, None),
                 };
                 let kind = column.steps.iter().fold(kind, |kind, (_, transform)| transform.kind(kind));
                 Field { name: column.target.clone(), label, kind }
             })
+            .chain(self.computed.iter().map(|field| Field { name: field.target.clone(), label: None, kind: field.expression.kind() }))
             .collect()
+    }
+}
+
+impl CompiledColumn {
+    fn problems_against(&self, fields: &[Field]) -> Vec<Problem> {
+        let what = if self.key { "key column" } else { "column" };
+        let part = match &self.input {
+            Input::Object(_) => "object",
+            Input::Fields(sources) if sources.len() > 1 => "sources",
+            _ => "source",
+        };
+        let place = format!("columns[{}].{part}", self.at);
+        let missing: Vec<&str> = self.input.fields().filter(|name| !has(fields, name)).collect();
+        let lacking = match &self.input {
+            Input::Fields(sources) => missing.len() == sources.len(),
+            _ => !missing.is_empty(),
+        };
+        let mut problems = Vec::new();
+        if lacking && (self.key || !self.optional) {
+            let told = |name: &&str| suggested(Problem::new(&*place, format!("{what} {name:?} is missing")), name, fields);
+            problems.extend(missing.iter().map(told));
+        }
+        if self.key {
+            let twice = |name: &&str| fields.iter().filter(|field| *field.name == **name).count() > 1;
+            let told = |name: &str| Problem::new(&*place, format!("key column {name:?} is there more than once"));
+            problems.extend(self.input.fields().filter(twice).map(told));
+        }
+        problems
+    }
+}
+
+impl CompiledComputed {
+    /// The fields of the source it reads.
+    fn sources(&self) -> impl Iterator<Item = &str> {
+        self.expression.reads.iter().filter_map(|read| match read {
+            Read::Source(name) => Some(&**name),
+            Read::Field(_) => None,
+        })
+    }
+}
+
+fn has(fields: &[Field], name: &str) -> bool {
+    fields.iter().any(|field| *field.name == *name)
+}
+
+/// With the column that was probably meant.
+fn suggested(problem: Problem, name: &str, fields: &[Field]) -> Problem {
+    match likely_of(name, fields.iter().map(|field| &*field.name)) {
+        Some(likely) => problem.hint(format!("did you mean {likely:?}?")),
+        None => problem,
     }
 }
 
@@ -131,13 +215,4 @@ pub(super) fn describe(column: &CompiledColumn, fields: &[Field]) -> String {
 
 fn labelled<'f>(name: &str, fields: &'f [Field]) -> Option<&'f str> {
     fields.iter().find(|field| *field.name == *name).and_then(|field| field.label.as_deref())
-}
-
-/// The column that was probably meant: the same letters and digits, or the nearest by edits if at most a third of it differs.
-fn likely<'f>(name: &str, fields: &'f [Field]) -> Option<&'f str> {
-    let bare = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let wanted = bare(name);
-    let distance = |field: &&'f Field| strsim::osa_distance(&wanted, &bare(&field.name));
-    let nearest = fields.iter().min_by_key(distance)?;
-    (distance(&nearest) * 3 <= wanted.chars().count()).then_some(&*nearest.name)
 }

@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sync_core::{
-    Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Severity, Target,
+    Counts, Error, ErrorKind, PartitionId, RecordFailure, RecordId, Result, Target,
     store::{CommitReport, CursorMove, Feed, Fence, PageCommit, PartitionBatch, WorkspaceStore},
 };
 use tokio::sync::mpsc;
@@ -219,8 +219,8 @@ impl Committer<'_> {
         group.rows += page.batch.len();
         group.bytes += page.batch.weight();
         group.before.add(&page.before);
-        let failed = page.failures.iter().filter(|failure| failure.severity == Severity::Error);
-        let present: Vec<RecordId> = failed.filter_map(|failure| failure.record.as_deref().map(RecordId::from)).collect();
+        // What was refused or dropped is there all the same, and no scan may take it for gone.
+        let present: Vec<RecordId> = page.failures.iter().filter_map(|failure| failure.record.as_deref().map(RecordId::from)).collect();
         group.failures.extend(page.failures);
         let partition = &self.partitions[page.lane];
         if page.moves {

@@ -14,11 +14,37 @@ pub(super) enum Point {
     /// `1.234,56`
     #[serde(rename = ",")]
     Comma,
+    /// Either, as each text shows: of two different signs the last one parts, one that stands there twice groups, and `1,234` alone, which
+    /// could be both, is refused.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+impl Point {
+    /// The sign in these digits; `None` when they could be read both ways.
+    fn settled(self, digits: &str) -> Option<Self> {
+        if self != Self::Auto {
+            return Some(self);
+        }
+        let (dot, comma) = (digits.rfind('.'), digits.rfind(','));
+        let alone = |at: usize, this: Self, other: Self| {
+            let (before, after) = (&digits[..at], &digits[at + 1..]);
+            let twice = before.contains(&digits[at..=at]);
+            let grouping = after.len() == 3 && (1..=3).contains(&before.len()) && !before.starts_with('0');
+            if twice { Some(other) } else { (!grouping).then_some(this) }
+        };
+        match (dot, comma) {
+            (None, None) => Some(Self::Dot),
+            (Some(dot), Some(comma)) => Some(if dot > comma { Self::Dot } else { Self::Comma }),
+            (Some(at), None) => alone(at, Self::Dot, Self::Comma),
+            (None, Some(at)) => alone(at, Self::Comma, Self::Dot),
+        }
+    }
 }
 
 /// A decimal number: sign and digits, without leading zeros and without limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exact {
+pub(in crate::mapping) struct Exact {
     pub(super) negative: bool,
     /// At least one digit.
     pub(super) whole: String,
@@ -27,7 +53,7 @@ pub(super) struct Exact {
 }
 
 /// Exponents beyond this are refused: no quantity needs them, and their digits would fill the memory.
-const MAX_EXPONENT: i64 = 400;
+const MAX_EXPONENT: u64 = 400;
 
 impl Exact {
     fn new(negative: bool, whole: &str, fraction: &str) -> Self {
@@ -36,11 +62,11 @@ impl Exact {
     }
 
     /// Reads the syntax of JSON numbers, exponent included. Leading zeros and a leading `+` pass too.
-    pub(super) fn plain(text: &str) -> Option<Self> {
+    pub(in crate::mapping) fn plain(text: &str) -> Option<Self> {
         let (negative, rest) = sign(text);
         let (digits, exponent) = match rest.split_once(['e', 'E']) {
             None => (rest, 0),
-            Some((digits, exponent)) => (digits, exponent.parse::<i64>().ok().filter(|e| e.abs() <= MAX_EXPONENT)?),
+            Some((digits, exponent)) => (digits, exponent.parse::<i64>().ok().filter(|e| e.unsigned_abs() <= MAX_EXPONENT)?),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || (digits.contains('.') && fraction.is_empty()) {
@@ -63,7 +89,7 @@ impl Exact {
 
     /// Reads what people write: signs in front or behind, parentheses for negative numbers, thousands separators in their right
     /// places. `bare` takes away what else may stand around the digits.
-    pub(super) fn written(text: &str, point: Point, bare: impl Fn(&str) -> &str) -> Option<Self> {
+    pub(super) fn written<'t>(text: &'t str, point: Point, bare: impl Fn(&'t str) -> &'t str) -> Option<Self> {
         let text = text.trim();
         let (bracketed, text) = match text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
             Some(inner) => (true, inner.trim()),
@@ -89,8 +115,8 @@ impl Exact {
         if signs > 1 {
             return None;
         }
-        let (decimal, groups): (char, &[char]) = match point {
-            Point::Dot => ('.', &[',', '\'', '\u{2019}', ' ', '\u{a0}', '\u{202f}', '\u{2009}']),
+        let (decimal, groups): (char, &[char]) = match point.settled(rest)? {
+            Point::Dot | Point::Auto => ('.', &[',', '\'', '\u{2019}', ' ', '\u{a0}', '\u{202f}', '\u{2009}']),
             Point::Comma => (',', &['.', '\'', '\u{2019}', ' ', '\u{a0}', '\u{202f}', '\u{2009}']),
         };
         let (whole, fraction) = rest.split_once(decimal).unwrap_or((rest, ""));
@@ -101,7 +127,7 @@ impl Exact {
     }
 
     /// As a JSON number, with the digits it was written with.
-    pub(super) fn json(&self) -> String {
+    pub(in crate::mapping) fn json(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let point = if self.fraction.is_empty() { "" } else { "." };
         format!("{sign}{}{point}{}", self.whole, self.fraction)
@@ -125,7 +151,7 @@ impl Exact {
     /// As a JSON number where texts of the source have a point, otherwise as a text with a comma.
     pub(super) fn sent(&self, point: Point) -> Made {
         match point {
-            Point::Dot => Made::Json(self.json()),
+            Point::Dot | Point::Auto => Made::Json(self.json()),
             Point::Comma => Made::text(&self.json().replace('.', ",")),
         }
     }
@@ -197,6 +223,8 @@ mod tests {
             ("9007199254740993", Some("9007199254740993")),
             ("1e401", None),
             ("1e99999999999999999999", None),
+            ("1e-9223372036854775808", None),
+            ("1e-401", None),
             ("", None),
             (".5", None),
             ("5.", None),

@@ -1,10 +1,17 @@
 //! Transforms: what turns the texts of a source into the values of a field. Pure, by name, and an open set.
 
 mod boolean;
+mod currency;
+mod currency_signs;
 mod date;
 mod date_format;
-mod exact;
+mod email;
+pub(super) mod exact;
+mod hash;
+mod list;
 mod number;
+mod pattern;
+mod phone;
 mod same;
 mod table;
 mod text;
@@ -85,6 +92,12 @@ pub trait Transform: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether a push sends its results. One that keeps only a part of what it reads, or nothing that could be read again, says no, and the
+    /// column it stands in is left out of pushes.
+    fn sends(&self) -> bool {
+        true
+    }
+
     /// The type its results have, where that is known before reading; `input` is the type of what comes in.
     fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
         input
@@ -115,10 +128,17 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 ///
 /// | name | makes | options | a push sends |
 /// |---|---|---|---|
-/// | `trim`, `lower`, `upper` | a text without blanks at its ends, in lower or upper case; other values pass | | the value as it is |
+/// | `trim`, `collapse`, `lower`, `upper` | a text without blanks at its ends, with one blank for each run of white space, in lower or upper case; other values pass | | the value as it is |
 /// | `text` | a text of any value's digits | | the text |
-/// | `number` | a JSON number with all its digits | `decimal` (`.` or `,`) | its digits: a number, with `,` a text |
+/// | `split` | a list of the texts between separators, without blanks at their ends | `separator` (`,`), `drop_empty` | one text |
+/// | `join` | one text of a list; other values pass | `separator` (`, `) | the list |
+/// | `regex` | a part of a text | `pattern`, `group` (number or name), `no_match` (`error`, `null`, `keep`) | the value as it is |
+/// | `email` | an e-mail address, its domain in lower case | `local` (`keep`, `lower`) | the value as it is |
+/// | `phone` (cargo feature `phone`) | a telephone number in E.164 | `region` of numbers without a country's code | the value as it is |
+/// | `hash` | a pseudonym: the SHA-256 of salt and text in hexadecimal digits | `salt` | nothing |
+/// | `number` | a JSON number with all its digits | `decimal` (`.`, `,` or `auto`) | its digits: a number, with `,` a text |
 /// | `currency` | whole micros, exact | `decimal`, `symbols` (only these are accepted) | the amount without symbol: a number, with `,` a text |
+/// | `currency_code` | the amount's currency, by its code in ISO 4217 | `decimal`, `symbols`, `signs` (what shared signs stand for), `default` | nothing |
 /// | `boolean` | true or false | `true`, `false` (lists of words) | the first word of a list that was given, otherwise true or false |
 /// | `date` | `YYYY-MM-DD`, or RFC 3339 in UTC with microseconds | `format`, `formats`, `zone`, `strict`, `to`, `truncate` | the first format, as the clock shows it in `zone` |
 /// | `map` | what a table says | `table`, `default`, `keep` | the table's word for it |
@@ -126,18 +146,37 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 ///
 /// Formats of `date` are `iso` (the default), `serial` (Google Sheets and Excel), `epoch`, `epoch_ms` and chrono patterns such as `%d.%m.%Y`;
 /// only those named are tried. A time that names no zone is one of `zone` (UTC); if the clock shows it twice it is the earlier
-/// one, if the clock skips it, it moves on by what is skipped; `strict` refuses both. `number`, `currency`, `boolean` and `date` make
-/// null of empty texts.
+/// one, if the clock skips it, it moves on by what is skipped; `strict` refuses both.
+///
+/// Money is an amount and a currency: `currency` in the amount's column, and `currency_code` in one of its own that reads the same source.
+/// With `decimal = "auto"` each text shows by itself which sign parts whole and fraction; one that could be read both ways (`1,234`) is
+/// refused.
+///
+/// `number`, `currency`, `currency_code`, `boolean`, `date`, `email`, `phone` and `hash` make null of empty texts, `split` the empty list.
+/// Patterns of `regex` are compiled with the mapping, and their size is limited.
 ///
 /// A push fails the row whose value would be read as another one: `ABC` under `lower`, a time with seconds under a format without
-/// them, what two words of a `map` stand for. A day is sent at midnight where the format has a time.
+/// them, what two words of a `map` stand for, a member of a list with the separator in it. A day is sent at midnight where the format has
+/// a time. A column with `hash` or `currency_code` is not sent at all.
 #[derive(Clone)]
 pub struct Transforms(BTreeMap<Box<str>, Factory>);
 
 impl Default for Transforms {
     fn default() -> Self {
         let mut transforms = Self(BTreeMap::new());
-        for register in [text::register, number::register, boolean::register, date::register, table::register] {
+        for register in [
+            text::register,
+            list::register,
+            pattern::register,
+            email::register,
+            phone::register,
+            hash::register,
+            number::register,
+            currency::register,
+            boolean::register,
+            date::register,
+            table::register,
+        ] {
             register(&mut transforms).expect("the built-in names differ");
         }
         transforms

@@ -60,27 +60,58 @@ pub(super) fn problem(name: &str, options: &Value) -> String {
 /// A transform with options that leave most values alone.
 type Named = (&'static str, fn() -> Value);
 
-const ALL: [Named; 9] = [
+const ALL: [Named; 16] = [
     ("boolean", || Value::Null),
+    ("collapse", || Value::Null),
     ("currency", || Value::Null),
+    ("currency_code", || json!({ "default": "EUR" })),
     ("date", || Value::Null),
     ("default", || json!({ "value": "x", "when": [] })),
+    ("email", || Value::Null),
+    ("hash", || json!({ "salt": "pepper" })),
+    ("join", || Value::Null),
     ("lower", || Value::Null),
     ("map", || json!({ "table": { "a": "b" }, "keep": true })),
     ("number", || Value::Null),
+    ("regex", || json!({ "pattern": "[a-z]+([0-9])?", "no_match": "keep" })),
+    ("split", || Value::Null),
     ("text", || Value::Null),
     ("trim", || Value::Null),
 ];
 
+/// Options that make other ways through the code.
+const MORE: [Named; 8] = [
+    ("number", || json!({ "decimal": "auto" })),
+    ("number", || json!({ "decimal": "," })),
+    ("currency", || json!({ "decimal": "auto" })),
+    ("currency_code", || json!({ "decimal": "auto", "signs": { "$": "USD" } })),
+    ("regex", || json!({ "pattern": "(?<a>.)(.)", "group": "a", "no_match": "null" })),
+    ("split", || json!({ "separator": " ", "drop_empty": true })),
+    ("email", || json!({ "local": "lower" })),
+    ("date", || json!({ "formats": ["serial", "epoch", "%d.%m.%Y"], "zone": "Europe/Berlin" })),
+];
+
+#[cfg(feature = "phone")]
+const PHONE: &[Named] = &[("phone", || json!({ "region": "DE" })), ("phone", || Value::Null)];
+#[cfg(not(feature = "phone"))]
+const PHONE: &[Named] = &[];
+
 #[test]
 fn the_built_in_ones_are_these() {
-    let names: Vec<_> = ALL.iter().map(|(name, _)| *name).chain(["upper"]).collect();
+    let mut names: Vec<_> = ALL.iter().map(|(name, _)| *name).chain(["phone", "upper"]).collect();
+    names.sort_unstable();
     assert_eq!(Transforms::default().names().collect::<Vec<_>>(), names);
+}
+
+#[cfg(not(feature = "phone"))]
+#[test]
+fn phone_names_the_feature_it_needs() {
+    assert!(problem("phone", &Value::Null).contains("the cargo feature `phone`"));
 }
 
 #[test]
 fn absent_and_null_stay_what_they_are() {
-    for (name, options) in ALL {
+    for (name, options) in ALL.iter().chain(&MORE).chain(PHONE) {
         case(name, &options(), None, None);
         case(name, &options(), Some("null"), Some("null"));
     }
@@ -93,6 +124,10 @@ fn empty_text_has_no_value_of_another_type_and_stays_a_text() {
         ("currency", "null"),
         ("date", "null"),
         ("number", "null"),
+        ("email", "null"),
+        ("split", "[]"),
+        ("join", "\"\""),
+        ("collapse", "\"\""),
         ("text", "\"\""),
         ("trim", "\"\""),
         ("lower", "\"\""),
@@ -107,6 +142,9 @@ fn texts_change_and_other_values_pass() {
     for (name, input, expected) in [
         ("trim", r#""\t a b ""#, r#""a b""#),
         ("trim", "\"\u{a0}x\u{a0}\"", r#""x""#),
+        ("collapse", r#""\t a  b\u00a0\n""#, r#"" a b ""#),
+        ("collapse", r#""a b""#, r#""a b""#),
+        ("collapse", "[\" a  \"]", "[\" a  \"]"),
         ("lower", r#""ÄB\"C""#, r#""äb\"c""#),
         ("upper", r#""straße""#, r#""STRASSE""#),
         ("lower", "1E5", "1E5"),
@@ -123,7 +161,7 @@ fn texts_change_and_other_values_pass() {
 
 #[test]
 fn unknown_names_and_taken_names_are_refused() {
-    assert!(problem("trimm", &Value::Null).contains("boolean, currency, date"));
+    assert!(problem("trimm", &Value::Null).contains("boolean, collapse, currency"));
     let mut transforms = Transforms::default();
     let error = transforms.register("trim", |_| unreachable!("never built")).expect_err("taken");
     assert_eq!(error.kind(), crate::ErrorKind::Config);
@@ -133,10 +171,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_result_is_one_json_value_and_the_same_each_time(text in "\\PC{0,20}", money in "[$€(]?-?[0-9,. ]{0,12}[)€]?") {
-        for text in [&text, &money] {
-            let input = serde_json::to_string(text).expect("text");
-            for (name, options) in ALL {
+    fn every_result_is_one_json_value_and_the_same_each_time(
+        text in "\\PC{0,20}",
+        money in "(EUR|\\$|€|US\\$)?[(]?-?[0-9,.' ]{0,12}[)]?( USD|€)?",
+        spaced in "[a-z0-9@.,;+() \t\n-]{0,24}",
+        cell in cell(),
+        number in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,12})?([eE]-?(400|401|9223372036854775808|[0-9]{1,4}))?",
+    ) {
+        let quoted = |text: &String| serde_json::to_string(text).expect("text");
+        for input in [quoted(&text), quoted(&money), quoted(&spaced), cell.to_string(), quoted(&number), number] {
+            for (name, options) in ALL.iter().chain(&MORE).chain(PHONE) {
                 let made = apply(name, &options(), Some(&input));
                 prop_assert_eq!(&made, &apply(name, &options(), Some(&input)));
                 if let Ok(Some(json)) = made {
@@ -150,4 +194,21 @@ proptest! {
             }
         }
     }
+}
+
+/// Any JSON value.
+fn cell() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{0,3}", inner, 0..3).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
 }

@@ -1,10 +1,11 @@
-//! `trim`, `lower`, `upper` and `text`.
+//! `trim`, `collapse`, `lower`, `upper` and `text`.
 
 use super::{Made, Transform, TransformError, Transforms, without_options};
 use crate::{FieldKind, Result, mapping::Cell};
 
 pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
     transforms.register("trim", |options| without_options("trim", options, Text::Trim))?;
+    transforms.register("collapse", |options| without_options("collapse", options, Text::Collapse))?;
     transforms.register("lower", |options| without_options("lower", options, Text::Lower))?;
     transforms.register("upper", |options| without_options("upper", options, Text::Upper))?;
     transforms.register("text", |options| without_options("text", options, Text::Keep))
@@ -15,6 +16,8 @@ pub(super) fn register(transforms: &mut Transforms) -> Result<()> {
 enum Text {
     /// Without blanks at both ends.
     Trim,
+    /// Each run of white space as one blank.
+    Collapse,
     /// In lower case.
     Lower,
     /// In upper case.
@@ -34,6 +37,7 @@ impl Transform for Text {
         let text = cell.text().unwrap_or_default();
         let changed = match self {
             Self::Trim => text.trim().to_owned(),
+            Self::Collapse => collapsed(&text),
             Self::Lower => text.to_lowercase(),
             Self::Upper => text.to_uppercase(),
             Self::Keep => return Ok(Made::Unchanged),
@@ -44,4 +48,18 @@ impl Transform for Text {
     fn kind(&self, input: Option<FieldKind>) -> Option<FieldKind> {
         if matches!(self, Self::Keep) { Some(FieldKind::Text) } else { input }
     }
+}
+
+fn collapsed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = false;
+    for c in text.chars() {
+        if !c.is_whitespace() {
+            out.push(c);
+        } else if !gap {
+            out.push(' ');
+        }
+        gap = c.is_whitespace();
+    }
+    out
 }

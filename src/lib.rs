@@ -45,8 +45,9 @@ pub use sync_core::{
 pub use sync_engine::vault_bench;
 pub use sync_engine::{
     Absence, Actor, Apply, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials,
-    Diagnosis, Edit, EditedField, Events, ForceOverwrite, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push, PushRecord,
-    RecordSource, RenewedTokens, Resolution, Retention, Rotated, SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
+    DataSource, Diagnosis, Edit, EditedField, Events, ForceOverwrite, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push,
+    PushRecord, RecordSource, RenewedTokens, Resolution, Retention, Rotated, SourcePage, SourceStatus, SyncEvent, SyncOptions, Syncline,
+    SystemClock, TabMapping, TabSynced, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -153,6 +153,26 @@ impl ConfigStore for Scoped {
         found.await
     }
 
+    async fn configs(&self, kind: &str) -> Result<Vec<ConfigVersion>> {
+        let (workspace, kind) = (self.workspace.clone(), Arc::<str>::from(kind));
+        let found = self.inner.read("configs", &self.workspace, move |tx| {
+            let (workspace, kind) = (workspace.clone(), Arc::clone(&kind));
+            async move {
+                let rows = sqlx::query(
+                    "SELECT kind, id, version, body::text, changed_by, changed_at, action FROM (SELECT DISTINCT ON (id) * FROM config_versions \
+                     WHERE workspace_id = $1 AND kind = $2 ORDER BY id, version DESC) l WHERE body IS NOT NULL ORDER BY id",
+                )
+                .bind(workspace.as_str())
+                .bind(&*kind)
+                .fetch_all(&mut **tx)
+                .await?;
+                rows.iter().map(from_row).collect()
+            }
+            .boxed()
+        });
+        found.await
+    }
+
     async fn put_config(&self, new: NewConfig) -> Result<ConfigVersion> {
         let (workspace, new) = (self.workspace.clone(), Arc::new(new));
         let door = Door::Workspace(self.workspace.clone());

@@ -107,6 +107,21 @@ impl ConfigStore for Scoped {
         self.inner.read("config_version", move |tx| find(tx, &workspace, &kind, &id, version)).await
     }
 
+    async fn configs(&self, kind: &str) -> Result<Vec<ConfigVersion>> {
+        let (workspace, kind) = (self.workspace.clone(), Box::<str>::from(kind));
+        let latest = move |tx: &Transaction<'_>| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM syncline_config_versions v WHERE workspace_id = ?1 AND kind = ?2 AND body IS NOT NULL \
+                 AND version = (SELECT max(version) FROM syncline_config_versions l WHERE l.workspace_id = v.workspace_id \
+                 AND l.kind = v.kind AND l.id = v.id) ORDER BY id"
+            );
+            let mut found = tx.prepare_cached(&sql)?;
+            let rows = found.query_map((workspace.as_str(), &*kind), from_row)?;
+            rows.map(|row| known(row?)).collect()
+        };
+        self.inner.read("configs", latest).await
+    }
+
     async fn put_config(&self, new: NewConfig) -> Result<ConfigVersion> {
         self.workspace.check("put_config")?;
         let workspace = self.workspace.clone();

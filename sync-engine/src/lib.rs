@@ -15,6 +15,7 @@ mod renewals;
 mod retention;
 mod run;
 mod services;
+mod source;
 mod syncline;
 mod vault;
 mod workspace;
@@ -34,6 +35,7 @@ pub use self::{
     push::{Push, PushRecord, RecordSource, Resolution, SourcePage, Unconfirmed},
     renewals::RenewedTokens,
     retention::{Pruned, Retention},
+    source::{DataSource, SourceStatus, SyncOptions, TabMapping, TabSynced},
     syncline::Syncline,
     vault::{Credentials, KeySource, KeyUse, Keyring, Rotated},
     workspace::Workspace,

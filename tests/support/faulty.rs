@@ -242,6 +242,10 @@ impl ConfigStore for Scope {
         self.inner.config_version(kind, id, version).await
     }
 
+    async fn configs(&self, kind: &str) -> Result<Vec<ConfigVersion>> {
+        self.inner.configs(kind).await
+    }
+
     async fn put_config(&self, new: NewConfig) -> Result<ConfigVersion> {
         self.inner.put_config(new).await
     }

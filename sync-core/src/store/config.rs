@@ -323,6 +323,12 @@ pub trait ConfigStore: Debug + Send + Sync {
         Err(Error::unsupported("config_version"))
     }
 
+    /// The latest versions of all things of a kind that were not deleted, in the order of their ids.
+    async fn configs(&self, kind: &str) -> Result<Vec<ConfigVersion>> {
+        let _ = kind;
+        Err(Error::unsupported("configs"))
+    }
+
     /// Makes the next version of something that lives nowhere else, durably. Answers it.
     ///
     /// # Errors

@@ -24,6 +24,10 @@ impl ConfigStore for Store {
         self.to("config_version").config_version(kind, id, version).await
     }
 
+    async fn configs(&self, kind: &str) -> Result<Vec<ConfigVersion>> {
+        self.to("configs").configs(kind).await
+    }
+
     async fn put_config(&self, mut new: NewConfig) -> Result<ConfigVersion> {
         harm!(self, NewConfig, &mut new);
         if let Harm::PutsBlindly = self.harm {

@@ -232,6 +232,7 @@ mod tests {
         for of_oauth in ["oauth_states", "oauth_clients", "leases"] {
             assert!(tables.contains(&of_oauth) && !security::SHARED.contains(&of_oauth), "{of_oauth} is walled off: {tables:?}");
         }
-        assert_eq!(made("VIEW").collect::<Vec<_>>(), ["integration_sync_logs"]);
+        let views = ["integration_sync_logs", "config_latest", "data_sources", "tab_mappings", "column_mappings", "computed_fields"];
+        assert_eq!(made("VIEW").collect::<Vec<_>>(), views);
     }
 }

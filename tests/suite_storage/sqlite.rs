@@ -34,6 +34,8 @@ impl StorageFixture for Sqlite {
             Capability::Clients,
             Capability::Onboarding,
             Capability::Config,
+            Capability::Plans,
+            Capability::Edits,
         ]
     }
 

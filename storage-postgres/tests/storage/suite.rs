@@ -38,6 +38,8 @@ impl StorageFixture for Postgres {
             Capability::Clients,
             Capability::Onboarding,
             Capability::Config,
+            Capability::Plans,
+            Capability::Edits,
         ]
     }
 

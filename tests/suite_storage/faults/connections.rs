@@ -77,7 +77,11 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::Begin(|new| new.exclusive = false),
         fails: &["exclusive_runs_exclude_each_other"],
     },
-    Fault { name: "gives every run one token", harm: Harm::OneToken, fails: &["every_claim_has_a_fresh_token"] },
+    Fault {
+        name: "gives every run one token",
+        harm: Harm::OneToken,
+        fails: &["every_claim_has_a_fresh_token", "a_trial_goes_on_from_what_it_tried"],
+    },
     Fault {
         name: "ignores the fence of commits",
         harm: Harm::IgnoresFence("commit"),

@@ -76,17 +76,28 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "shows one change too few",
         harm: Harm::Preview(|shown| drop(shown.changes.pop())),
-        fails: &["a_preview_says_what_the_commit_does", "a_preview_names_old_and_new"],
+        fails: &[
+            "a_preview_says_what_the_commit_does",
+            "a_preview_names_old_and_new",
+            "a_trial_goes_on_from_what_it_tried",
+            "an_expected_commit_is_whole_or_not_at_all",
+        ],
     },
     Fault {
         name: "shows no old values",
         harm: Harm::Preview(|shown| shown.changes.iter_mut().for_each(|change| change.old = None)),
-        fails: &["a_preview_names_old_and_new"],
+        fails: &["a_preview_names_old_and_new", "a_trial_goes_on_from_what_it_tried", "an_expected_commit_is_whole_or_not_at_all"],
     },
     Fault {
         name: "writes what it previews",
         harm: Harm::PreviewsCommit,
-        fails: &["a_preview_says_what_the_commit_does", "a_preview_writes_nothing", "another_workspace_changes_nothing"],
+        fails: &[
+            "a_preview_says_what_the_commit_does",
+            "a_trial_goes_on_from_what_it_tried",
+            "an_expected_commit_is_whole_or_not_at_all",
+            "a_preview_writes_nothing",
+            "another_workspace_changes_nothing",
+        ],
     },
     Fault {
         name: "counts swept rows as deleted",
@@ -194,6 +205,7 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &[
             "the_same_page_again_changes_nothing",
             "a_bad_value_fails_its_row_alone",
+            "an_expected_commit_is_whole_or_not_at_all",
             "a_preview_writes_nothing",
             "every_changed_field_has_one_entry",
             "unchanged_fields_have_no_entry",

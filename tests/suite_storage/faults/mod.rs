@@ -3,10 +3,12 @@
 mod clients;
 mod configs;
 mod connections;
+mod edits;
 mod host;
 mod mapped;
 mod oauth;
 mod onboarding;
+mod plans;
 mod push;
 mod retention;
 mod rows;
@@ -38,8 +40,13 @@ pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
 }
 
 /// Faults of what only some storages keep, each seen by the checks that need it.
-pub(crate) const FURTHER: [(Capability, &[Fault]); 3] =
-    [(Capability::Clients, clients::FAULTS), (Capability::Onboarding, onboarding::FAULTS), (Capability::Config, configs::FAULTS)];
+pub(crate) const FURTHER: [(Capability, &[Fault]); 5] = [
+    (Capability::Clients, clients::FAULTS),
+    (Capability::Onboarding, onboarding::FAULTS),
+    (Capability::Config, configs::FAULTS),
+    (Capability::Plans, plans::FAULTS),
+    (Capability::Edits, edits::FAULTS),
+];
 
 /// Faults of storages that prune, seen by the checks that need that.
 pub(crate) fn retention_faults() -> impl Iterator<Item = &'static Fault> {

@@ -21,7 +21,12 @@ pub(super) const FAULTS: &[Fault] = &[
                 c.updated = 0
             }
         }),
-        fails: &["rows_are_told_apart", "a_preview_says_what_the_commit_does", "many_writers_at_once_lose_nothing"],
+        fails: &[
+            "rows_are_told_apart",
+            "a_preview_says_what_the_commit_does",
+            "an_expected_commit_is_whole_or_not_at_all",
+            "many_writers_at_once_lose_nothing",
+        ],
     },
     Fault {
         name: "writes every row of a page",
@@ -61,6 +66,8 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_record_without_key_is_left_out",
             "a_preview_says_what_the_commit_does",
             "a_preview_names_old_and_new",
+            "a_trial_goes_on_from_what_it_tried",
+            "an_expected_commit_is_whole_or_not_at_all",
             "a_preview_writes_nothing",
             "a_complete_scan_deletes_what_it_did_not_show",
             "another_partition_is_untouched",
@@ -115,6 +122,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "connections_have_rows_of_their_own",
             "an_entity_goes_with_its_last_record",
             "a_preview_says_what_the_commit_does",
+            "an_expected_commit_is_whole_or_not_at_all",
             "a_deletion_ends_every_field",
             "entity_types_are_those_with_rows",
             "a_row_that_went_has_no_link",
@@ -141,6 +149,8 @@ pub(super) const FAULTS: &[Fault] = &[
             "connections_have_rows_of_their_own",
             "a_preview_says_what_the_commit_does",
             "a_preview_names_old_and_new",
+            "a_trial_goes_on_from_what_it_tried",
+            "an_expected_commit_is_whole_or_not_at_all",
             "a_complete_scan_deletes_what_it_did_not_show",
             "another_partition_is_untouched",
             "another_feed_is_untouched",
@@ -380,5 +390,16 @@ pub(super) const FAULTS: &[Fault] = &[
             })
         }),
         fails: &["keys_of_any_text_stay_apart"],
+    },
+    Fault {
+        name: "tries out the first commit alone",
+        harm: Harm::Trial(|trial| trial.commits.truncate(1)),
+        fails: &["a_trial_goes_on_from_what_it_tried"],
+    },
+    Fault { name: "tries no sweep", harm: Harm::Trial(|trial| trial.sweep = None), fails: &["a_trial_goes_on_from_what_it_tried"] },
+    Fault {
+        name: "writes whatever is expected",
+        harm: Harm::Commit(|page| page.expects = None),
+        fails: &["an_expected_commit_is_whole_or_not_at_all"],
     },
 ];

@@ -14,6 +14,7 @@ mod configs;
 mod connections;
 mod oauth;
 mod onboarding;
+mod plans;
 mod push;
 mod rows;
 mod runs;

@@ -40,6 +40,11 @@ impl OnboardingStore for Store {
         }
         let mut end = end;
         harm!(self, RunEnd, &mut end);
-        self.own.end_run_onboarding(fence, end).await
+        let (run, advanced) = self.own.end_run_onboarding(fence, end).await?;
+        let whose = self.own.connection(&run.feed.connection).await?.and_then(|connection| connection.connected_by);
+        match (self.harm, whose) {
+            (Harm::TellsAlways, Some(user)) => Ok((run, self.own.onboarding(&user).await?)),
+            _ => Ok((run, advanced)),
+        }
     }
 }

@@ -1,34 +1,11 @@
-//! Plans, pushes, and the activity log.
+//! Pushes, and the activity log.
 
 use std::sync::Arc;
 
-use syncline::core::{RecordId, Result, RunId, async_trait, store::*};
+use syncline::core::{RecordId, Result, async_trait, store::*};
 
 use super::{Store, note};
 use crate::harm::Harm;
-
-#[async_trait]
-impl PlanStore for Store {
-    async fn put_plan(&self, plan: NewPlan, items: Vec<PlanItem>) -> Result<Plan> {
-        self.to("put_plan").put_plan(plan, items).await
-    }
-
-    async fn plan(&self, run: RunId) -> Result<Option<Plan>> {
-        self.to("plan").plan(run).await
-    }
-
-    async fn plans(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Plan>> {
-        self.to("plans").plans(before, limit).await
-    }
-
-    async fn plan_items(&self, run: RunId, after: u32, limit: u32) -> Result<Vec<PlanItem>> {
-        self.to("plan_items").plan_items(run, after, limit).await
-    }
-
-    async fn settle_plan(&self, run: RunId, expected: PlanState, settle: Settle) -> Result<bool> {
-        self.to("settle_plan").settle_plan(run, expected, settle).await
-    }
-}
 
 #[async_trait]
 impl PushStore for Store {

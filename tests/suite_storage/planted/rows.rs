@@ -44,7 +44,8 @@ impl EntityStore for Store {
         Ok(done)
     }
 
-    async fn preview(&self, trial: Trial) -> Result<Preview> {
+    async fn preview(&self, mut trial: Trial) -> Result<Preview> {
+        harm!(self, Trial, &mut trial);
         let mut shown = self.to("preview").preview(trial.clone()).await?;
         if let Harm::PreviewsCommit = self.harm {
             for commit in trial.commits {
@@ -88,7 +89,8 @@ impl EntityStore for Store {
     }
 
     async fn place(&self, entity: &EntityType) -> Result<Option<Place>> {
-        self.to("place").place(entity).await
+        let place = self.to("place").place(entity).await?;
+        Ok(if let Harm::NoPlace = self.harm { place.or(Some(Place::Stream)) } else { place })
     }
 
     async fn entity_types(&self) -> Result<Vec<EntityType>> {
@@ -111,12 +113,18 @@ impl EntityStore for Store {
 
 #[async_trait]
 impl LineageStore for Store {
-    async fn record_changes(&self, record: RecordChanges) -> Result<()> {
-        self.to("record_changes").record_changes(record).await
+    async fn record_changes(&self, mut record: RecordChanges) -> Result<()> {
+        harm!(self, Recorded, &mut record);
+        record.fence = self.fence("record_changes", record.fence);
+        self.error(self.to("record_changes").record_changes(record).await)
     }
 
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
-        self.to("run_history").run_history(run, limit).await
+        let mut found = self.error(self.to("run_history").run_history(run, limit).await)?;
+        if let (Harm::History(harm), Some(history)) = (self.harm, &mut found) {
+            harm(history);
+        }
+        Ok(found)
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

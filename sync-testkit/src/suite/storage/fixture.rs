@@ -26,6 +26,10 @@ pub enum Capability {
     Onboarding,
     /// Versions of what people configure are kept.
     Config,
+    /// Plans are kept.
+    Plans,
+    /// Rows are changed by hand, changes of others written down, and the histories of runs told.
+    Edits,
 }
 
 impl fmt::Display for Capability {
@@ -40,6 +44,8 @@ impl fmt::Display for Capability {
             Self::Clients => "clients",
             Self::Onboarding => "onboarding",
             Self::Config => "versions of the configuration",
+            Self::Plans => "plans",
+            Self::Edits => "edits by hand",
         })
     }
 }

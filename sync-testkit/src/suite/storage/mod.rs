@@ -49,6 +49,7 @@ mod clients;
 mod commits;
 mod configs;
 mod connections;
+mod edits;
 mod entities;
 mod fixture;
 mod grants;
@@ -61,6 +62,7 @@ mod load;
 mod mapped;
 mod onboarding;
 mod owners;
+mod plans;
 mod positions;
 mod preview;
 mod pushed;
@@ -80,7 +82,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 26] = [
+    let all: [&'static [Check]; 28] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -107,6 +109,8 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         clients::CHECKS,
         onboarding::CHECKS,
         configs::CHECKS,
+        plans::CHECKS,
+        edits::CHECKS,
     ];
     all.into_iter().flatten()
 }

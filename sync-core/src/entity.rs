@@ -144,9 +144,14 @@ impl Target {
     /// How a field behaves.
     #[must_use]
     pub fn rule(&self, field: &str) -> FieldRule {
-        match self.by_hand {
-            true => FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX },
-            false => self.rules.get(field).copied().unwrap_or_default(),
+        let rule = self.rules.get(field).copied().unwrap_or_default();
+        match rule.authority {
+            // What is computed is nobody's to write, whoever asks.
+            Authority::Derived => rule,
+            Authority::SourceOfTruth | Authority::Reference if self.by_hand => {
+                FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX }
+            }
+            Authority::SourceOfTruth | Authority::Reference => rule,
         }
     }
 

@@ -8,6 +8,7 @@ mod authority;
 mod back;
 mod cell;
 mod compile;
+mod contest;
 mod merge;
 mod model;
 mod schema;
@@ -18,6 +19,7 @@ pub use self::{
     authority::{Authority, Decision, Stored, decide},
     cell::Cell,
     compile::CompiledMapping,
+    contest::{ConflictState, Contested, FieldOwner, FieldSource, Rival, Said, Standing, alike, contend, gone},
     merge::{Merge, Owner, merge},
     model::{Column, Mapping, OnError, Step},
     transform::{Made, Transform, TransformError, Transforms, transform_options},

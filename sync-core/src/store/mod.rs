@@ -6,6 +6,7 @@
 mod activity;
 mod authorization;
 mod commit;
+mod conflict;
 mod connection;
 mod duplicates;
 mod entity;
@@ -27,6 +28,7 @@ pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
     commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
+    conflict::{Conflict, ConflictFilter, ConflictId, ConflictStore, Conflicts, ReferenceValue, SettleConflicts},
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
@@ -42,12 +44,12 @@ use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
+    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore + ConflictStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore
+    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore + ConflictStore
 {
 }
 

@@ -3,6 +3,7 @@
 mod activity;
 mod authorization;
 mod commit;
+mod conflict;
 mod connection;
 mod credentials;
 mod entity;

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (9, "key_use", include_str!("../migrations/0009_key_use.sql")),
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
+    (11, "conflicts", include_str!("../migrations/0011_conflicts.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

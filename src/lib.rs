@@ -36,16 +36,16 @@ pub use sync_core::{
     Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{
-        ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Plan,
-        PlanItem, PlanState, PlannedChange, Run, RunFilter, RunStatus,
+        Conflict, ConflictFilter, ConflictId, ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind,
+        ItemState, LineageEntry, Plan, PlanItem, PlanState, PlannedChange, ReferenceValue, Run, RunFilter, RunStatus,
     },
 };
 #[doc(hidden)]
 pub use sync_engine::vault_bench;
 pub use sync_engine::{
     Actor, Apply, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials, Diagnosis,
-    Events, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push, PushRecord, RecordSource, RenewedTokens, Resolution, Retention,
-    Rotated, SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
+    Events, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push, PushRecord, RecordSource, RenewedTokens, Resolution,
+    ResolveConflict, ResolvedConflicts, Retention, Rotated, SourcePage, SyncEvent, Syncline, SystemClock, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -16,7 +16,7 @@ mod worlds;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use faults::{Fault, faults, host_faults, retention_faults};
+use faults::{Fault, conflict_faults, faults, host_faults, retention_faults};
 use planted::Planted;
 use sqlite::Sqlite;
 use sync_testkit::suite::storage::{self, Capability, Check, StorageFixture};
@@ -33,8 +33,12 @@ async fn sqlite_keeps_every_rule_of_a_storage() {
 async fn a_storage_from_outside_keeps_every_rule() {
     let report = storage::run(&Worlds).await;
     report.assert_passed();
-    let left_out = storage::checks().filter(|check| host(check) || retention(check)).map(|check| check.name);
-    assert_eq!(report.skipped(), left_out.collect::<Vec<_>>(), "it has no tables of a host, forgets nothing, and keeps every other rule");
+    let left_out = storage::checks().filter(|check| host(check) || retention(check) || conflicts(check)).map(|check| check.name);
+    assert_eq!(
+        report.skipped(),
+        left_out.collect::<Vec<_>>(),
+        "it has no tables of a host, forgets nothing, keeps nothing beside fields, and keeps every other rule"
+    );
 }
 
 fn host(check: &Check) -> bool {
@@ -43,6 +47,10 @@ fn host(check: &Check) -> bool {
 
 fn retention(check: &Check) -> bool {
     check.needs.contains(&Capability::Retention)
+}
+
+fn conflicts(check: &Check) -> bool {
+    check.needs.contains(&Capability::Conflicts)
 }
 
 /// Walks a table of faults, and answers what is not as it says.
@@ -60,7 +68,7 @@ async fn walk(inner: Arc<dyn StorageFixture>, faults: impl Iterator<Item = &'sta
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_fails_the_checks_it_is_planted_for_and_no_others() {
-    let wrong = walk(Arc::new(Worlds), faults(), |check| !host(check) && !retention(check)).await;
+    let wrong = walk(Arc::new(Worlds), faults(), |check| !host(check) && !retention(check) && !conflicts(check)).await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -76,12 +84,18 @@ async fn each_fault_of_pruning_fails_the_checks_it_is_planted_for_and_no_others(
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_beside_fields_fails_the_checks_it_is_planted_for_and_no_others() {
+    let wrong = walk(Arc::new(Sqlite), conflict_faults(), conflicts).await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_check_is_seen_to_fail_and_every_fault_fails_something() {
-    let seen: BTreeSet<&str> = faults().chain(host_faults()).chain(retention_faults()).flat_map(|fault| fault.fails).copied().collect();
+    let all = || faults().chain(host_faults()).chain(retention_faults()).chain(conflict_faults());
+    let seen: BTreeSet<&str> = all().flat_map(|fault| fault.fails).copied().collect();
     let never: Vec<_> = storage::checks().map(|check| check.name).filter(|name| !seen.contains(name)).collect();
     assert_eq!(never, [""; 0], "checks without a fault");
-    let unseen: Vec<_> =
-        faults().chain(host_faults()).chain(retention_faults()).filter(|fault| fault.fails.is_empty()).map(|fault| fault.name).collect();
+    let unseen: Vec<_> = all().filter(|fault| fault.fails.is_empty()).map(|fault| fault.name).collect();
     assert_eq!(unseen, [""; 0], "faults that nobody sees");
 }

@@ -48,11 +48,7 @@ fn conflict(row: &Row<'_>) -> Db<Conflict> {
         entity_type: row.get_ref(1)?.as_str()?.into(),
         entity: row.get(2)?,
         field: row.get(3)?,
-        loser: Feed {
-            connection: row.get_ref(4)?.as_str()?.into(),
-            stream: row.get_ref(6)?.as_str()?.into(),
-            mapping: row.get(5)?,
-        },
+        loser: Feed { connection: row.get_ref(4)?.as_str()?.into(), stream: row.get_ref(6)?.as_str()?.into(), mapping: row.get(5)? },
         priority: row.get(7)?,
         value: json(row, 8)?,
         winner: match winner {

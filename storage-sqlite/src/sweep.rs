@@ -155,7 +155,9 @@ fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, s
     for number in missing {
         keys.extend(match rows {
             Rows::Stream(table) => delete::managed(tx, table, *number, &mut journal)?,
-            Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, rows, *number, Taken { run: sweep.fence.run, at: &at }, &mut journal)?,
+            Rows::Managed(_) | Rows::Host(_) => {
+                unlink(tx, workspace, &sweep.feed, rows, *number, Taken { run: sweep.fence.run, at: &at }, &mut journal)?
+            }
         });
     }
     shared.crash_point("p14");

@@ -24,7 +24,15 @@ impl StorageFixture for Sqlite {
     }
 
     fn offers(&self) -> &[Capability] {
-        &[Capability::HostTables, Capability::Owners, Capability::Reopen, Capability::Retention, Capability::OAuth, Capability::Search]
+        &[
+            Capability::HostTables,
+            Capability::Owners,
+            Capability::Reopen,
+            Capability::Retention,
+            Capability::OAuth,
+            Capability::Conflicts,
+            Capability::Search,
+        ]
     }
 
     async fn fresh(&self) -> Result<Box<dyn Database>> {

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod authorize;
+pub(crate) mod conflicts;
 pub(crate) mod connect;
 pub(crate) mod connections;
 pub(crate) mod demo;

@@ -141,7 +141,9 @@ pub fn contend(standing: Standing<'_>, said: Said<'_>) -> Contested {
     }
     let owns = match decision {
         Decision::Write => true,
-        Decision::Unchanged => owner.is_none_or(|owner| owner.priority < said.rule.priority || (mine && owner.priority != said.rule.priority)),
+        Decision::Unchanged => {
+            owner.is_none_or(|owner| owner.priority < said.rule.priority || (mine && owner.priority != said.rule.priority))
+        }
         Decision::Keep(_) => false,
     };
     let mut changed = Vec::new();
@@ -152,7 +154,8 @@ pub fn contend(standing: Standing<'_>, said: Said<'_>) -> Contested {
         if let Some((former, word)) = former {
             changed.push(after.against(&former.source, former.priority, word, None));
         }
-        let others = rivals.iter().filter(|rival| rival.source != *said.source && former.is_none_or(|(former, _)| former.source != rival.source));
+        let others =
+            rivals.iter().filter(|rival| rival.source != *said.source && former.is_none_or(|(former, _)| former.source != rival.source));
         changed.extend(others.filter_map(|rival| after.follow(rival)));
     } else if let (Some(stored), Some(word)) = (seen, word)
         && let Some(priority) = stored.priority.filter(|priority| *priority > said.rule.priority)

@@ -44,12 +44,30 @@ use crate::{Error, Result, WorkspaceId};
 
 /// All narrow stores of one workspace.
 pub trait WorkspaceStore:
-    ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore + ConflictStore
+    ConnectionStore
+    + AuthorizationStore
+    + LeaseStore
+    + RunStore
+    + EntityStore
+    + LineageStore
+    + PlanStore
+    + PushStore
+    + ActivityStore
+    + ConflictStore
 {
 }
 
 impl<S> WorkspaceStore for S where
-    S: ConnectionStore + AuthorizationStore + LeaseStore + RunStore + EntityStore + LineageStore + PlanStore + PushStore + ActivityStore + ConflictStore
+    S: ConnectionStore
+        + AuthorizationStore
+        + LeaseStore
+        + RunStore
+        + EntityStore
+        + LineageStore
+        + PlanStore
+        + PushStore
+        + ActivityStore
+        + ConflictStore
 {
 }
 

@@ -1,5 +1,6 @@
 //! Storages that do one thing wrong, and the checks each of them fails: no more and no less.
 
+mod conflicts;
 mod connections;
 mod host;
 mod mapped;
@@ -30,6 +31,11 @@ pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
 /// Faults of storages with tables of the host, seen by the checks that need those.
 pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
     host::FAULTS.iter()
+}
+
+/// Faults of storages that keep what is said beside fields, seen by the checks that need that.
+pub(crate) fn conflict_faults() -> impl Iterator<Item = &'static Fault> {
+    conflicts::FAULTS.iter()
 }
 
 /// Faults of storages that prune, seen by the checks that need that.

@@ -9,6 +9,7 @@ macro_rules! harm {
     };
 }
 
+mod conflicts;
 mod connections;
 mod oauth;
 mod push;
@@ -62,6 +63,7 @@ struct Notes {
     fences: BTreeMap<RunId, Fence>,
     swept: BTreeSet<(String, u64)>,
     feeds: Vec<Feed>,
+    references: BTreeMap<Named, Vec<ReferenceValue>>,
     links: BTreeMap<String, PushLink>,
     kept: BTreeMap<Named, PendingAuthorization>,
     handed_out: BTreeMap<Named, PendingAuthorization>,
@@ -179,6 +181,10 @@ impl FleetStore for PlantedFleet {
             }
         }
         self.inner.prune(log, before, limit).await
+    }
+
+    async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
+        self.inner.erase(workspace).await
     }
 
     async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {

@@ -46,6 +46,7 @@ mod activity;
 mod authorizations;
 mod changed;
 mod commits;
+mod conflicts;
 mod connections;
 mod entities;
 mod fixture;
@@ -77,7 +78,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 23] = [
+    let all: [&'static [Check]; 24] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -86,6 +87,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         positions::CHECKS,
         values::CHECKS,
         mapped::CHECKS,
+        conflicts::CHECKS,
         host::CHECKS,
         preview::CHECKS,
         sweeps::CHECKS,

@@ -60,6 +60,8 @@ struct Page<'a> {
     source: FieldSource,
     /// Whether this source is only a reference for some of its fields.
     refers: bool,
+    /// Whether this source may make rows.
+    makes: bool,
     scratch: String,
 }
 
@@ -168,7 +170,8 @@ impl<'a> Page<'a> {
         let feed = &work.commit.feed;
         let source = FieldSource { connection: feed.connection.clone(), mapping: feed.mapping.clone() };
         let refers = slots.iter().any(|slot| slot.refers());
-        Ok(Self { rows, part, scan, slots, find, owned, unowned, source, refers, scratch: String::new() })
+        let makes = target.makes_rows(work.commit.batches.iter().flat_map(|part| part.batch.names()).map(|name| &**name));
+        Ok(Self { rows, part, scan, slots, find, owned, unowned, source, refers, makes, scratch: String::new() })
     }
 
     /// The table and the condition that finds a row; its parameters begin at `from`: the workspace, if the table knows it, then the key.
@@ -379,6 +382,9 @@ impl<'a> Page<'a> {
             if slot.refers() {
                 verdict.references.push((name, json));
             }
+        }
+        if !verdict.there && !self.makes {
+            verdict.writes.clear();
         }
         verdict.keys.extend(batch.cells(record).filter(|(name, _)| self.slots[*name].key));
         // A new row needs its key, whoever is the truth about it.

@@ -99,6 +99,9 @@ pub(super) fn decide(shape: &Shape<'_>, item: &Item<'_>, at: usize, seen: Option
             Decision::Keep(_) | Decision::Unchanged => {}
         }
     }
+    if !there && !shape.makes {
+        verdict.writes.clear();
+    }
     // A new row needs its key, whoever is the truth about it.
     if !there && !verdict.writes.is_empty() {
         for &(place, _) in &item.cells {

@@ -82,6 +82,8 @@ pub(super) struct Shape<'a> {
     /// The slots of the key's parts, of a host's table.
     key: Vec<usize>,
     find: String,
+    /// Whether the source may make rows.
+    pub(super) makes: bool,
 }
 
 /// A statement with one text parameter, the workspace, and arrays of texts after it.
@@ -151,7 +153,8 @@ impl<'a> Shape<'a> {
         slots.sort_by_key(|slot| (slot.column.is_none(), slot.column, slot.field));
         let places: HashMap<&str, usize> = slots.iter().enumerate().map(|(at, slot)| (slot.field, at)).collect();
         let names = parts.iter().map(|part| part.batch.names().iter().map(|name| places[&**name]).collect()).collect();
-        let mut this = Self { rows, slots, names, key: Vec::new(), find: String::new() };
+        let makes = target.makes_rows(slots.iter().map(|slot| slot.field));
+        let mut this = Self { rows, slots, names, key: Vec::new(), find: String::new(), makes };
         if let Rows::Host(host) = rows {
             for name in key {
                 let column = host.position(name);

@@ -2,6 +2,7 @@
 
 mod browser;
 mod configuration;
+mod conflicts;
 mod demo;
 mod examples;
 mod house;

@@ -211,10 +211,10 @@ proptest! {
         {
             field.settle(name, Accepted);
         }
-        for who in 0..4 {
-            let Some((_, value)) = said.iter().rev().find(|(name, _)| *name == who) else { continue };
+        for (who, name) in NAMES.iter().enumerate() {
+            let Some((_, value)) = said.iter().rev().find(|(said, _)| *said == who) else { continue };
             let before = field.clone();
-            field.says(NAMES[who], truth(who as i32), value);
+            field.says(name, truth(who as i32), value);
             prop_assert_eq!(&field.rivals, &before.rivals);
             prop_assert_eq!(&field.owner, &before.owner);
         }

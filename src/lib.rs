@@ -36,9 +36,9 @@ pub use sync_core::{
     Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{
-        Client, ClientAccount, ConfigAction, ConfigVersion, ConnectionConfig, ConnectionPatch, ConnectionStatus, Entity, EntityQuery,
-        IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding, OnboardingStep, Plan, PlanItem, PlanState, PlannedChange,
-        Run, RunFilter, RunStatus,
+        Client, ClientAccount, ConfigAction, ConfigVersion, Conflict, ConflictFilter, ConflictId, ConnectionConfig, ConnectionPatch,
+        ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding, OnboardingStep,
+        Plan, PlanItem, PlanState, PlannedChange, ReferenceValue, Run, RunFilter, RunStatus,
     },
 };
 #[doc(hidden)]
@@ -46,8 +46,8 @@ pub use sync_engine::vault_bench;
 pub use sync_engine::{
     Absence, Actor, Apply, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials,
     DataSource, Diagnosis, Edit, EditedField, Events, ForceOverwrite, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push,
-    PushRecord, RecordSource, RenewedTokens, Resolution, Retention, Rotated, SourcePage, SourceStatus, SyncEvent, SyncOptions, Syncline,
-    SystemClock, TabMapping, TabSynced, Unconfirmed, Workspace,
+    PushRecord, RecordSource, RenewedTokens, Resolution, ResolveConflict, ResolvedConflicts, Retention, Rotated, SourcePage, SourceStatus,
+    SyncEvent, SyncOptions, Syncline, SystemClock, TabMapping, TabSynced, Unconfirmed, Workspace,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -5,6 +5,7 @@ mod authorization;
 mod client;
 mod commit;
 mod config;
+mod conflict;
 mod connection;
 mod credentials;
 mod doctor;

@@ -9,7 +9,12 @@ use sync_core::{
 };
 
 use crate::{
-    commit::{delete, journal::Journal, target::Rows},
+    commit::{
+        beside::{self, Taken},
+        delete,
+        journal::Journal,
+        target::Rows,
+    },
     error::{Db, Fault, row_fault},
     hook::Committed,
     host::Host,
@@ -63,11 +68,13 @@ pub(crate) fn try_out(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Swe
     let found = find(tx, workspace, sweep, &rows)?;
     let mut report = found.report();
     if report.may_delete(sweep) {
+        let at = time::text(sweep.at);
+        let taken = Taken { run: sweep.fence.run, at: &at };
         let mut journal = Journal::new(sweep.target.lineage, true);
         for missing in &found.missing {
             match &rows {
                 Rows::Stream(table) => delete::managed(tx, table, *missing, &mut journal)?,
-                Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, &rows, *missing, &mut journal)?,
+                Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, &rows, *missing, taken, &mut journal)?,
             };
         }
         let (changes, gone) = journal.into_preview();
@@ -148,7 +155,9 @@ fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, s
     for number in missing {
         keys.extend(match rows {
             Rows::Stream(table) => delete::managed(tx, table, *number, &mut journal)?,
-            Rows::Managed(_) | Rows::Host(_) => unlink(tx, workspace, &sweep.feed, rows, *number, &mut journal)?,
+            Rows::Managed(_) | Rows::Host(_) => {
+                unlink(tx, workspace, &sweep.feed, rows, *number, Taken { run: sweep.fence.run, at: &at }, &mut journal)?
+            }
         });
     }
     shared.crash_point("p14");
@@ -175,6 +184,7 @@ fn unlink(
     feed: &Feed,
     rows: &Rows,
     link: i64,
+    taken: Taken<'_>,
     journal: &mut Journal,
 ) -> Db<Option<Box<str>>> {
     let gone: Option<[Box<str>; 3]> = tx
@@ -183,6 +193,7 @@ fn unlink(
         .optional()?;
     let Some([key, record, partition]) = gone else { return Ok(None) };
     journal.unlinked(&key, &record, &partition);
+    beside::release(tx, workspace, feed, rows.type_id(), &key, taken)?;
     match delete::orphan(tx, workspace, feed, rows, &key, journal) {
         Ok(true) => Ok(Some(key)),
         Ok(false) => Ok(None),

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod clients;
+mod conflicts;
 mod connections;
 mod plans;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
     clients::{AddClient, Clients, LinkClient, OnClients},
+    conflicts::{ConflictState, Conflicts, Decision, Resolve},
     connections::{Connections, OnConnection},
     plans::{Apply, Plan, Plans, Undo},
 };
@@ -131,6 +133,10 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Plan what would take a run back; what others changed since stays, and is listed.
     Undo(Undo),
+    /// Values that lost to a source of higher priority, and how to decide about them.
+    Conflicts(Conflicts),
+    /// Decide about a conflict: the winning value stands, or the losing one is written.
+    Resolve(Resolve),
     /// Write records, or the changed rows of a table, to a stream.
     Push(Push),
     /// Send writes that failed once more, as they were.

@@ -67,6 +67,8 @@ fn run(cli: Cli) -> Done {
             Command::Plans(args) => commands::plans::plans(&config, args, view).await,
             Command::Apply(args) => Box::pin(commands::plans::apply(&config, args, view)).await,
             Command::Undo(args) => Box::pin(commands::plans::undo(&config, args, view)).await,
+            Command::Conflicts(args) => commands::conflicts::list(&config, args, view).await,
+            Command::Resolve(args) => Box::pin(commands::conflicts::resolve(&config, args, view)).await,
             Command::Push(args) => Box::pin(commands::push::push(&config, args, view)).await,
             Command::Retry(args) => Box::pin(commands::push::retry(&config, args, view)).await,
             Command::Failures(args) => Box::pin(commands::failures::run(&config, args, view)).await,

@@ -163,6 +163,8 @@ impl Target {
     pub fn rule(&self, field: &str) -> FieldRule {
         let rule = self.rules.get(field).copied().unwrap_or_default();
         match (self.mode, rule.authority) {
+            // What is computed is nobody's to write, whoever asks.
+            (_, Authority::Derived) => rule,
             (WriteMode::ByHand, _) => FieldRule { authority: Authority::SourceOfTruth, priority: i32::MAX },
             (WriteMode::Forced, Authority::Reference) => FieldRule { authority: Authority::SourceOfTruth, ..rule },
             (WriteMode::Forced | WriteMode::ByAuthority, _) => rule,
@@ -193,6 +195,21 @@ impl Target {
     #[must_use]
     pub fn by_hand(&self) -> bool {
         self.mode == WriteMode::ByHand
+    }
+
+    /// Whether a record that has fields of these names may make a row. A source that is a reference, and the truth about nothing but keys,
+    /// makes none.
+    #[must_use]
+    pub fn makes_rows<'n>(&'n self, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let known = self.fields.iter().map(|field| &*field.name);
+        let key = |name: &str| self.place.key().iter().any(|key| key.eq_ignore_ascii_case(name));
+        let mut authorities = names.into_iter().chain(known).filter(|name| !key(name)).map(|name| self.rule(name).authority);
+        let mut refers = false;
+        let truth = authorities.any(|authority| {
+            refers |= authority == Authority::Reference;
+            authority == Authority::SourceOfTruth
+        });
+        truth || !refers
     }
 
     /// The keys of a batch's rows, one for each record: made of its key fields, or the name of the first that has no value.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod clock;
+mod conflict;
 mod connection;
 mod crash;
 mod edit;
@@ -25,6 +26,7 @@ pub use self::vault::bench as vault_bench;
 pub use self::{
     builder::Builder,
     clock::{Clock, SystemClock},
+    conflict::{ResolveConflict, ResolvedConflicts},
     connection::{Actor, Connect, Connection, Diagnosis},
     edit::{Edit, EditedField},
     event::{Events, SyncEvent},

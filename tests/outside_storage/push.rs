@@ -7,7 +7,10 @@ use std::{
 
 use syncline::core::{
     Error, Operation, Record, RecordBatch, RecordId, Result, async_trait,
-    store::{ChangedQuery, ChangedRows, Feed, Intent, IntentFilter, PlanStore, PushCommit, PushLink, PushMemory, PushStore, Settled},
+    store::{
+        ChangedQuery, ChangedRows, ConflictStore, Feed, Intent, IntentFilter, PlanStore, PushCommit, PushLink, PushMemory, PushStore,
+        Settled,
+    },
 };
 
 use super::{FeedKey, Scoped, World, commit::Row, feed_key};
@@ -112,6 +115,9 @@ fn listed(scoped: &Scoped, world: &World, filter: &IntentFilter) -> Vec<(Feed, I
 
 /// Plans need not be kept.
 impl PlanStore for Scoped {}
+
+/// Nor what is said beside fields.
+impl ConflictStore for Scoped {}
 
 #[async_trait]
 impl PushStore for Scoped {

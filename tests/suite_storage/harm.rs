@@ -52,6 +52,11 @@ pub(crate) enum Harm {
     Memory(fn(&mut PushMemory)),
     IntentFilter(fn(&mut IntentFilter)),
     Journal(fn(&mut PushCommit)),
+    References(fn(&mut Vec<ReferenceValue>)),
+    Conflicts(fn(&mut Vec<Conflict>)),
+    ConflictFilter(fn(&mut ConflictFilter)),
+    /// The decision.
+    Deciding(fn(&mut SettleConflicts)),
     Activities(fn(&mut Vec<Activity>)),
     Due(fn(&mut Vec<DueRenewal>)),
     /// The time it is, and up to when tokens are looked for.
@@ -119,6 +124,8 @@ pub(crate) enum Harm {
     ForgetsConfirmations,
     ReplacesRows,
     PreviewsCommit,
+    NeverForgetsReferences,
+    DecidesBlindly,
     NeverSweeps,
     SweepsAgain,
     ScansEndWithRuns,

@@ -30,6 +30,7 @@ impl StorageFixture for Sqlite {
             Capability::Reopen,
             Capability::Retention,
             Capability::OAuth,
+            Capability::Conflicts,
             Capability::Search,
             Capability::Clients,
             Capability::Onboarding,

@@ -54,6 +54,19 @@ const QUERIES: &[(&str, &str, bool)] = &[
          FROM syncline_field_owners o JOIN syncline_entity_types t ON t.id = o.type_id",
         true,
     ),
+    (
+        "references",
+        "SELECT v.workspace_id, t.entity_type, v.entity_id, v.connection_id, v.mapping, v.field, v.value \
+         FROM syncline_reference_values v JOIN syncline_entity_types t ON t.id = v.type_id",
+        true,
+    ),
+    (
+        "conflicts",
+        "SELECT c.workspace_id, t.entity_type, c.entity_id, c.field, c.connection_id, c.mapping, c.priority, c.value, \
+         c.winner_connection_id, c.winner_mapping, c.winner_priority, c.winning_value, c.rule, c.state, c.resolved_by \
+         FROM syncline_mapping_conflicts c JOIN syncline_entity_types t ON t.id = c.type_id WHERE c.live",
+        true,
+    ),
     // Per entity in the order things happened; entities in the order of their names.
     (
         "lineage",

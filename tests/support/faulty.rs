@@ -12,11 +12,11 @@ use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, ConfigStore,
-        ConfigVersion, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery, EntityStore, Event, Feed, Fence, FleetStore,
-        Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig, NewConnection, NewPlan, NewRun,
-        OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState, PlanStore, Preview, PushCommit,
-        PushLink, PushMemory, PushStore, RecordChanges, Renewal, Run, RunEnd, RunFilter, RunHistory, RunStore, SealedCredentials, Settle,
-        Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
+        ConfigVersion, Conflict, ConflictFilter, ConflictStore, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery,
+        EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig,
+        NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState,
+        PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, Run, RunEnd, RunFilter,
+        RunHistory, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -401,6 +401,22 @@ impl PlanStore for Scope {
     async fn settle_plan(&self, run: RunId, expected: PlanState, settle: Settle) -> Result<bool> {
         self.faulty.call("settle_plan")?;
         self.inner.settle_plan(run, expected, settle).await
+    }
+}
+
+#[async_trait]
+impl ConflictStore for Scope {
+    async fn reference_values(&self, entity: &EntityType, key: &str) -> Result<Vec<ReferenceValue>> {
+        self.inner.reference_values(entity, key).await
+    }
+
+    async fn conflicts(&self, filter: ConflictFilter) -> Result<Vec<Conflict>> {
+        self.inner.conflicts(filter).await
+    }
+
+    async fn settle_conflicts(&self, settle: SettleConflicts) -> Result<u64> {
+        self.faulty.call("settle_conflicts")?;
+        self.inner.settle_conflicts(settle).await
     }
 }
 

@@ -34,6 +34,7 @@ impl StorageFixture for Postgres {
             Capability::Reopen,
             Capability::Retention,
             Capability::OAuth,
+            Capability::Conflicts,
             Capability::Search,
             Capability::Clients,
             Capability::Onboarding,

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{WorkspaceId, split_key, store::Feed};
 
-use super::{journal::Journal, target::Rows};
+use super::{beside, journal::Journal, target::Rows};
 use crate::{
     error::Db,
     host::Host,
@@ -35,17 +35,8 @@ pub(crate) fn managed_key(tx: &Transaction<'_>, workspace: &WorkspaceId, table: 
     let rowid: Option<i64> = tx.prepare_cached(&sql)?.query_row((workspace.as_str(), key), |row| row.get(0)).optional()?;
     let Some(rowid) = rowid else { return Ok(false) };
     managed(tx, table, rowid, journal)?;
-    forget_owners(tx, workspace, table.id, key)?;
+    beside::forget(tx, workspace, table.id, key)?;
     Ok(true)
-}
-
-fn forget_owners(tx: &Transaction<'_>, workspace: &WorkspaceId, type_id: i64, key: &str) -> Db<()> {
-    tx.prepare_cached("DELETE FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?.execute((
-        workspace.as_str(),
-        type_id,
-        key,
-    ))?;
-    Ok(())
 }
 
 /// Deletes a row of the host by its key; a row that is gone already is none of our concern.
@@ -79,7 +70,7 @@ pub(crate) fn host_key(tx: &Transaction<'_>, workspace: &WorkspaceId, host: &Hos
         return Err(error.into());
     }
     journal.close("d", None);
-    forget_owners(tx, workspace, host.id, key)?;
+    beside::forget(tx, workspace, host.id, key)?;
     Ok(true)
 }
 
@@ -90,6 +81,8 @@ pub(crate) fn by_hand(tx: &Transaction<'_>, workspace: &WorkspaceId, rows: &Rows
         rows.type_id(),
         key,
     ))?;
+    // Also where a row never came to be.
+    beside::forget(tx, workspace, rows.type_id(), key)?;
     match rows {
         Rows::Stream(table) | Rows::Managed(table) => managed_key(tx, workspace, table, key, journal),
         Rows::Host(host) => host_key(tx, workspace, host, key, journal),

@@ -1,16 +1,18 @@
 //! Tables fed through mappings, ours and the host's: each field is decided by core's `decide` against the row as it is now.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use rusqlite::types::ValueRef;
 use sync_core::{
-    Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, Target,
-    mapping::{Decision, Stored},
+    Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, Target, WriteMode,
+    mapping::{Authority, Decision, FieldSource, Rival, Said, Standing, Stored, contend},
     store::{Duplicated, PartitionBatch, twice},
 };
 
 use super::{
-    Work, created_run, delete, link,
+    Work,
+    beside::{self, Owners, Rivals, Taken},
+    created_run, delete, link,
     remember::{Done, Remembering},
     scan_of, show,
     target::Rows,
@@ -35,6 +37,13 @@ struct Slot<'a> {
     sent: bool,
 }
 
+impl Slot<'_> {
+    /// Whether what the source says of it is kept beside it.
+    fn refers(&self) -> bool {
+        self.rule.authority == Authority::Reference && !self.key
+    }
+}
+
 /// One batch and the statement that compares its records with their rows.
 struct Page<'a> {
     rows: &'a Rows,
@@ -47,6 +56,12 @@ struct Page<'a> {
     owned: bool,
     /// A field without a known owner: of ours somebody of priority 0 set it, of the host's the host itself.
     unowned: Option<i32>,
+    /// Who speaks.
+    source: FieldSource,
+    /// Whether this source is only a reference for some of its fields.
+    refers: bool,
+    /// Whether this source may make rows.
+    makes: bool,
     scratch: String,
 }
 
@@ -117,6 +132,10 @@ struct Verdict<'a> {
     keys: Vec<(usize, &'a str)>,
     /// Fields this source owns from now on.
     owns: Vec<usize>,
+    /// What sources of lower priority say of fields, where that changes.
+    rivals: Vec<(usize, Rival)>,
+    /// What this source says of fields it is only a reference for.
+    references: Vec<(usize, &'a str)>,
     /// Whether a field that pushes send stays as it is, though the record has it otherwise.
     kept: bool,
 }
@@ -148,7 +167,11 @@ impl<'a> Page<'a> {
         let (table, condition) = Self::place(rows, slots.len() + 1, key, &slots)?;
         let _ = write!(find, " FROM {table} WHERE {condition}");
         let unowned = matches!(rows, Rows::Managed(_)).then_some(0);
-        Ok(Self { rows, part, scan, slots, find, owned, unowned, scratch: String::new() })
+        let feed = &work.commit.feed;
+        let source = FieldSource { connection: feed.connection.clone(), mapping: feed.mapping.clone() };
+        let refers = slots.iter().any(|slot| slot.refers());
+        let makes = target.makes_rows(work.commit.batches.iter().flat_map(|part| part.batch.names()).map(|name| &**name));
+        Ok(Self { rows, part, scan, slots, find, owned, unowned, source, refers, makes, scratch: String::new() })
     }
 
     /// The table and the condition that finds a row; its parameters begin at `from`: the workspace, if the table knows it, then the key.
@@ -217,6 +240,15 @@ impl<'a> Page<'a> {
             work.journal.abandon();
             let warning = RecordFailure::warning("there is no row with this key, and this source is not one that may make it");
             work.tally.skipped(warning.at_row(record.position).of_record(record.id.as_str()));
+            if !verdict.references.is_empty() {
+                // Kept for the row that another source may make; the record stands behind them.
+                let link = match known {
+                    Some(link) => link,
+                    None => link::make(work, type_id, partition, record, key)?,
+                };
+                show(work, cache, self.scan, link)?;
+                self.keep_beside(work, key, &verdict)?;
+            }
             return Ok(());
         };
         match written {
@@ -255,6 +287,7 @@ impl<'a> Page<'a> {
             return Ok(());
         }
         self.own(work, key, &verdict.owns)?;
+        self.keep_beside(work, key, &verdict)?;
         let link = match known {
             Some(link) => link,
             None => link::make(work, type_id, partition, record, key)?,
@@ -269,7 +302,10 @@ impl<'a> Page<'a> {
 
     /// Decides every field against the stored row, and writes the changes down in the journal's open line.
     fn decide(&mut self, work: &mut Work<'a>, record: &Record, key: &str) -> Db<Result<Verdict<'a>, (usize, &'static str)>> {
-        let owners = if self.owned { owners(work, self.rows.type_id(), key)? } else { HashMap::new() };
+        let (owners, rivals) = match self.owned {
+            true => (beside::owners(work, self.rows.type_id(), key)?, beside::rivals(work, self.rows.type_id(), key)?),
+            false => (Owners::new(), Rivals::new()),
+        };
         let mut find = work.tx.prepare_cached(&self.find)?;
         let batch = &self.part.batch;
         if batch.cells(record).len() < self.slots.len() {
@@ -294,37 +330,63 @@ impl<'a> Page<'a> {
         }
         let mut found = find.raw_query();
         let stored = found.next()?;
-        let mut verdict = Verdict { there: stored.is_some(), writes: Vec::new(), keys: Vec::new(), owns: Vec::new(), kept: false };
+        let mut verdict = Verdict {
+            there: stored.is_some(),
+            writes: Vec::new(),
+            keys: Vec::new(),
+            owns: Vec::new(),
+            rivals: Vec::new(),
+            references: Vec::new(),
+            kept: false,
+        };
         let (mut old_json, target) = (String::new(), &work.commit.target);
+        // What is forced asks for nobody's priority.
+        let forced = target.mode == WriteMode::Forced;
         for (name, json) in batch.cells(record) {
             let slot = &self.slots[name];
-            let owner = owners.get(slot.field).copied();
-            let (decision, old, differs) = match stored {
+            let owner = owners.get(slot.field).filter(|_| !forced);
+            let (before, differs) = match stored {
                 Some(row) => {
                     let old = row.get_ref(1 + 2 * name)?;
                     let same: bool = row.get(2 + 2 * name)?;
-                    old_json.clear();
-                    let value = if same {
-                        json
-                    } else {
-                        decode(old, slot.form, &mut old_json);
-                        &*old_json
-                    };
-                    let priority = owner.or(if old == ValueRef::Null { None } else { self.unowned });
-                    (target.decide(slot.rule, Some(Stored { value, priority }), Some(json)), Some((old, slot.form)), !same)
+                    (Some((old, slot.form)), !same)
                 }
-                None => (target.decide(slot.rule, None, Some(json)), None, json != "null"),
+                None => (None, json != "null"),
+            };
+            old_json.clear();
+            let standing = before.map(|(old, form)| {
+                let value = if differs {
+                    decode(old, form, &mut old_json);
+                    &*old_json
+                } else {
+                    json
+                };
+                let unowned = if old == ValueRef::Null || forced { None } else { self.unowned };
+                Stored { value, priority: owner.map(|owner| owner.priority).or(unowned) }
+            });
+            let decision = if self.owned && !slot.key {
+                let rivals = rivals.get(slot.field).map(Vec::as_slice).unwrap_or_default();
+                let said = Said { source: &self.source, rule: slot.rule, value: json };
+                let contested = contend(Standing { stored: standing, owner, rivals }, said);
+                verdict.rivals.extend(contested.rivals.into_iter().map(|rival| (name, rival)));
+                if contested.owns {
+                    verdict.owns.push(name);
+                }
+                contested.decision
+            } else {
+                target.decide(slot.rule, standing, Some(json))
             };
             verdict.kept |= slot.sent && differs && matches!(decision, Decision::Keep(_));
             if decision == Decision::Write {
-                work.journal.change(slot.field, old, Some(json), target.told(decision));
+                work.journal.change(slot.field, before, Some(json), target.told(decision));
                 verdict.writes.push((name, json));
             }
-            let takes =
-                decision == Decision::Write || (decision == Decision::Unchanged && owner.is_some_and(|owner| owner < slot.rule.priority));
-            if self.owned && (takes || (decision == Decision::Unchanged && owner.is_none())) {
-                verdict.owns.push(name);
+            if slot.refers() {
+                verdict.references.push((name, json));
             }
+        }
+        if !verdict.there && !self.makes {
+            verdict.writes.clear();
         }
         verdict.keys.extend(batch.cells(record).filter(|(name, _)| self.slots[*name].key));
         // A new row needs its key, whoever is the truth about it.
@@ -428,6 +490,18 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// Keeps what sources say beside the fields.
+    fn keep_beside(&self, work: &Work<'a>, key: &str, verdict: &Verdict<'_>) -> Db<()> {
+        for (name, rival) in &verdict.rivals {
+            beside::keep_rival(work, self.rows.type_id(), key, self.slots[*name].field, rival)?;
+        }
+        if self.refers {
+            let values: Vec<(&str, &str)> = verdict.references.iter().map(|(name, json)| (self.slots[*name].field, *json)).collect();
+            beside::keep_references(work, self.rows.type_id(), key, &values)?;
+        }
+        Ok(())
+    }
+
     /// A record that is there but could not be taken: whatever it stands behind is not gone.
     fn present(&self, work: &Work<'a>, cache: &mut Cache, id: &RecordId) -> Db<()> {
         for (link, _) in link::of(work, self.rows.type_id(), id)? {
@@ -460,6 +534,8 @@ impl<'a> Page<'a> {
         for (link, key) in links {
             work.tx.prepare_cached("DELETE FROM syncline_record_links WHERE id = ?1")?.execute([link])?;
             work.journal.unlinked(&key, record.id.as_str(), self.part.partition.as_str());
+            let taken = Taken { run: work.commit.fence.run, at: work.at };
+            beside::release(work.tx, work.workspace, &work.commit.feed, self.rows.type_id(), &key, taken)?;
             match delete::orphan(work.tx, work.workspace, &work.commit.feed, self.rows, &key, &mut work.journal) {
                 Ok(true) => work.tally.deleted(&key),
                 Ok(false) => {}
@@ -475,15 +551,6 @@ impl<'a> Page<'a> {
         work.tally.counts.deleted += 1;
         Ok(())
     }
-}
-
-/// The priorities of those who set an entity's fields.
-fn owners(work: &Work<'_>, type_id: i64, key: &str) -> Db<HashMap<String, i32>> {
-    let mut found = work
-        .tx
-        .prepare_cached("SELECT field, priority FROM syncline_field_owners WHERE workspace_id = ?1 AND type_id = ?2 AND entity_id = ?3")?;
-    let rows = found.query_map((work.workspace.as_str(), type_id, key), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The warning about a key that stands twice, naming the place of its first column in the source.

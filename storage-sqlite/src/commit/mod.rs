@@ -1,5 +1,6 @@
 //! One transaction: rows, lineage, cursors, counts, failures and events, under the run's fence.
 
+pub(crate) mod beside;
 mod book;
 pub(crate) mod delete;
 pub(crate) mod journal;

@@ -2,6 +2,7 @@
 
 pub(crate) mod authorize;
 pub(crate) mod clients;
+pub(crate) mod conflicts;
 pub(crate) mod connect;
 pub(crate) mod connections;
 pub(crate) mod demo;

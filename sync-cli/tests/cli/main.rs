@@ -3,6 +3,7 @@
 mod browser;
 mod clients;
 mod configuration;
+mod conflicts;
 mod demo;
 mod examples;
 mod history;

@@ -9,6 +9,7 @@ mod back;
 mod cell;
 mod compile;
 mod compiled;
+mod contest;
 mod drift;
 mod expression;
 #[cfg(feature = "schema")]
@@ -27,6 +28,7 @@ pub use self::{
     authority::{Authority, Decision, Stored, decide},
     cell::Cell,
     compiled::CompiledMapping,
+    contest::{ConflictState, Contested, FieldOwner, FieldSource, Rival, Said, Standing, alike, contend, gone},
     drift::{Drift, HeaderFingerprint},
     merge::{Merge, Owner, merge},
     model::{Column, Computed, Mapping},

@@ -8,6 +8,7 @@ mod authorization;
 mod client;
 mod commit;
 mod config;
+mod conflict;
 mod connection;
 mod duplicates;
 mod entity;
@@ -35,6 +36,7 @@ pub use self::{
         APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,
         NewConfig, config_activity, config_change,
     },
+    conflict::{Conflict, ConflictFilter, ConflictId, ConflictStore, Conflicts, ReferenceValue, SettleConflicts},
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
@@ -44,7 +46,7 @@ pub use self::{
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
-    run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
 };
 use crate::{Error, Result, WorkspaceId};
@@ -63,6 +65,7 @@ pub trait WorkspaceStore:
     + PlanStore
     + PushStore
     + ActivityStore
+    + ConflictStore
 {
 }
 
@@ -79,6 +82,7 @@ impl<S> WorkspaceStore for S where
         + PlanStore
         + PushStore
         + ActivityStore
+        + ConflictStore
 {
 }
 

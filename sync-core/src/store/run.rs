@@ -62,9 +62,11 @@ pub const PLAN: &str = "plan";
 pub const APPLY: &str = "apply";
 /// The job type of runs that stand for somebody's edit.
 pub const EDIT: &str = "edit";
+/// The job type of runs that write a value that had lost.
+pub const TAKE: &str = "take";
 
 /// The job types that speak with no service: how their runs go says nothing about the connection, whose row stays as it is.
-pub const LOCAL: &[&str] = &[PLAN, APPLY, EDIT];
+pub const LOCAL: &[&str] = &[PLAN, APPLY, EDIT, TAKE];
 
 /// A run to be started.
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ impl Course {
             mapping.check_against(&fields)?;
         }
         let row = connection.load_config().await?;
-        let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull.lineage, pull.forced));
+        let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull));
         let key = match (&mapping, pull.key.is_empty()) {
             (Some(mapping), true) => mapping.source_key(),
             _ => Arc::from(pull.key.as_slice()),
@@ -112,8 +112,7 @@ fn target(
     fields: &Arc<[Field]>,
     mapping: Option<&CompiledMapping>,
     account: &str,
-    lineage: bool,
-    forced: bool,
+    pull: &Pull,
 ) -> Target {
     let refs = match mapping {
         Some(mapping) => mapping.refs(stream.name.as_str(), fields),
@@ -124,13 +123,13 @@ fn target(
     };
     let source = Source { kind: descriptor.source_type.into(), id: format!("{account}/{}", stream.name).into(), refs };
     Target {
-        mode: mode(forced),
+        mode: mode(pull.forced),
         entity: mapping.map_or(entity, |mapping| mapping.entity().clone()),
         place: mapping.map_or(Place::Stream, |mapping| mapping.place().clone()),
         fields: mapping.map_or_else(|| Arc::clone(fields), |mapping| mapping.fields(fields)),
         rules: Arc::new(mapping.map(CompiledMapping::rules).unwrap_or_default()),
         duplicates: mapping.and_then(CompiledMapping::duplicates).unwrap_or(stream.duplicates),
-        lineage,
+        lineage: pull.lineage,
         source: Arc::new(source),
         pushes: match mapping {
             Some(mapping) if descriptor.capabilities.push && stream.writes != Writes::Nothing => mapping.pushes(),

@@ -2,6 +2,7 @@
 
 mod clients;
 mod configs;
+mod conflicts;
 mod connections;
 mod edits;
 mod host;
@@ -40,12 +41,13 @@ pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
 }
 
 /// Faults of what only some storages keep, each seen by the checks that need it.
-pub(crate) const FURTHER: [(Capability, &[Fault]); 5] = [
+pub(crate) const FURTHER: [(Capability, &[Fault]); 6] = [
     (Capability::Clients, clients::FAULTS),
     (Capability::Onboarding, onboarding::FAULTS),
     (Capability::Config, configs::FAULTS),
     (Capability::Plans, plans::FAULTS),
     (Capability::Edits, edits::FAULTS),
+    (Capability::Conflicts, conflicts::FAULTS),
 ];
 
 /// Faults of storages that prune, seen by the checks that need that.

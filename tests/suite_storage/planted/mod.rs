@@ -11,6 +11,7 @@ macro_rules! harm {
 
 mod clients;
 mod configs;
+mod conflicts;
 mod connections;
 mod oauth;
 mod onboarding;
@@ -66,6 +67,7 @@ struct Notes {
     fences: BTreeMap<RunId, Fence>,
     swept: BTreeSet<(String, u64)>,
     feeds: Vec<Feed>,
+    references: BTreeMap<Named, Vec<ReferenceValue>>,
     links: BTreeMap<String, PushLink>,
     kept: BTreeMap<Named, PendingAuthorization>,
     handed_out: BTreeMap<Named, PendingAuthorization>,
@@ -183,6 +185,10 @@ impl FleetStore for PlantedFleet {
             }
         }
         self.inner.prune(log, before, limit).await
+    }
+
+    async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
+        self.inner.erase(workspace).await
     }
 
     async fn know_key(&self, id: &str, check: &[u8]) -> Result<KnownKey> {

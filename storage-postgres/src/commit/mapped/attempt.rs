@@ -3,14 +3,16 @@
 use std::{ops::Range, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Error as Sql};
+use sync_core::mapping::FieldSource;
 
 use super::{
     super::{
         Rows, Work,
         remember::{Asked, Remembering},
     },
-    decide::{Context, Verdict, decide},
-    owner,
+    beside::{self, Rivals},
+    decide::{Contestants, Context, Verdict, decide},
+    owner::{self, Owners},
     shape::{Item, Shape, Write},
 };
 use crate::{
@@ -118,15 +120,11 @@ async fn once<'a>(
         Host::leave(work.tx).await?;
     }
     // Only now: who owns a field may have changed until its row was locked.
-    let owners = if owner::are_kept(work.tx, work.workspace, rows.type_id(), &work.commit.target).await? {
-        let keys: Vec<&str> = items.iter().map(|item| item.key).collect();
-        Some(owner::of(work.tx, work.workspace, rows.type_id(), &keys).await?)
-    } else {
-        None
-    };
+    let contest = contest(work, rows, items).await?;
+    let contestants = contest.as_ref().map(|(owners, rivals, source)| Contestants { owners, rivals, source });
     let target = Arc::clone(&work.commit.target);
     let unowned = matches!(rows, Rows::Managed(_)).then_some(0);
-    let context = Context { owners: owners.as_ref(), unowned, previews: work.shows(), target: &target };
+    let context = Context { contestants, unowned, previews: work.shows(), target: &target };
     let mut verdicts: Vec<Verdict> =
         items.iter().zip(seen).enumerate().map(|(at, (item, seen))| decide(shape, item, at, seen, context)).collect();
     if let Some(remembering) = remembering {
@@ -167,6 +165,18 @@ async fn once<'a>(
         Host::leave(work.tx).await?;
     }
     Ok(Some(verdicts))
+}
+
+/// Who set the fields of items, and what others said of them; `None` where priorities are not kept.
+async fn contest(work: &mut Work<'_>, rows: &Rows, items: &[Item<'_>]) -> Db<Option<(Owners, Rivals, FieldSource)>> {
+    if !owner::are_kept(work.tx, work.workspace, rows.type_id(), &work.commit.target).await? {
+        return Ok(None);
+    }
+    let keys: Vec<&str> = items.iter().map(|item| item.key).collect();
+    let owners = owner::of(work.tx, work.workspace, rows.type_id(), &keys).await?;
+    let rivals = beside::rivals(work.tx, work.workspace, rows.type_id(), &keys).await?;
+    let feed = &work.commit.feed;
+    Ok(Some((owners, rivals, FieldSource { connection: feed.connection.clone(), mapping: feed.mapping.clone() })))
 }
 
 /// The column a refusal of one row is about, as the source calls it.

@@ -35,9 +35,10 @@ impl Links<'_> {
         LONGEST_ENTRY.saturating_sub(own.iter().map(|text| text.len()).sum())
     }
 
-    /// How long, in bytes, a key and the name of a field may be together for the field's owner to fit its index.
-    pub(super) fn room_of_owner(&self) -> usize {
-        LONGEST_ENTRY.saturating_sub(self.workspace.as_str().len())
+    /// How long, in bytes, a key and the name of a field may be together for what this feed says of the field to fit its index.
+    pub(super) fn room_of_field(&self) -> usize {
+        let own = [self.workspace.as_str(), self.feed.connection.as_str(), &self.feed.mapping];
+        LONGEST_ENTRY.saturating_sub(own.iter().map(|text| text.len()).sum())
     }
 
     /// The links of records to entities, each brought to its partition.

@@ -4,6 +4,7 @@
 //! written first.
 
 mod attempt;
+mod beside;
 mod cell;
 mod decide;
 mod journal;
@@ -22,6 +23,7 @@ use sync_core::{
 
 use self::{
     attempt::{Destination, Refusal},
+    beside::{Contest, Reference, Taken},
     decide::Verdict,
     journal::Journal,
     link::{Links, Pair},
@@ -145,7 +147,7 @@ fn sort_out<'a>(
     });
     let longest = batches.iter().flat_map(|batch| batch.names()).map(|name| name.len()).max().unwrap_or_default();
     let room = course.links.room();
-    let room_of_key = course.links.room_of_owner().saturating_sub(longest);
+    let room_of_key = course.links.room_of_field().saturating_sub(longest);
     let mut entries = Vec::with_capacity(batches.iter().map(|batch| batch.len()).sum());
     let mut order = 0;
     for (at, part) in commit.batches.iter().enumerate() {
@@ -267,6 +269,7 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
     let mut unlinked: Vec<(Entry<'a>, &Item<'a>)> = Vec::new();
     let mut owned: Vec<owner::Owned<'_>> = Vec::new();
     let mut known: Vec<Done<'_>> = Vec::new();
+    let (mut contests, mut references): (Vec<Contest<'_>>, Vec<Reference<'_>>) = (Vec::new(), Vec::new());
     for ((entry, item), done) in done {
         let mut verdict = match done {
             Ok(verdict) => verdict,
@@ -279,7 +282,18 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
         if !verdict.there && verdict.writes.is_empty() {
             let warning = RecordFailure::warning("there is no row with this key, and this source is not one that may make it");
             course.skipped(work, entry.order, told(warning, entry.record));
+            if shape.refer(item, &mut references) {
+                // Kept for the row that another source may make; the record stands behind them.
+                match item.link {
+                    Some(_) => show(work, entry, item.link),
+                    None => unlinked.push((entry, item)),
+                }
+            }
             continue;
+        }
+        shape.refer(item, &mut references);
+        for (slot, rival) in std::mem::take(&mut verdict.rivals) {
+            contests.push(Contest { key: item.key, field: shape.slots[slot].field, rival });
         }
         for slot in verdict.owns.iter().filter(|_| !by_hand) {
             let slot = &shape.slots[*slot];
@@ -298,6 +312,8 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
         }
     }
     owner::own(work.tx, work.workspace, rows.type_id(), &work.commit.feed, owned).await?;
+    beside::keep_rivals(work, rows.type_id(), contests).await?;
+    beside::keep_references(work, rows.type_id(), references).await?;
     let pairs: Vec<Pair<'_>> = unlinked.iter().map(|(_, item)| pair(item)).collect();
     let made = course.links.make(work.tx, &pairs).await?;
     for (entry, item) in unlinked {
@@ -350,6 +366,10 @@ fn count(work: &mut Work<'_>, course: &mut Course<'_>, rows: &Rows, item: &Item<
     work.tally.wrote(item.key);
 }
 
+fn taken_by(commit: &PageCommit) -> Taken {
+    Taken { run: commit.fence.run, at: commit.at }
+}
+
 async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, entries: &[Entry<'a>]) -> Db<()> {
     let ids: Vec<&str> = entries.iter().map(|entry| entry.record.id.as_str()).filter(|id| !id.contains('\0')).collect();
     if ids.is_empty() {
@@ -375,7 +395,7 @@ async fn delete<'a>(work: &mut Work<'_>, course: &mut Course<'a>, rows: &Rows, e
     keys.sort_unstable();
     keys.dedup_by_key(|(key, _)| *key);
     let texts: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-    let fates = orphan::settle(work.tx, course.links, rows, &texts, false, &mut course.journal).await?;
+    let fates = orphan::settle(work.tx, course.links, rows, &texts, false, taken_by(work.commit), &mut course.journal).await?;
     for ((key, id), fate) in keys.into_iter().zip(fates) {
         match fate {
             Fate::Stays => {}
@@ -401,7 +421,7 @@ async fn delete_by_hand<'a>(
     keys.sort_unstable();
     keys.dedup();
     course.links.remove_all(work.tx, &keys).await?;
-    let fates = orphan::settle(work.tx, course.links, rows, &keys, true, &mut course.journal).await?;
+    let fates = orphan::settle(work.tx, course.links, rows, &keys, true, taken_by(work.commit), &mut course.journal).await?;
     let mut gone: u64 = 0;
     for (key, fate) in keys.into_iter().zip(fates) {
         match fate {
@@ -460,7 +480,7 @@ pub(crate) async fn unlink(
     let mut keys: Vec<&str> = gone.iter().map(|gone| &*gone.entity).collect();
     keys.sort_unstable();
     keys.dedup();
-    let fates = orphan::settle(tx, known, rows, &keys, false, &mut journal).await?;
+    let fates = orphan::settle(tx, known, rows, &keys, false, Taken { run: how.run, at: how.at }, &mut journal).await?;
     let mut went = Vec::new();
     for (key, fate) in keys.into_iter().zip(fates) {
         match fate {

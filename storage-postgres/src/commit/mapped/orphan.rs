@@ -9,6 +9,7 @@ use sync_core::{join_key, key_text, split_key};
 
 use super::{
     super::Rows,
+    beside::{self, Taken},
     journal::{Journal, Line},
     link::Links,
     owner,
@@ -50,6 +51,7 @@ pub(super) async fn settle(
     rows: &Rows,
     keys: &[&str],
     by_hand: bool,
+    taken: Taken,
     journal: &mut Journal,
 ) -> Db<Vec<Fate>> {
     let mut fates: Vec<Fate> = keys.iter().map(|_| Fate::Stays).collect();
@@ -73,6 +75,12 @@ pub(super) async fn settle(
         }
         Rows::Host(host) => hosts(tx, links, host, keys, journal, &mut fates).await?,
     }
+    if by_hand {
+        // Also where a row never came to be.
+        beside::forget(tx, links.workspace, links.type_id, keys).await?;
+    } else {
+        beside::release(tx, links, keys, taken).await?;
+    }
     Ok(fates)
 }
 
@@ -81,6 +89,7 @@ async fn note(tx: &mut Tx, links: Links<'_>, keys: &[&str], doomed: Vec<Doomed>,
     let gone: Vec<&str> = doomed.iter().map(|doomed| keys[doomed.at]).collect();
     if !gone.is_empty() {
         owner::forget(tx, links.workspace, links.type_id, &gone).await?;
+        beside::forget(tx, links.workspace, links.type_id, &gone).await?;
     }
     let mut owns: Vec<Box<str>> = Vec::with_capacity(doomed.len());
     for Doomed { at, own, line, created } in doomed {

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use sync_core::{Target, WorkspaceId, store::Feed};
+use sync_core::{
+    Target, WorkspaceId,
+    mapping::{FieldOwner, FieldSource},
+    store::Feed,
+};
 
 use crate::{error::Db, tx::Tx};
 
-/// The priorities of those who set fields: by the place of the entity's key, and the field.
-pub(super) type Owners = HashMap<(usize, Box<str>), i32>;
+/// Those who set fields: by the place of the entity's key, and the field.
+pub(super) type Owners = HashMap<(usize, Box<str>), FieldOwner>;
 
 /// A field of an entity, and the priority of the source that owns it from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,16 +35,20 @@ pub(super) async fn are_kept(tx: &mut Tx, workspace: &WorkspaceId, type_id: i64,
 
 /// The owners of the fields of entities. To be asked when their rows are locked.
 pub(super) async fn of(tx: &mut Tx, workspace: &WorkspaceId, type_id: i64, keys: &[&str]) -> Db<Owners> {
-    let found: Vec<(i64, String, i32)> = sqlx::query_as(
-        "SELECT k.n, o.field, o.priority FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL \
-         (SELECT o.field, o.priority FROM field_owners o WHERE o.workspace_id = $1 AND o.type_id = $2 AND o.entity_id = k.key OFFSET 0) o",
+    let found: Vec<(i64, String, i32, String, String)> = sqlx::query_as(
+        "SELECT k.n, o.field, o.priority, o.connection_id, o.mapping FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL \
+         (SELECT o.field, o.priority, o.connection_id, o.mapping FROM field_owners o WHERE o.workspace_id = $1 AND o.type_id = $2 AND o.entity_id = k.key OFFSET 0) o",
     )
     .bind(workspace.as_str())
     .bind(type_id)
     .bind(keys)
     .fetch_all(&mut **tx)
     .await?;
-    Ok(found.into_iter().map(|(n, field, priority)| ((n as usize - 1, field.into()), priority)).collect())
+    let owner = |(n, field, priority, connection, mapping): (i64, String, i32, String, String)| {
+        let source = FieldSource { connection: connection.into(), mapping: mapping.into() };
+        ((n as usize - 1, field.into()), FieldOwner { source, priority })
+    };
+    Ok(found.into_iter().map(owner).collect())
 }
 
 /// Makes a feed the owner of fields.

@@ -3,10 +3,11 @@
 use std::{borrow::Cow, collections::HashMap, fmt::Write as _};
 
 use sqlx::{AssertSqlSafe, postgres::PgArguments, query::Query};
-use sync_core::{FieldRule, Record, RecordBatch, Target, store::PartitionBatch};
+use sync_core::{FieldRule, Record, RecordBatch, Target, mapping::Authority, store::PartitionBatch};
 
 use super::{
     super::{Rows, remember::Asked},
+    beside::Reference,
     cell::{self, Cell, quote},
 };
 use crate::{
@@ -28,6 +29,13 @@ pub(super) struct Slot<'a> {
     pub(super) key: bool,
     /// Whether a new row without a value for it may be written with null: nothing else would come there by itself.
     plain: bool,
+}
+
+impl Slot<'_> {
+    /// Whether what the source says of it is kept beside it.
+    pub(super) fn refers(&self) -> bool {
+        self.rule.authority == Authority::Reference && !self.key
+    }
 }
 
 /// One record, ready to be compared with its row.
@@ -74,6 +82,8 @@ pub(super) struct Shape<'a> {
     /// The slots of the key's parts, of a host's table.
     key: Vec<usize>,
     find: String,
+    /// Whether the source may make rows.
+    pub(super) makes: bool,
 }
 
 /// A statement with one text parameter, the workspace, and arrays of texts after it.
@@ -143,7 +153,8 @@ impl<'a> Shape<'a> {
         slots.sort_by_key(|slot| (slot.column.is_none(), slot.column, slot.field));
         let places: HashMap<&str, usize> = slots.iter().enumerate().map(|(at, slot)| (slot.field, at)).collect();
         let names = parts.iter().map(|part| part.batch.names().iter().map(|name| places[&**name]).collect()).collect();
-        let mut this = Self { rows, slots, names, key: Vec::new(), find: String::new() };
+        let makes = target.makes_rows(slots.iter().map(|slot| slot.field));
+        let mut this = Self { rows, slots, names, key: Vec::new(), find: String::new(), makes };
         if let Rows::Host(host) = rows {
             for name in key {
                 let column = host.position(name);
@@ -502,6 +513,14 @@ impl<'a> Shape<'a> {
         }
         arrays.bind(statement).execute(&mut **work.tx).await?;
         Ok(())
+    }
+
+    /// Adds what a record says of fields its source is only a reference for; answers whether there is any.
+    pub(super) fn refer<'i>(&'i self, item: &'i Item<'a>, references: &mut Vec<Reference<'i>>) -> bool {
+        let before = references.len();
+        let said = item.cells.iter().map(|(place, value)| (&self.slots[*place], *value)).filter(|(slot, _)| slot.refers());
+        references.extend(said.map(|(slot, value)| Reference { key: item.key, field: slot.field, value }));
+        references.len() > before
     }
 
     /// The text a column is written with.

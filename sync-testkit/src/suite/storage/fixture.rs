@@ -18,6 +18,8 @@ pub enum Capability {
     Retention,
     /// Grants and their renewal, authorizations, clients and named leases are kept.
     OAuth,
+    /// Reference values, and what loses to a source of higher priority, are kept beside fields.
+    Conflicts,
     /// Every table can be searched for what was written.
     Search,
     /// Clients and their accounts are kept.
@@ -40,6 +42,7 @@ impl fmt::Display for Capability {
             Self::Reopen => "reopening",
             Self::Retention => "pruning of logs",
             Self::OAuth => "grants, authorizations and leases",
+            Self::Conflicts => "what is kept beside fields",
             Self::Search => "searching in every table",
             Self::Clients => "clients",
             Self::Onboarding => "onboarding",

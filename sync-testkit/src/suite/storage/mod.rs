@@ -48,6 +48,7 @@ mod changed;
 mod clients;
 mod commits;
 mod configs;
+mod conflicts;
 mod connections;
 mod edits;
 mod entities;
@@ -82,7 +83,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 28] = [
+    let all: [&'static [Check]; 29] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -91,6 +92,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         positions::CHECKS,
         values::CHECKS,
         mapped::CHECKS,
+        conflicts::CHECKS,
         host::CHECKS,
         preview::CHECKS,
         sweeps::CHECKS,

@@ -187,7 +187,7 @@ async fn held(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'stati
 pub(crate) async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
     let before = held(tx, workspace, id, "update_connection").await?;
     let mut wanted = before.clone();
-    patch.apply(&mut wanted, at);
+    patch.apply(&mut wanted, at)?;
     let row = sqlx::query(concat!(
         "UPDATE integration_connections SET status = $3, sync_enabled = $4, sync_frequency_minutes = $5, \
          settings = coalesce($6::text::jsonb, settings), account_name = $7, subject_id = $8, error_count = $9, error_message = $10, \
@@ -304,12 +304,23 @@ impl ConnectionStore for Scoped {
         found.await
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (workspace, id, gone) = (self.workspace.clone(), id.clone(), gone.map(Arc::<str>::from));
         let door = Door::Workspace(self.workspace.clone());
         let done = self.inner.run("note_renewal", door, Repeat::Always, move |tx| {
-            let (workspace, id) = (workspace.clone(), id.clone());
-            async move { credentials::note_renewal(tx, &workspace, id.as_str(), expected, &renewal, at).await }.boxed()
+            let (workspace, id, gone) = (workspace.clone(), id.clone(), gone.clone());
+            async move {
+                let whose = (&workspace, id.as_str());
+                credentials::note_renewal(tx, whose, expected, (&renewal, gone.as_deref()), at).await
+            }
+            .boxed()
         });
         done.await
     }

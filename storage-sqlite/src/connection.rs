@@ -155,7 +155,7 @@ pub(crate) fn update(
 ) -> Db<Connection> {
     let before = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
     let mut wanted = before.clone();
-    patch.apply(&mut wanted, at);
+    patch.apply(&mut wanted, at)?;
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET status = ?3, sync_enabled = ?4, sync_frequency_minutes = ?5, \
          settings = coalesce(?6, settings), account_name = ?7, subject_id = ?8, error_count = ?9, error_message = ?10, updated_at = ?11 \
@@ -240,9 +240,16 @@ impl ConnectionStore for Scoped {
         self.inner.write("replace_credentials", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
-        let job = move |tx: &Transaction<'_>| credentials::note_renewal(tx, &workspace, &id, expected, &renewal, at);
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (workspace, id, gone) = (self.workspace.clone(), id.clone(), gone.map(Box::<str>::from));
+        let job = move |tx: &Transaction<'_>| credentials::note_renewal(tx, (&workspace, &id), expected, (&renewal, gone.as_deref()), at);
         self.inner.write("note_renewal", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 

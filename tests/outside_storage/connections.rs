@@ -131,7 +131,9 @@ impl ConnectionStore for Scoped {
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: Time) -> Result<Connection> {
         self.handle.write(|world| {
             let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("update_connection", id))?;
-            patch.apply(kept, at);
+            let mut wanted = kept.clone();
+            patch.apply(&mut wanted, at)?;
+            *kept = wanted;
             Ok(kept.clone())
         })
     }
@@ -143,10 +145,13 @@ impl ConnectionStore for Scoped {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: Time) -> Result<bool> {
         self.handle.write(|world| {
             let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("replace_credentials", id))?;
-            if kept.token_version != expected {
+            if kept.token_version != expected || kept.status == ConnectionStatus::Disconnected {
                 return Ok(stored.as_ref().is_some_and(|stored| {
                     (&stored.access, &stored.refresh, stored.version) == (&sealed.access, &sealed.refresh, sealed.version)
                 }));
+            }
+            if kept.status == ConnectionStatus::Error && (kept.renewal.refused_at.is_some() || kept.renewal.failing_since.is_some()) {
+                (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
             }
             store(kept, stored, sealed);
             kept.updated_at = at;
@@ -154,13 +159,19 @@ impl ConnectionStore for Scoped {
         })
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: Time) -> Result<bool> {
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, gone: Option<&str>, at: Time) -> Result<bool> {
         self.handle.write(|world| {
             let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("note_renewal", id))?;
             if kept.token_version != expected {
                 return Ok(false);
             }
             (kept.renewal, kept.updated_at) = (renewal, at);
+            if let Some(gone) = gone {
+                kept.error_message = Some(gone.into());
+                if kept.status == ConnectionStatus::Active {
+                    kept.status = ConnectionStatus::Error;
+                }
+            }
             Ok(true)
         })
     }

@@ -95,7 +95,7 @@ async fn a_lease_and_what_is_kept_are_there_once_when_their_answer_is_lost() {
         assert_eq!((stored.access, stored.version), (vec![7], made.token_version), "{lost}: the version that was told is the one stored");
         let failing = Renewal { failing_since: Some(at(1)), ..Renewal::default() };
         next.store(lost, Ordering::SeqCst);
-        assert!(acme.note_renewal(&made.id, made.token_version, failing, at(1)).await.expect("it goes through"), "{lost}");
+        assert!(acme.note_renewal(&made.id, made.token_version, failing, None, at(1)).await.expect("it goes through"), "{lost}");
         next.store(lost, Ordering::SeqCst);
         let gone = acme.disconnect(&made.id, at(2)).await.expect("it goes through");
         assert_eq!((gone.status, gone.renewal), (ConnectionStatus::Disconnected, Renewal::default()), "{lost}");

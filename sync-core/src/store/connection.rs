@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigAction, ConfigCause, ConnectionConfig};
-use crate::{ConnectionId, GrantKind, Result, WorkspaceId};
+use crate::{ConnectionId, Error, ErrorKind, GrantKind, Result, WorkspaceId};
 
 /// Whether a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -196,7 +196,12 @@ pub struct ConnectionPatch {
 
 impl ConnectionPatch {
     /// Changes a connection as this says.
-    pub fn apply(&self, connection: &mut Connection, at: DateTime<Utc>) {
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it leads out of `disconnected`: the credentials are gone, so only
+    /// [`connect`](ConnectionStore::connect) does. Whoever was changing the connection then writes nothing.
+    pub fn apply(&self, connection: &mut Connection, at: DateTime<Utc>) -> Result<()> {
+        let before = connection.status;
         if let Some(config) = &self.config {
             connection.settings = config.settings.clone();
             connection.account_name.clone_from(&config.account_name);
@@ -217,6 +222,11 @@ impl ConnectionPatch {
         }
         connection.error_message = self.error_message.clone().or_else(|| connection.error_message.take());
         connection.updated_at = at;
+        if before == ConnectionStatus::Disconnected && connection.status != before {
+            let text = "the account was disconnected and its credentials are gone; connect it again";
+            return Err(Error::new(ErrorKind::Conflict, "update_connection", text).at("connection", connection.id.as_str()));
+        }
+        Ok(())
     }
 
     /// How and by whom it is changed, for its [versions](super::config_change).
@@ -234,7 +244,7 @@ pub trait ConnectionStore: Debug + Send + Sync {
     /// stay, settings, names and credentials are replaced, its status becomes active and its errors are cleared.
     ///
     /// # Errors
-    /// [`Conflict`](crate::ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
+    /// [`Conflict`](ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
     /// they were sealed for an id that is not kept. Nothing is written; [`account`](Self::account) tells the id.
     async fn connect(&self, new: NewConnection) -> Result<Connection>;
 
@@ -253,39 +263,51 @@ pub trait ConnectionStore: Debug + Send + Sync {
     /// Changes a connection.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound); [`Conflict`](ErrorKind::Conflict) as of [`ConnectionPatch::apply`], judged by the row as it is in
+    /// the transaction of the change. Nothing is written then.
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: DateTime<Utc>) -> Result<Connection>;
 
     /// The sealed credentials; `None` when there are none.
     async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>>;
 
-    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not. Clears what
-    /// is kept of failed renewals.
+    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not, and for a
+    /// disconnected connection. Clears what is kept of failed renewals; where that was what put the connection into `error`, it becomes
+    /// active and its errors are cleared, in the same write. Paused ones stay so.
     ///
     /// The same call once more, as after an answer that was lost, says `true` again and changes nothing, as long as those very
     /// credentials are stored: no two that were sealed apart are equal.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound).
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool>;
 
     /// Writes down how renewing goes, if the credentials' version is still `expected`, durably; `false` when it is not.
     ///
+    /// `gone` says that somebody has to connect the account again, and why. In the same write it becomes the error message, and an active
+    /// connection becomes one in `error`; paused ones stay so.
+    ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let _ = (id, expected, renewal, at);
-        Err(crate::Error::unsupported("note_renewal"))
+    /// [`NotFound`](ErrorKind::NotFound).
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let _ = (id, expected, renewal, gone, at);
+        Err(Error::unsupported("note_renewal"))
     }
 
     /// Takes a connection away: its status becomes disconnected, its credentials are deleted and their version grows, durably. Rows and
     /// history stay.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound).
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
         let _ = (id, at);
-        Err(crate::Error::unsupported("disconnect"))
+        Err(Error::unsupported("disconnect"))
     }
 
     /// [`disconnect`](Self::disconnect), saying who does it.

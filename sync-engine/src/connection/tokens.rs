@@ -2,7 +2,7 @@
 
 use sync_core::{
     AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
-    store::{self, ConnectionPatch, ConnectionStatus, SealedCredentials},
+    store::{self, ConnectionStatus, SealedCredentials},
 };
 
 use super::Connection;
@@ -47,7 +47,8 @@ impl Connection {
     /// was gone.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token.
+    /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token;
+    /// [`Conflict`](ErrorKind::Conflict) when it was disconnected.
     pub async fn update_oauth_tokens(&self, credentials: Credentials) -> Result<()> {
         if credentials.access.is_none() {
             return Err(Error::config("update_oauth_tokens", "there is no access token").at("connection", self.id.as_str()));
@@ -55,6 +56,10 @@ impl Connection {
         let store = &self.workspace.store;
         for _ in 0..LOOKS {
             let row = self.load_config().await?;
+            if row.status == ConnectionStatus::Disconnected {
+                let text = "the account was disconnected; connect it again with these credentials";
+                return Err(Error::new(ErrorKind::Conflict, "update_oauth_tokens", text).at("connection", self.id.as_str()));
+            }
             let kept = store.credentials(&self.id).await?;
             let mut seals = self.services.seals().await?;
             let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
@@ -65,12 +70,6 @@ impl Connection {
             }
             let now = self.services.now();
             if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {
-                // Whatever was wrong with the tokens before is over.
-                let renewal = row.renewal.refused_at.or(row.renewal.failing_since);
-                if row.status == ConnectionStatus::Error && renewal.is_some() {
-                    let (status, clear_errors) = (Some(ConnectionStatus::Active), true);
-                    store.update_connection(&self.id, ConnectionPatch { status, clear_errors, ..ConnectionPatch::default() }, now).await?;
-                }
                 return self.log(&row, "oauth_tokens_updated", true, None).await;
             }
         }

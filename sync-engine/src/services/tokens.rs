@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sync_core::{
     AccessToken, ConnectionId, Delivery, Error, ErrorKind, Grant, GrantKind, OAuthCall, OAuthProvider, RefreshRule, Result, Retry,
     Services as _, TokenSet,
-    store::{Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewActivity, Renewal, SealedCredentials},
+    store::{Connection, ConnectionStatus, DueRenewal, NewActivity, Renewal, SealedCredentials},
 };
 use tokio::sync::Mutex;
 
@@ -147,7 +147,9 @@ impl ConnectionServices {
             let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
             let alive = match judge(stored, need, self.now()) {
                 Verdict::Renew { alive } => alive,
-                verdict => return self.answer(verdict, &row, &credentials).await,
+                // Somebody has switched it on since that was told: it is told again, by whoever has the lease.
+                Verdict::Revoked { .. } | Verdict::GivenUp { .. } if row.status == ConnectionStatus::Active => false,
+                verdict => return self.answer(verdict, connection, &credentials),
             };
             if self.stores.leases.lease(&name, &holder, LEASE).await? {
                 let done = self.renew_leased(connection, need).await;
@@ -173,14 +175,13 @@ impl ConnectionServices {
         Ok((self.credentials(connection).await?, row))
     }
 
-    async fn answer(
+    fn answer(
         &self,
         verdict: Verdict,
-        row: &Connection,
+        connection: &ConnectionId,
         credentials: &SealedCredentials,
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
-        let connection = &row.id;
-        let error = match verdict {
+        Err(match verdict {
             Verdict::Good | Verdict::Renew { .. } => return self.open(connection, credentials),
             Verdict::Refused => refused(connection),
             Verdict::Ended => ended(connection),
@@ -199,21 +200,16 @@ impl ConnectionServices {
                 let text = format!("renewing the token has failed since {}; it is given up", since.format("%F %T UTC"));
                 Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
             }
-        };
-        // Told by whoever found it; again only where somebody has switched the connection on since, or died before it was told.
-        if error.kind() == ErrorKind::AuthRevoked && row.status == ConnectionStatus::Active {
-            self.tell_gone(row, &error).await?;
-        }
-        Err(error)
+        })
     }
 
-    /// Writes down that somebody has to connect the account again. Paused connections stay so.
-    async fn tell_gone(&self, row: &Connection, error: &Error) -> Result<()> {
-        let status = (row.status == ConnectionStatus::Active).then_some(ConnectionStatus::Error);
-        let patch = ConnectionPatch { status, error_message: Some(error.to_string().into()), ..ConnectionPatch::default() };
-        self.stores.connections.update_connection(&row.id, patch, self.now()).await?;
-        let provider = self.provider.descriptor().name;
-        tracing::warn!(connection = %row.id, provider, %error, "the grant is gone; somebody has to connect the account again");
+    /// Writes down that somebody has to connect the account again, unless the credentials are others by now.
+    async fn tell_gone(&self, connection: &ConnectionId, version: u64, renewal: Renewal, error: &Error) -> Result<()> {
+        let text = error.to_string();
+        if self.stores.connections.note_renewal(connection, version, renewal, Some(&text), self.now()).await? {
+            let provider = self.provider.descriptor().name;
+            tracing::warn!(%connection, provider, %error, "the grant is gone; somebody has to connect the account again");
+        }
         Ok(())
     }
 
@@ -223,13 +219,21 @@ impl ConnectionServices {
         let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
         let (alive, oauth) = match (judge(stored, need, self.now()), self.provider.as_oauth()) {
             (Verdict::Renew { alive }, Some(oauth)) => (alive, oauth),
-            (verdict, _) => return self.answer(verdict, &row, &credentials).await,
+            (verdict, _) => {
+                let answer = self.answer(verdict, connection, &credentials);
+                if let (Err(error), ConnectionStatus::Active) = (&answer, row.status)
+                    && error.kind() == ErrorKind::AuthRevoked
+                {
+                    self.tell_gone(connection, credentials.version, row.renewal, error).await?;
+                }
+                return answer;
+            }
         };
         // Before the service is asked: what it answers may be good once.
         let seals = self.seals().await?;
         let grant = self.grant(connection, &credentials)?;
         let begun = Renewal { underway_since: Some(self.now()), not_before: None, ..row.renewal };
-        if !self.stores.connections.note_renewal(connection, credentials.version, begun, self.now()).await? {
+        if !self.stores.connections.note_renewal(connection, credentials.version, begun, None, self.now()).await? {
             let (credentials, _) = self.look(connection).await?;
             return self.open(connection, &credentials);
         }
@@ -379,9 +383,7 @@ impl ConnectionServices {
         if error.kind() == ErrorKind::AuthRevoked {
             let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, ..row.renewal };
             let error = error.at("connection", connection.as_str());
-            if self.stores.connections.note_renewal(connection, old.version, refused, now).await? {
-                self.tell_gone(row, &error).await?;
-            }
+            self.tell_gone(connection, old.version, refused, &error).await?;
             return Err(error);
         }
         let lost = error.delivery() == Delivery::Unknown;
@@ -391,7 +393,7 @@ impl ConnectionServices {
             underway_since: lost.then_some(now),
             refused_at: None,
         };
-        self.stores.connections.note_renewal(connection, old.version, renewal, now).await?;
+        self.stores.connections.note_renewal(connection, old.version, renewal, None, now).await?;
         if alive {
             tracing::warn!(%connection, provider = name, %error, "the token could not be renewed yet; the old one still serves");
             return self.open(connection, old);

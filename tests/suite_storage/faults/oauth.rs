@@ -23,6 +23,8 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_disconnected_connection_has_no_credentials",
             "connecting_again_ends_a_disconnection",
             "secrets_that_were_taken_away_are_nowhere",
+            "a_grant_that_is_gone_is_told_with_its_note",
+            "new_credentials_end_what_was_wrong_with_the_old",
         ],
     },
     Fault {
@@ -94,17 +96,30 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "notes a renewal whatever the version",
         harm: Harm::NotesBlindly,
-        fails: &["a_renewal_is_noted_over_its_own_version", "a_disconnected_connection_has_no_credentials"],
+        fails: &[
+            "a_renewal_is_noted_over_its_own_version",
+            "a_disconnected_connection_has_no_credentials",
+            "a_grant_that_is_gone_is_told_with_its_note",
+        ],
     },
     Fault {
         name: "keeps a failed renewal with new credentials",
         harm: Harm::KeepsRenewals,
-        fails: &["new_credentials_end_a_renewal", "the_same_credentials_once_more_change_nothing"],
+        fails: &[
+            "new_credentials_end_a_renewal",
+            "the_same_credentials_once_more_change_nothing",
+            "new_credentials_end_what_was_wrong_with_the_old",
+        ],
     },
     Fault {
         name: "disconnects and keeps the credentials",
         harm: Harm::DisconnectsSoftly,
-        fails: &["a_disconnected_connection_has_no_credentials", "secrets_that_were_taken_away_are_nowhere"],
+        fails: &[
+            "a_disconnected_connection_has_no_credentials",
+            "secrets_that_were_taken_away_are_nowhere",
+            "a_grant_that_is_gone_is_told_with_its_note",
+            "new_credentials_end_what_was_wrong_with_the_old",
+        ],
     },
     Fault {
         name: "keeps the version when disconnecting",

@@ -159,6 +159,22 @@ async fn a_revoked_grant_is_told_once_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn what_others_did_with_a_connection_while_the_service_was_asked_is_not_undone() {
+    for status in [ConnectionStatus::Paused, ConnectionStatus::Disconnected] {
+        let world = Arc::new(world(RefreshRule::Kept));
+        let weak = Arc::downgrade(&world);
+        world.authority.answers(move |_| {
+            let world = weak.upgrade().expect("it lives");
+            locked(&world.store.row).status = status;
+            Err(gone())
+        });
+        world.clock.advance(Duration::from_secs(3600));
+        assert_eq!(world.token(None).await.expect_err("it is gone").kind(), ErrorKind::AuthRevoked);
+        assert_eq!(locked(&world.store.row).status, status);
+    }
+}
+
+#[tokio::test]
 async fn while_renewing_fails_the_old_token_serves_and_the_service_is_left_alone_for_half_a_minute() {
     let world = world(RefreshRule::Kept);
     world.authority.answers(|_| Err(down()));

@@ -51,6 +51,7 @@ mod configs;
 mod connections;
 mod entities;
 mod fixture;
+mod gone;
 mod grants;
 mod health;
 mod host;
@@ -80,7 +81,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 26] = [
+    let all: [&'static [Check]; 27] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -102,6 +103,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         changed::CHECKS,
         retention::CHECKS,
         grants::CHECKS,
+        gone::CHECKS,
         authorizations::CHECKS,
         leases::CHECKS,
         clients::CHECKS,

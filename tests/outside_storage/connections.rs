@@ -50,7 +50,10 @@ impl World {
             kept.connected_by = new.connected_by.or(kept.connected_by.take());
             kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take().filter(|_| new.credentials.is_none()));
             (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
-            (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
+            if kept.status != ConnectionStatus::Paused {
+                kept.status = ConnectionStatus::Active;
+            }
+            (kept.error_count, kept.error_message, kept.error_kind) = (0, None, None);
             kept.updated_at = new.at;
             if let Some(sealed) = new.credentials {
                 let version = kept.token_version + 1;
@@ -77,6 +80,7 @@ impl World {
             last_sync_at: None,
             sync_status: None,
             error_message: None,
+            error_kind: None,
             error_count: 0,
             expires_at: None,
             token_version: 0,
@@ -150,8 +154,11 @@ impl ConnectionStore for Scoped {
                     (&stored.access, &stored.refresh, stored.version) == (&sealed.access, &sealed.refresh, sealed.version)
                 }));
             }
-            if kept.status == ConnectionStatus::Error && (kept.renewal.refused_at.is_some() || kept.renewal.failing_since.is_some()) {
-                (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
+            let refused = matches!(kept.error_kind, Some(ErrorKind::Auth | ErrorKind::AuthRevoked));
+            let renewal = kept.renewal.refused_at.or(kept.renewal.failing_since);
+            if kept.status == ConnectionStatus::Error && (refused || renewal.is_some()) {
+                (kept.status, kept.error_count) = (ConnectionStatus::Active, 0);
+                (kept.error_message, kept.error_kind) = (None, None);
             }
             store(kept, stored, sealed);
             kept.updated_at = at;
@@ -167,7 +174,7 @@ impl ConnectionStore for Scoped {
             }
             (kept.renewal, kept.updated_at) = (renewal, at);
             if let Some(gone) = gone {
-                kept.error_message = Some(gone.into());
+                (kept.error_message, kept.error_kind) = (Some(gone.into()), Some(ErrorKind::AuthRevoked));
                 if kept.status == ConnectionStatus::Active {
                     kept.status = ConnectionStatus::Error;
                 }

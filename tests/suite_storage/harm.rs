@@ -75,6 +75,7 @@ pub(crate) enum Harm {
     RenewsPausedOnes,
     DisconnectsSoftly,
     StaysDisconnected,
+    ResumesPaused,
     LeavesDisconnected,
     TellsNobodyItIsGone,
     TellsWhateverTheStatus,

@@ -138,7 +138,8 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
              syncline.clients, syncline.onboarding_progress, syncline.config_versions, syncline.plan_items, syncline.plans; \
          DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
-             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at; \
+             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at, DROP COLUMN renewal_failed_at, \
+             DROP COLUMN renewal_failures, DROP COLUMN renewal_error_kind, DROP COLUMN error_kind; \
          DELETE FROM syncline.migrations WHERE version > 4; \
          INSERT INTO syncline.integration_connections (workspace_id, id, provider, account_id, credentials_encrypted, token_version, \
              sync_frequency_minutes, created_at, updated_at) VALUES ('acme', 'c1', 'slack', 'acc', '\\x0102', 7, 60, now(), now())",

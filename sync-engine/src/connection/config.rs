@@ -32,7 +32,8 @@ impl Connection {
         self.save_config(ConnectionPatch { settings: Some(settings), ..ConnectionPatch::default() }).await
     }
 
-    /// Switches it on; clears errors.
+    /// Switches it on; clears errors, so that renewing a token that was given up is tried again. A grant that the service refused stays
+    /// refused until it is connected again or [renewed](Self::refresh_oauth_token).
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when it was disconnected: connect it again.

@@ -20,6 +20,7 @@ use sync_core::{
 
 use self::tokens::Tokens;
 pub(crate) use self::{
+    renewal::given_up,
     breakers::Breakers,
     limits::{Limits, Overrides},
     tokens::Ahead,
@@ -93,7 +94,7 @@ impl ConnectionServices {
 #[async_trait]
 impl Services for ConnectionServices {
     async fn token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
-        self.usable_token(connection, rejected).await
+        self.usable_token(connection, rejected.map_or(renewal::Need::Now, renewal::Need::Newer)).await
     }
 
     async fn permit(&self, call: &CallSite<'_>, deadline: DateTime<Utc>) -> Result<Permit> {

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::{
     ConnectionServices,
-    renewal::{COOLDOWN, Need, Stored, Verdict, judge},
+    renewal::{self, COOLDOWN, Need, Stored, Verdict, given_up, judge},
 };
 use crate::{
     Credentials,
@@ -69,15 +69,15 @@ impl ConnectionServices {
         Ok(if token.version > due.version { Ahead::Renewed } else { Ahead::Left })
     }
 
-    pub(super) async fn usable_token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
+    pub(super) async fn usable_token(&self, connection: &ConnectionId, need: Need) -> Result<AccessToken> {
         let opened = match &self.tokens {
-            Tokens::Given(access) if rejected.is_none() => return Ok(AccessToken { secret: access.clone(), version: 0 }),
+            Tokens::Given(access) if need == Need::Now => return Ok(AccessToken { secret: access.clone(), version: 0 }),
             Tokens::Given(_) => return Err(refused(connection)),
             Tokens::Vault(opened) => opened,
         };
         let mut opened = opened.lock().await;
         let now = self.now();
-        if rejected.is_none()
+        if need == Need::Now
             && let Some(opened) = &*opened
             // A clock that was set back opens it anew.
             && opened.at <= now
@@ -86,15 +86,15 @@ impl ConnectionServices {
             return Ok(opened.token.clone());
         }
         *opened = None;
-        let (token, ends) = self.stored_token(connection, rejected.map_or(Need::Now, Need::Newer)).await?;
+        let (token, ends) = self.stored_token(connection, need).await?;
         let until = ends.map_or(now + KEPT, |end| end.min(now + KEPT));
         Ok(opened.insert(Opened { token, at: now, until }).token.clone())
     }
 
-    /// Renews the token whatever its life.
+    /// Renews the token whatever its life, and whatever came of renewing it before.
     pub(crate) async fn renewed_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let version = self.credentials(connection).await?.version;
-        self.usable_token(connection, Some(version)).await
+        self.usable_token(connection, Need::Asked(version)).await
     }
 
     async fn credentials(&self, connection: &ConnectionId) -> Result<SealedCredentials> {
@@ -113,9 +113,12 @@ impl ConnectionServices {
             Verdict::Good => self.open(connection, &credentials),
             Verdict::Refused => Err(refused(connection)),
             Verdict::Ended => Err(ended(connection)),
-            Verdict::Renew { .. } | Verdict::NotBefore(_) | Verdict::GivenUp { .. } | Verdict::Revoked { .. } => {
-                self.renewed_apart(connection, need).await
-            }
+            Verdict::Bare => Err(bare(connection)),
+            Verdict::Renew { .. }
+            | Verdict::NotBefore(_)
+            | Verdict::GivenUp { .. }
+            | Verdict::Revoked { .. }
+            | Verdict::Doubtful { .. } => self.renewed_apart(connection, need).await,
         }
     }
 
@@ -185,10 +188,21 @@ impl ConnectionServices {
             Verdict::Good | Verdict::Renew { .. } => return self.open(connection, credentials),
             Verdict::Refused => refused(connection),
             Verdict::Ended => ended(connection),
+            Verdict::Bare => bare(connection),
+            Verdict::Doubtful { since, end } => {
+                let when = |at: DateTime<Utc>| at.format("%F %T UTC").to_string();
+                let end = end.map_or_else(|| "as long as the service takes it".to_owned(), |end| format!("until {}", when(end)));
+                let text = format!(
+                    "the answer to the renewal of {} was lost, so the refresh token may be spent, and sending it again may end the grant; \
+                     the access token serves {end}, then it is tried. To be sure now, connect the account again",
+                    when(since)
+                );
+                let error = Error::new(ErrorKind::Conflict, "token", text).with_delivery(Delivery::NotSent);
+                error.at("connection", connection.as_str())
+            }
             Verdict::NotBefore(end) => {
                 let wait = (end - self.now()).to_std().unwrap_or_default();
-                let text =
-                    format!("the access token has ended and renewing it has just failed; the next attempt is in {} s", wait.as_secs() + 1);
+                let text = format!("renewing the access token has just failed; the next attempt is in {} s", wait.as_secs() + 1);
                 let error = Error::new(ErrorKind::Transport, "token", text).with_retry(Retry::After(Some(wait)));
                 error.with_delivery(Delivery::NotSent).at("connection", connection.as_str())
             }
@@ -196,10 +210,7 @@ impl ConnectionServices {
                 let text = format!("the grant is gone since {}: the service takes its refresh token no more", at.format("%F %T UTC"));
                 Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
             }
-            Verdict::GivenUp { since } => {
-                let text = format!("renewing the token has failed since {}; it is given up", since.format("%F %T UTC"));
-                Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
-            }
+            Verdict::GivenUp { since } => exhausted(connection, since),
         })
     }
 
@@ -381,18 +392,18 @@ impl ConnectionServices {
         metrics::counter!("syncline_token_renewals_total", "provider" => name, "outcome" => error.kind().as_str()).increment(1);
         self.log(row, "oauth_refresh_failed", Some(error.to_string().into())).await;
         if error.kind() == ErrorKind::AuthRevoked {
-            let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, ..row.renewal };
+            let kind = Some(ErrorKind::AuthRevoked);
+            let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, error_kind: kind, ..row.renewal };
             let error = error.at("connection", connection.as_str());
             self.tell_gone(connection, old.version, refused, &error).await?;
             return Err(error);
         }
-        let lost = error.delivery() == Delivery::Unknown;
-        let renewal = Renewal {
-            failing_since: row.renewal.failing_since.or(Some(now)),
-            not_before: Some(now + COOLDOWN),
-            underway_since: lost.then_some(now),
-            refused_at: None,
-        };
+        let renewal = renewal::failed(&row.renewal, &error, now);
+        if let (Some(since), Some(true)) = (given_up(&renewal), old.expires_at.map(|end| end <= now)) {
+            let error = exhausted(connection, since).because(error);
+            self.tell_gone(connection, old.version, renewal, &error).await?;
+            return Err(error);
+        }
         self.stores.connections.note_renewal(connection, old.version, renewal, None, now).await?;
         if alive {
             tracing::warn!(%connection, provider = name, %error, "the token could not be renewed yet; the old one still serves");
@@ -424,6 +435,19 @@ fn auth(connection: &ConnectionId, text: &'static str) -> Error {
 
 fn refused(connection: &ConnectionId) -> Error {
     auth(connection, "the service refused the access token, and there is nothing to renew it with")
+}
+
+fn bare(connection: &ConnectionId) -> Error {
+    auth(connection, "there is nothing to renew the access token with; hand over a new one, or connect the account again")
+}
+
+fn exhausted(connection: &ConnectionId, since: DateTime<Utc>) -> Error {
+    let text = format!(
+        "renewing the token has failed since {}; it is given up until somebody connects the account again, enables the connection or asks \
+         for a renewal",
+        since.format("%F %T UTC")
+    );
+    Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
 }
 
 fn ended(connection: &ConnectionId) -> Error {

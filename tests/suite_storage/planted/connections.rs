@@ -47,6 +47,9 @@ impl ConnectionStore for Store {
         }
         let mut made = self.error(self.to("connect").connect(new).await)?;
         harm!(self, Connection, &mut made);
+        if before.as_ref().is_some_and(|before| before.status == ConnectionStatus::Paused) && matches!(self.harm, Harm::ResumesPaused) {
+            made.status = ConnectionStatus::Active;
+        }
         if before.is_some_and(|before| before.status == ConnectionStatus::Disconnected) && matches!(self.harm, Harm::StaysDisconnected) {
             made.status = ConnectionStatus::Disconnected;
         }

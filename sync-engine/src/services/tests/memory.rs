@@ -53,6 +53,7 @@ impl Memory {
             last_sync_at: None,
             sync_status: None,
             error_message: None,
+            error_kind: None,
             error_count: 0,
             expires_at: None,
             token_version: 0,
@@ -124,7 +125,7 @@ impl ConnectionStore for Memory {
             let mut row = locked(&self.row);
             row.renewal = renewal;
             if let Some(gone) = gone {
-                row.error_message = Some(gone.into());
+                (row.error_message, row.error_kind) = (Some(gone.into()), Some(ErrorKind::AuthRevoked));
                 if row.status == ConnectionStatus::Active {
                     row.status = ConnectionStatus::Error;
                 }

@@ -18,6 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
         "No patch leads out of disconnected; it is refused as a conflict, and nothing of it is written"
     ),
     check!(a_grant_that_is_gone_is_told_with_its_note, "That a grant is gone is told with the note on renewing, over its version, and of active connections alone", needs OAuth),
+    check!(clearing_errors_forgets_the_attempts_that_failed, "Clearing errors forgets the attempts to renew that failed, and neither a refusal nor one under way", needs OAuth),
     check!(new_credentials_end_what_was_wrong_with_the_old, "Replacing credentials ends the error of a grant that was gone, no other one, and no pause or disconnection", needs OAuth),
 ];
 
@@ -75,7 +76,8 @@ async fn a_grant_that_is_gone_is_told_with_its_note(scene: Scene) -> Looked {
     same!(c1(&*acme).await?, made, "the connection after it was told of another version");
     holds!(acme.note_renewal(&id, 1, revoked(), Some("gone"), at(3)).await?, "it was not told");
     let told = c1(&*acme).await?;
-    same!((told.status, told.error_message.as_deref()), (ConnectionStatus::Error, Some("gone")), "status and message");
+    let kind = Some(ErrorKind::AuthRevoked);
+    same!((told.status, told.error_message.as_deref(), told.error_kind), (ConnectionStatus::Error, Some("gone"), kind), "what is told");
     same!((told.renewal, told.error_count, told.token_version), (revoked(), made.error_count, 1), "note, count and version");
     acme.update_connection(&id, ConnectionPatch { clear_errors: true, ..status(ConnectionStatus::Paused) }, at(4)).await?;
     holds!(acme.note_renewal(&id, 1, revoked(), Some("gone again"), at(5)).await?, "it was not told of a paused one");
@@ -87,6 +89,24 @@ async fn a_grant_that_is_gone_is_told_with_its_note(scene: Scene) -> Looked {
     Ok(())
 }
 
+async fn clearing_errors_forgets_the_attempts_that_failed(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let id = ConnectionId::from("c1");
+    acme.connect(connecting()).await?;
+    let kept = Renewal { not_before: Some(at(3)), underway_since: Some(at(2)), ..revoked() };
+    let kind = Some(ErrorKind::Transport);
+    let failing = Renewal { failing_since: Some(at(1)), failed_at: Some(at(2)), failures: 9, error_kind: kind, ..kept };
+    holds!(acme.note_renewal(&id, 1, failing, Some("gone"), at(2)).await?, "the renewal was not noted");
+    let named = ConnectionPatch { account_name: Some("Name".into()), ..ConnectionPatch::default() };
+    let still = acme.update_connection(&id, named, at(3)).await?;
+    same!((still.renewal, still.error_kind), (failing, Some(ErrorKind::AuthRevoked)), "after a patch of something else");
+    let cleared = ConnectionPatch { clear_errors: true, ..status(ConnectionStatus::Active) };
+    let cleared = acme.update_connection(&id, cleared, at(4)).await?;
+    same!((cleared.renewal, cleared.error_kind, &cleared.error_message), (kept, None, &None), "after the errors were cleared");
+    same!(c1(&*acme).await?, cleared, "what is stored");
+    Ok(())
+}
+
 async fn new_credentials_end_what_was_wrong_with_the_old(scene: Scene) -> Looked {
     let acme = scene.acme();
     let id = ConnectionId::from("c1");
@@ -94,8 +114,8 @@ async fn new_credentials_end_what_was_wrong_with_the_old(scene: Scene) -> Looked
     holds!(acme.note_renewal(&id, 1, revoked(), Some("gone"), at(2)).await?, "it was not told");
     holds!(acme.replace_credentials(&id, 1, sealed(2), at(3)).await?, "the second were not stored");
     let healed = c1(&*acme).await?;
-    let told = |of: &Connection| (of.status, of.error_message.clone(), of.error_count);
-    same!(told(&healed), (ConnectionStatus::Active, None, 0), "what is told after new credentials");
+    let told = |of: &Connection| (of.status, of.error_message.clone(), of.error_kind, of.error_count);
+    same!(told(&healed), (ConnectionStatus::Active, None, None, 0), "what is told after new credentials");
     let other = ConnectionPatch { error_message: Some("the sheet is gone".into()), ..status(ConnectionStatus::Error) };
     let other = told(&acme.update_connection(&id, other, at(4)).await?);
     holds!(acme.replace_credentials(&id, 2, sealed(3), at(5)).await?, "the third were not stored");

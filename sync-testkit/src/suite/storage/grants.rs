@@ -48,7 +48,15 @@ fn connecting(id: &str, access: &[u8]) -> NewConnection {
 }
 
 fn failing() -> Renewal {
-    Renewal { failing_since: Some(at(5)), not_before: Some(at(6)), underway_since: Some(at(7)), refused_at: Some(at(8)) }
+    Renewal {
+        failing_since: Some(at(5)),
+        failed_at: Some(at(6)),
+        failures: 3,
+        error_kind: Some(ErrorKind::Transport),
+        not_before: Some(at(6)),
+        underway_since: Some(at(7)),
+        refused_at: Some(at(8)),
+    }
 }
 
 /// The credentials as they are stored, under this version.

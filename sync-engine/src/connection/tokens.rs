@@ -1,7 +1,7 @@
 //! What a host may do with a connection's tokens, and taking the connection away.
 
 use sync_core::{
-    AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
+    AccessToken, AuthScheme, Error, ErrorKind, OAuthCall, Result, Services as _,
     store::{self, ConnectionStatus, SealedCredentials},
 };
 
@@ -26,10 +26,13 @@ impl Connection {
         self.ensure_valid_token().await.is_ok()
     }
 
-    /// Renews the token, however long the one there is would last.
+    /// Renews the token, however long the one there is would last, and whether or not renewing was given up or the grant refused before.
+    /// Success ends the `error` that came of that.
     ///
     /// # Errors
-    /// [`Auth`](ErrorKind::Auth) when there is nothing to renew it with; what the service answers.
+    /// [`Auth`](ErrorKind::Auth) when there is nothing to renew it with; [`Transport`](ErrorKind::Transport) within half a minute of a failed
+    /// attempt; [`Conflict`](ErrorKind::Conflict) while the token lives and the answer to an attempt was lost, where a refresh token is good
+    /// once: sending it again may end the grant; what the service answers.
     pub async fn refresh_oauth_token(&self) -> Result<AccessToken> {
         self.services.renewed_token(&self.id).await
     }
@@ -131,6 +134,8 @@ impl Connection {
     /// [`NotFound`](ErrorKind::NotFound).
     pub async fn why(&self) -> Result<Diagnosis> {
         let row: store::Connection = self.load_config().await?;
-        Ok(diagnose(&row, self.services.now()))
+        let needs_none = self.provider.descriptor().auth == AuthScheme::None;
+        let opens = needs_none || self.workspace.store.credentials(&self.id).await?.is_some();
+        Ok(diagnose(&row, opens, self.services.now()))
     }
 }

@@ -20,9 +20,9 @@ use sync_core::{
 
 use self::tokens::Tokens;
 pub(crate) use self::{
-    renewal::given_up,
     breakers::Breakers,
     limits::{Limits, Overrides},
+    renewal::given_up,
     tokens::Ahead,
 };
 use crate::{Clock, Keyring, crash::CrashPoints, oauth::Clients, run::Turns, vault::Seals};

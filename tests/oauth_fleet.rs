@@ -21,7 +21,7 @@ const REDIRECT: &str = "https://app.example/oauth/callback";
 /// Callers in each of the two processes.
 const CALLERS: usize = 32;
 
-/// How often the token ends; `TOKEN_ROUNDS` asks for more.
+/// How often the token ends or is refused; `TOKEN_ROUNDS` asks for more.
 fn rounds() -> u64 {
     std::env::var("TOKEN_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
 }
@@ -47,27 +47,36 @@ async fn engine(place: &Place, keys: &str, url: &str, clock: VirtualClock) -> Sy
         .expect("an engine")
 }
 
-/// One of the processes: in each round all its callers find that a 401 came for the version of that round.
+/// Longer than Slack's tokens live.
+const LIFE: Duration = Duration::from_secs(13 * 3600);
+
+/// One of the processes. All its callers find that a 401 came for the version of an odd round, and that of an even one at its end: the
+/// clock follows from the round, so that both processes agree on what has ended however far one is behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Some(order) = order() else { return };
     let order: Order = serde_json::from_str(&order).expect("an order");
-    let syncline = engine(&order.place, &order.keys, &order.url, VirtualClock::new(support::start())).await;
+    let clock = VirtualClock::new(support::start());
+    let syncline = engine(&order.place, &order.keys, &order.url, clock.clone()).await;
     let acme = syncline.workspace("acme");
     let store = Arc::new(acme);
     for version in 1..=order.rounds {
+        let ends = version % 2 == 0;
+        if ends {
+            clock.advance(LIFE);
+        }
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
                 let (store, id) = (Arc::clone(&store), order.connection.clone());
                 tokio::spawn(async move {
                     let connection = store.connection(id.as_str()).await.expect("there");
-                    connection.renewed_since(version).await
+                    if ends { connection.ensure_valid_token().await } else { connection.renewed_since(version).await }
                 })
             })
             .collect();
         for caller in callers {
             let token = caller.await.expect("it ends").expect("no error");
-            assert!(token.version > version, "a newer one than the refused");
+            assert!(token.version > version, "a newer one than the one that ended or was refused");
         }
     }
 }

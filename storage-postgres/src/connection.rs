@@ -28,7 +28,7 @@ macro_rules! columns {
         "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings::text, status, \
          sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, \
          created_at, updated_at, grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
-         renewal_refused_at"
+         renewal_refused_at, renewal_failed_at, renewal_failures, renewal_error_kind, error_kind"
     };
 }
 
@@ -36,8 +36,13 @@ fn from_row(row: &PgRow) -> Db<Connection> {
     let text = |at: usize| row.try_get::<String, _>(at);
     let optional = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<String>, _>(at)?.map(Box::<str>::from));
     let count = |at: usize| Ok::<_, sqlx::Error>(u32::try_from(row.try_get::<i64, _>(at)?).unwrap_or(u32::MAX));
+    // One that a newer version wrote is not known.
+    let kind = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<&str>, _>(at)?.and_then(ErrorKind::parse));
     let renewal = Renewal {
         failing_since: row.try_get(22)?,
+        failed_at: row.try_get(26)?,
+        failures: count(27)?,
+        error_kind: kind(28)?,
         not_before: row.try_get(23)?,
         underway_since: row.try_get(24)?,
         refused_at: row.try_get(25)?,
@@ -58,6 +63,7 @@ fn from_row(row: &PgRow) -> Db<Connection> {
         last_sync_at: row.try_get(12)?,
         sync_status: optional(13)?,
         error_message: optional(14)?,
+        error_kind: kind(29)?,
         error_count: count(15)?,
         expires_at: row.try_get(16)?,
         token_version: row.try_get::<i64, _>(17)?.cast_unsigned(),
@@ -156,7 +162,8 @@ async fn heal(tx: &mut Tx, workspace: &WorkspaceId, before: &Connection, new: &N
         "UPDATE integration_connections SET subject_id = coalesce($3, subject_id, $10), account_name = coalesce($4, account_name), \
          connected_by = coalesce($5, connected_by), \
          oauth_provider = CASE WHEN $11 THEN $6 ELSE coalesce($6, oauth_provider) END, settings = $7::text::jsonb, \
-         sync_frequency_minutes = $8, status = 'active', error_message = NULL, error_count = 0, updated_at = $9 \
+         sync_frequency_minutes = $8, status = CASE status WHEN 'paused' THEN 'paused' ELSE 'active' END, \
+         error_message = NULL, error_kind = NULL, error_count = 0, updated_at = $9 \
          WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
@@ -187,11 +194,12 @@ async fn held(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'stati
 pub(crate) async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch: &ConnectionPatch, at: DateTime<Utc>) -> Db<Connection> {
     let before = held(tx, workspace, id, "update_connection").await?;
     let mut wanted = before.clone();
-    patch.apply(&mut wanted, at);
+    patch.apply(&mut wanted, at)?;
     let row = sqlx::query(concat!(
         "UPDATE integration_connections SET status = $3, sync_enabled = $4, sync_frequency_minutes = $5, \
          settings = coalesce($6::text::jsonb, settings), account_name = $7, subject_id = $8, error_count = $9, error_message = $10, \
-         updated_at = $11 WHERE workspace_id = $1 AND id = $2 RETURNING ",
+         updated_at = $11, error_kind = $12, renewal_failing_since = $13, renewal_failed_at = $14, renewal_failures = $15, \
+         renewal_error_kind = $16 WHERE workspace_id = $1 AND id = $2 RETURNING ",
         columns!()
     ))
     .bind(workspace.as_str())
@@ -206,6 +214,11 @@ pub(crate) async fn update(tx: &mut Tx, workspace: &WorkspaceId, id: &str, patch
     .bind(i64::from(wanted.error_count))
     .bind(wanted.error_message.as_deref())
     .bind(at)
+    .bind(wanted.error_kind.map(ErrorKind::as_str))
+    .bind(wanted.renewal.failing_since)
+    .bind(wanted.renewal.failed_at)
+    .bind(i64::from(wanted.renewal.failures))
+    .bind(wanted.renewal.error_kind.map(ErrorKind::as_str))
     .fetch_optional(&mut **tx)
     .await?;
     let after = row.as_ref().map(from_row).transpose()?.ok_or_else(|| unknown("update_connection", id))?;
@@ -304,12 +317,23 @@ impl ConnectionStore for Scoped {
         found.await
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (workspace, id, gone) = (self.workspace.clone(), id.clone(), gone.map(Arc::<str>::from));
         let door = Door::Workspace(self.workspace.clone());
         let done = self.inner.run("note_renewal", door, Repeat::Always, move |tx| {
-            let (workspace, id) = (workspace.clone(), id.clone());
-            async move { credentials::note_renewal(tx, &workspace, id.as_str(), expected, &renewal, at).await }.boxed()
+            let (workspace, id, gone) = (workspace.clone(), id.clone(), gone.clone());
+            async move {
+                let whose = (&workspace, id.as_str());
+                credentials::note_renewal(tx, whose, expected, (&renewal, gone.as_deref()), at).await
+            }
+            .boxed()
         });
         done.await
     }

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
-    GrantKind, WorkspaceId,
+    ErrorKind, GrantKind, WorkspaceId,
     store::{Connection, DueRenewal, Renewal, SealedCredentials},
 };
 
 use crate::{
     connection,
     error::{Db, damaged},
+    nul,
     tx::Tx,
 };
 
@@ -60,8 +61,13 @@ pub(crate) async fn replace(
     let replaced = sqlx::query(
         "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
          token_version = $7, grant_kind = $8, granted_scopes = CASE WHEN $8 = grant_kind THEN coalesce($9, granted_scopes) ELSE $9 END, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10 \
-         WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10, \
+         renewal_failed_at = NULL, renewal_failures = 0, renewal_error_kind = NULL, \
+         (status, error_message, error_kind, error_count) = (SELECT CASE WHEN o.heals THEN 'active' ELSE status END, \
+         CASE WHEN o.heals THEN NULL ELSE error_message END, CASE WHEN o.heals THEN NULL ELSE error_kind END, \
+         CASE WHEN o.heals THEN 0 ELSE error_count END FROM (SELECT status = 'error' AND (renewal_refused_at IS NOT NULL \
+         OR renewal_failing_since IS NOT NULL OR coalesce(error_kind IN ('auth', 'auth_revoked'), false)) AS heals) o) \
+         WHERE workspace_id = $1 AND id = $2 AND token_version = $3 AND status <> 'disconnected'",
     )
     .bind(workspace.as_str())
     .bind(id)
@@ -125,17 +131,21 @@ pub(crate) async fn due(
     Ok(due)
 }
 
+/// Writes down how renewing goes, and with `gone` that somebody has to connect the account again.
 pub(crate) async fn note_renewal(
     tx: &mut Tx,
-    workspace: &WorkspaceId,
-    id: &str,
+    (workspace, id): (&WorkspaceId, &str),
     expected: u64,
-    renewal: &Renewal,
+    (renewal, gone): (&Renewal, Option<&str>),
     at: DateTime<Utc>,
 ) -> Db<bool> {
     let noted = sqlx::query(
         "UPDATE integration_connections SET renewal_failing_since = $4, renewal_not_before = $5, renewal_underway_since = $6, \
-         renewal_refused_at = $8, updated_at = $7 WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
+         renewal_refused_at = $8, updated_at = $7, error_message = coalesce($9::text, error_message), \
+         error_kind = CASE WHEN $9::text IS NULL THEN error_kind ELSE 'auth_revoked' END, \
+         renewal_failed_at = $10, renewal_failures = $11, renewal_error_kind = $12, \
+         status = CASE WHEN $9::text IS NOT NULL AND status = 'active' THEN 'error' ELSE status END \
+         WHERE workspace_id = $1 AND id = $2 AND token_version = $3",
     )
     .bind(workspace.as_str())
     .bind(id)
@@ -145,6 +155,10 @@ pub(crate) async fn note_renewal(
     .bind(renewal.underway_since)
     .bind(at)
     .bind(renewal.refused_at)
+    .bind(gone.map(nul::text))
+    .bind(renewal.failed_at)
+    .bind(i64::from(renewal.failures))
+    .bind(renewal.error_kind.map(ErrorKind::as_str))
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -160,7 +174,8 @@ pub(crate) async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, a
     sqlx::query(
         "UPDATE integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = $3 \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, renewal_failed_at = NULL, \
+         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, updated_at = $3 \
          WHERE workspace_id = $1 AND id = $2",
     )
     .bind(workspace.as_str())

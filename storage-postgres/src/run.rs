@@ -335,7 +335,7 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
     let connection = run.feed.connection.as_str();
     let query = match end.status {
         RunStatus::Completed => sqlx::query(
-            "UPDATE integration_connections SET last_sync_at = $3, sync_status = 'completed', error_message = NULL, error_count = 0, \
+            "UPDATE integration_connections SET last_sync_at = $3, sync_status = 'completed', error_message = NULL, error_kind = NULL, error_count = 0, \
              status = CASE status WHEN 'error' THEN 'active' ELSE status END, updated_at = $3 WHERE workspace_id = $1 AND id = $2 \
              RETURNING connected_by",
         )
@@ -343,7 +343,7 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         .bind(connection)
         .bind(end.at),
         RunStatus::Failed => sqlx::query(
-            "UPDATE integration_connections SET sync_status = 'failed', error_message = $4, error_count = error_count + $5::int, \
+            "UPDATE integration_connections SET sync_status = 'failed', error_message = $4, error_kind = $8, error_count = error_count + $5::int, \
              status = CASE WHEN status = 'active' AND ($6 OR ($5::int = 1 AND error_count + 1 >= $7)) THEN 'error' ELSE status END, \
              updated_at = $3 WHERE workspace_id = $1 AND id = $2 RETURNING connected_by",
         )
@@ -353,7 +353,8 @@ async fn end_on_connection(tx: &mut Tx, workspace: &WorkspaceId, run: &Run, end:
         .bind(nul::text(end.errors.first().map_or("the run failed", |error| cut(&error.message))).into_owned())
         .bind(i32::from(end.counts_against_connection || end.revoked))
         .bind(end.revoked)
-        .bind(FAILURES_UNTIL_ERROR),
+        .bind(FAILURES_UNTIL_ERROR)
+        .bind(end.errors.first().map(|error| error.kind.as_str())),
         RunStatus::Cancelled | RunStatus::Running => {
             let sql = "UPDATE integration_connections SET sync_status = $4, updated_at = $3 WHERE workspace_id = $1 AND id = $2 \
                        RETURNING connected_by";

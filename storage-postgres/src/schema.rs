@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
     (11, "config", include_str!("../migrations/0011_config.sql")),
     (12, "conflicts", include_str!("../migrations/0012_conflicts.sql")),
+    (13, "failures", include_str!("../migrations/0013_failures.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
 ];
 

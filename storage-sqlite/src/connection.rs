@@ -23,7 +23,7 @@ use crate::{
 const COLUMNS: &str = "workspace_id, id, provider, subject_id, account_id, account_name, connected_by, oauth_provider, settings, status, \
     sync_enabled, sync_frequency_minutes, last_sync_at, sync_status, error_message, error_count, expires_at, token_version, created_at, updated_at, \
     grant_kind, granted_scopes, renewal_failing_since, renewal_not_before, renewal_underway_since, \
-    renewal_refused_at";
+    renewal_refused_at, renewal_failed_at, renewal_failures, renewal_error_kind, error_kind";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
     Ok(Connection {
@@ -42,6 +42,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
         last_sync_at: time::optional(row, 12)?,
         sync_status: row.get(13)?,
         error_message: row.get(14)?,
+        error_kind: kind(row, 29)?,
         error_count: row.get(15)?,
         expires_at: time::optional(row, 16)?,
         token_version: row.get::<_, i64>(17)?.cast_unsigned(),
@@ -49,6 +50,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
         scopes: credentials::scopes(row, 21)?,
         renewal: Renewal {
             failing_since: time::optional(row, 22)?,
+            failed_at: time::optional(row, 26)?,
+            failures: row.get(27)?,
+            error_kind: kind(row, 28)?,
             not_before: time::optional(row, 23)?,
             underway_since: time::optional(row, 24)?,
             refused_at: time::optional(row, 25)?,
@@ -56,6 +60,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Connection> {
         created_at: time::column(row, 18)?,
         updated_at: time::column(row, 19)?,
     })
+}
+
+/// The kind of an error; one that a newer version wrote is not known.
+fn kind(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<ErrorKind>> {
+    Ok(row.get_ref(at)?.as_str_or_null()?.and_then(ErrorKind::parse))
 }
 
 pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<Connection>> {
@@ -88,8 +97,8 @@ pub(crate) fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewCo
             tx.prepare_cached(
                 "UPDATE syncline_integration_connections SET subject_id = coalesce(?3, subject_id, ?10), \
                  account_name = coalesce(?4, account_name), connected_by = coalesce(?5, connected_by), \
-                 oauth_provider = CASE WHEN ?11 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, status = 'active', \
-                 error_message = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
+                 oauth_provider = CASE WHEN ?11 THEN ?6 ELSE coalesce(?6, oauth_provider) END, settings = ?7, sync_frequency_minutes = ?8, \
+                 status = CASE status WHEN 'paused' THEN 'paused' ELSE 'active' END, error_message = NULL, error_kind = NULL, error_count = 0, updated_at = ?9 WHERE workspace_id = ?1 AND id = ?2",
             )?
             .execute((
                 workspace.as_str(),
@@ -155,10 +164,11 @@ pub(crate) fn update(
 ) -> Db<Connection> {
     let before = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
     let mut wanted = before.clone();
-    patch.apply(&mut wanted, at);
+    patch.apply(&mut wanted, at)?;
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET status = ?3, sync_enabled = ?4, sync_frequency_minutes = ?5, \
-         settings = coalesce(?6, settings), account_name = ?7, subject_id = ?8, error_count = ?9, error_message = ?10, updated_at = ?11 \
+         settings = coalesce(?6, settings), account_name = ?7, subject_id = ?8, error_count = ?9, error_message = ?10, updated_at = ?11, \
+         error_kind = ?12, renewal_failing_since = ?13, renewal_failed_at = ?14, renewal_failures = ?15, renewal_error_kind = ?16 \
          WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((
@@ -174,6 +184,11 @@ pub(crate) fn update(
         wanted.error_count,
         wanted.error_message.as_deref(),
         time::text(at),
+        wanted.error_kind.map(ErrorKind::as_str),
+        wanted.renewal.failing_since.map(time::text),
+        wanted.renewal.failed_at.map(time::text),
+        wanted.renewal.failures,
+        wanted.renewal.error_kind.map(ErrorKind::as_str),
     ))?;
     let after = find(tx, workspace, id)?.ok_or_else(|| unknown("update_connection", id))?;
     config::of_connection(tx, workspace, Some(&before), &after, patch.cause(at))?;
@@ -240,9 +255,16 @@ impl ConnectionStore for Scoped {
         self.inner.write("replace_credentials", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let (workspace, id) = (self.workspace.clone(), id.clone());
-        let job = move |tx: &Transaction<'_>| credentials::note_renewal(tx, &workspace, &id, expected, &renewal, at);
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let (workspace, id, gone) = (self.workspace.clone(), id.clone(), gone.map(Box::<str>::from));
+        let job = move |tx: &Transaction<'_>| credentials::note_renewal(tx, (&workspace, &id), expected, (&renewal, gone.as_deref()), at);
         self.inner.write("note_renewal", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 

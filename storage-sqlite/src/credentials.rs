@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Error as Sql, OptionalExtension as _, Row, Transaction, types::Type};
 use sync_core::{
-    ConnectionId, GrantKind, WorkspaceId,
+    ConnectionId, ErrorKind, GrantKind, WorkspaceId,
     store::{DueRenewal, Renewal, SealedCredentials},
 };
 
@@ -58,8 +58,13 @@ fn store(
         .prepare_cached(
             "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
              grant_kind = ?7, granted_scopes = CASE WHEN ?7 = grant_kind THEN coalesce(?8, granted_scopes) ELSE ?8 END, token_version = ?9, renewal_failing_since = NULL, \
-             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10 \
-             WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10, \
+             renewal_failed_at = NULL, renewal_failures = 0, renewal_error_kind = NULL, \
+             (status, error_message, error_kind, error_count) = (SELECT CASE WHEN o.heals THEN 'active' ELSE status END, \
+             CASE WHEN o.heals THEN NULL ELSE error_message END, CASE WHEN o.heals THEN NULL ELSE error_kind END, \
+             CASE WHEN o.heals THEN 0 ELSE error_count END FROM (SELECT status = 'error' AND (renewal_refused_at IS NOT NULL \
+             OR renewal_failing_since IS NOT NULL OR coalesce(error_kind IN ('auth', 'auth_revoked'), false)) AS heals) o) \
+             WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3 AND status <> 'disconnected'",
         )?
         .execute((
             whose.0.as_str(),
@@ -141,18 +146,22 @@ pub(crate) fn due(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Writes down how renewing goes, and with `gone` that somebody has to connect the account again.
 pub(crate) fn note_renewal(
     tx: &Transaction<'_>,
-    workspace: &WorkspaceId,
-    id: &ConnectionId,
+    (workspace, id): (&WorkspaceId, &ConnectionId),
     expected: u64,
-    renewal: &Renewal,
+    (renewal, gone): (&Renewal, Option<&str>),
     at: DateTime<Utc>,
 ) -> Db<bool> {
     let noted = tx
         .prepare_cached(
             "UPDATE syncline_integration_connections SET renewal_failing_since = ?4, renewal_not_before = ?5, \
-             renewal_underway_since = ?6, renewal_refused_at = ?8, updated_at = ?7 WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
+             renewal_underway_since = ?6, renewal_refused_at = ?8, updated_at = ?7, error_message = coalesce(?9, error_message), \
+             error_kind = CASE WHEN ?9 IS NULL THEN error_kind ELSE 'auth_revoked' END, \
+             renewal_failed_at = ?10, renewal_failures = ?11, renewal_error_kind = ?12, \
+             status = CASE WHEN ?9 IS NOT NULL AND status = 'active' THEN 'error' ELSE status END \
+             WHERE workspace_id = ?1 AND id = ?2 AND token_version = ?3",
         )?
         .execute((
             workspace.as_str(),
@@ -163,6 +172,10 @@ pub(crate) fn note_renewal(
             renewal.underway_since.map(time::text),
             time::text(at),
             renewal.refused_at.map(time::text),
+            gone,
+            renewal.failed_at.map(time::text),
+            renewal.failures,
+            renewal.error_kind.map(ErrorKind::as_str),
         ))?;
     if noted == 0 && connection::find(tx, workspace, id)?.is_none() {
         return Err(connection::unknown("note_renewal", id).into());
@@ -176,7 +189,8 @@ pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connect
     tx.prepare_cached(
         "UPDATE syncline_integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = NULL, updated_at = ?3 \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, renewal_failed_at = NULL, \
+         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, updated_at = ?3 \
          WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((workspace.as_str(), id.as_str(), time::text(at)))?;

@@ -248,19 +248,20 @@ fn end_on_connection(tx: &Transaction<'_>, workspace: &WorkspaceId, run: &Run, e
         RunStatus::Completed => tx
             .prepare_cached(
                 "UPDATE syncline_integration_connections SET last_sync_at = ?3, sync_status = 'completed', error_message = NULL, \
-                 error_count = 0, status = CASE status WHEN 'error' THEN 'active' ELSE status END, updated_at = ?3 \
+                 error_kind = NULL, error_count = 0, status = CASE status WHEN 'error' THEN 'active' ELSE status END, updated_at = ?3 \
                  WHERE workspace_id = ?1 AND id = ?2",
             )?
             .execute((whose.0, whose.1, &at))?,
         RunStatus::Failed => {
             let message = end.errors.first().map_or("the run failed", |error| cut(&error.message));
+            let kind = end.errors.first().map(|error| error.kind.as_str());
             let counts = end.counts_against_connection || end.revoked;
             tx.prepare_cached(
-                "UPDATE syncline_integration_connections SET sync_status = 'failed', error_message = ?4, error_count = error_count + ?5, \
+                "UPDATE syncline_integration_connections SET sync_status = 'failed', error_message = ?4, error_kind = ?8, error_count = error_count + ?5, \
                  status = CASE WHEN status = 'active' AND (?6 OR (?5 AND error_count + 1 >= ?7)) THEN 'error' ELSE status END, updated_at = ?3 \
                  WHERE workspace_id = ?1 AND id = ?2",
             )?
-            .execute((whose.0, whose.1, &at, message, counts, end.revoked, FAILURES_UNTIL_ERROR))?
+            .execute((whose.0, whose.1, &at, message, counts, end.revoked, FAILURES_UNTIL_ERROR, kind))?
         }
         RunStatus::Cancelled | RunStatus::Running => tx
             .prepare_cached(

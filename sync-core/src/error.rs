@@ -76,6 +76,13 @@ impl ErrorKind {
         }
     }
 
+    /// Reads [`as_str`](Self::as_str) back; `None` for what a newer version may have written.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        use serde::de::{IntoDeserializer, value::Error};
+        Self::deserialize(IntoDeserializer::<Error>::into_deserializer(text)).ok()
+    }
+
     /// What an operator can do about it, in one sentence.
     #[must_use]
     pub fn hint(self) -> &'static str {

@@ -50,7 +50,10 @@ impl World {
             kept.connected_by = new.connected_by.or(kept.connected_by.take());
             kept.oauth_provider = new.oauth_provider.or(kept.oauth_provider.take().filter(|_| new.credentials.is_none()));
             (kept.settings, kept.sync_frequency_minutes) = (new.settings, new.sync_frequency_minutes);
-            (kept.status, kept.error_count, kept.error_message) = (ConnectionStatus::Active, 0, None);
+            if kept.status != ConnectionStatus::Paused {
+                kept.status = ConnectionStatus::Active;
+            }
+            (kept.error_count, kept.error_message, kept.error_kind) = (0, None, None);
             kept.updated_at = new.at;
             if let Some(sealed) = new.credentials {
                 let version = kept.token_version + 1;
@@ -77,6 +80,7 @@ impl World {
             last_sync_at: None,
             sync_status: None,
             error_message: None,
+            error_kind: None,
             error_count: 0,
             expires_at: None,
             token_version: 0,
@@ -131,7 +135,9 @@ impl ConnectionStore for Scoped {
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: Time) -> Result<Connection> {
         self.handle.write(|world| {
             let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("update_connection", id))?;
-            patch.apply(kept, at);
+            let mut wanted = kept.clone();
+            patch.apply(&mut wanted, at)?;
+            *kept = wanted;
             Ok(kept.clone())
         })
     }
@@ -143,10 +149,16 @@ impl ConnectionStore for Scoped {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: Time) -> Result<bool> {
         self.handle.write(|world| {
             let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("replace_credentials", id))?;
-            if kept.token_version != expected {
+            if kept.token_version != expected || kept.status == ConnectionStatus::Disconnected {
                 return Ok(stored.as_ref().is_some_and(|stored| {
                     (&stored.access, &stored.refresh, stored.version) == (&sealed.access, &sealed.refresh, sealed.version)
                 }));
+            }
+            let refused = matches!(kept.error_kind, Some(ErrorKind::Auth | ErrorKind::AuthRevoked));
+            let renewal = kept.renewal.refused_at.or(kept.renewal.failing_since);
+            if kept.status == ConnectionStatus::Error && (refused || renewal.is_some()) {
+                (kept.status, kept.error_count) = (ConnectionStatus::Active, 0);
+                (kept.error_message, kept.error_kind) = (None, None);
             }
             store(kept, stored, sealed);
             kept.updated_at = at;
@@ -154,13 +166,19 @@ impl ConnectionStore for Scoped {
         })
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: Time) -> Result<bool> {
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, gone: Option<&str>, at: Time) -> Result<bool> {
         self.handle.write(|world| {
             let (kept, _) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("note_renewal", id))?;
             if kept.token_version != expected {
                 return Ok(false);
             }
             (kept.renewal, kept.updated_at) = (renewal, at);
+            if let Some(gone) = gone {
+                (kept.error_message, kept.error_kind) = (Some(gone.into()), Some(ErrorKind::AuthRevoked));
+                if kept.status == ConnectionStatus::Active {
+                    kept.status = ConnectionStatus::Error;
+                }
+            }
             Ok(true)
         })
     }

@@ -112,13 +112,15 @@ impl World {
             connection.updated_at = end.at;
             match end.status {
                 RunStatus::Completed => {
-                    (connection.last_sync_at, connection.error_count, connection.error_message) = (Some(end.at), 0, None);
+                    (connection.last_sync_at, connection.error_count) = (Some(end.at), 0);
+                    (connection.error_message, connection.error_kind) = (None, None);
                     if connection.status == ConnectionStatus::Error {
                         connection.status = ConnectionStatus::Active;
                     }
                 }
                 RunStatus::Failed => {
                     connection.error_message = run.errors.first().map(|error| error.message.clone());
+                    connection.error_kind = run.errors.first().map(|error| error.kind);
                     connection.error_count += u32::from(end.counts_against_connection || end.revoked);
                     let broken = end.revoked || (end.counts_against_connection && connection.error_count >= 3);
                     if broken && connection.status == ConnectionStatus::Active {

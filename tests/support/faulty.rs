@@ -184,9 +184,16 @@ impl ConnectionStore for Scope {
         self.inner.account(provider, account_id).await
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
         self.faulty.call("note_renewal")?;
-        self.inner.note_renewal(id, expected, renewal, at).await
+        self.inner.note_renewal(id, expected, renewal, gone, at).await
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use syncline::{ConnectionStatus, Credentials, ErrorKind, Pull};
+use syncline::{Actor, ConnectionPatch, ConnectionStatus, Credentials, ErrorKind, Pull};
 
 use crate::{
     scene::Scene,
@@ -24,6 +24,11 @@ mod on_sqlite {
     async fn a_bare_key_has_no_scopes_of_the_grant_before() {
         super::a_bare_key_has_no_scopes_of_the_grant_before(On::Sqlite).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_connecting_leads_out_of_a_disconnection() {
+        super::only_connecting_leads_out_of_a_disconnection(On::Sqlite).await;
+    }
 }
 
 mod on_postgres {
@@ -37,6 +42,11 @@ mod on_postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_bare_key_has_no_scopes_of_the_grant_before() {
         super::a_bare_key_has_no_scopes_of_the_grant_before(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_connecting_leads_out_of_a_disconnection() {
+        super::only_connecting_leads_out_of_a_disconnection(On::Postgres).await;
     }
 }
 
@@ -94,4 +104,29 @@ async fn a_bare_key_has_no_scopes_of_the_grant_before(on: On) {
         (None, None, None, None),
         "nobody knows what the key may do, and nothing renews it"
     );
+}
+
+async fn only_connecting_leads_out_of_a_disconnection(on: On) {
+    let scene = Scene::new(on, HOUR).await;
+    let syncline = scene.open().await;
+    let connection = scene.connect(&syncline, "acme").await;
+    let token = connection.ensure_valid_token().await.expect("a token");
+    connection.disconnect().await.expect("disconnected");
+    let gone = connection.load_config().await.expect("a row");
+    let active = ConnectionPatch { status: Some(ConnectionStatus::Active), ..ConnectionPatch::default() };
+    let refused = [
+        connection.enable().await.expect_err("there are no credentials"),
+        connection.disable().await.expect_err("it would look as if it could be enabled"),
+        connection.save_config(active).await.expect_err("there are no credentials"),
+        connection.update_oauth_tokens(Credentials::token(token.secret)).await.expect_err("it was taken away"),
+    ];
+    for error in refused {
+        assert!(error.kind() == ErrorKind::Conflict && error.text().contains("connect it again"), "{error}");
+    }
+    assert_eq!(connection.load_config().await.expect("a row"), gone);
+    assert_eq!(connection.config_versions(9).await.expect("versions").len(), 2, "connected and disconnected");
+    let why = connection.why().await.expect("a diagnosis");
+    assert!(why.actor == Actor::User && why.text.contains("disconnected"), "{why:?}");
+    scene.connect(&syncline, "acme").await;
+    assert_eq!(connection.status().await.expect("a status"), ConnectionStatus::Active);
 }

@@ -95,7 +95,7 @@ async fn a_lease_and_what_is_kept_are_there_once_when_their_answer_is_lost() {
         assert_eq!((stored.access, stored.version), (vec![7], made.token_version), "{lost}: the version that was told is the one stored");
         let failing = Renewal { failing_since: Some(at(1)), ..Renewal::default() };
         next.store(lost, Ordering::SeqCst);
-        assert!(acme.note_renewal(&made.id, made.token_version, failing, at(1)).await.expect("it goes through"), "{lost}");
+        assert!(acme.note_renewal(&made.id, made.token_version, failing, None, at(1)).await.expect("it goes through"), "{lost}");
         next.store(lost, Ordering::SeqCst);
         let gone = acme.disconnect(&made.id, at(2)).await.expect("it goes through");
         assert_eq!((gone.status, gone.renewal), (ConnectionStatus::Disconnected, Renewal::default()), "{lost}");
@@ -139,7 +139,8 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
              syncline.reference_values, syncline.mapping_conflicts CASCADE; \
          DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
-             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at; \
+             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at, DROP COLUMN renewal_failed_at, \
+             DROP COLUMN renewal_failures, DROP COLUMN renewal_error_kind, DROP COLUMN error_kind; \
          DELETE FROM syncline.migrations WHERE version > 4; \
          INSERT INTO syncline.integration_connections (workspace_id, id, provider, account_id, credentials_encrypted, token_version, \
              sync_frequency_minutes, created_at, updated_at) VALUES ('acme', 'c1', 'slack', 'acc', '\\x0102', 7, 60, now(), now())",

@@ -55,7 +55,7 @@ async fn a_connection_from_before_there_were_grants_has_none_and_keeps_its_crede
     let sealed = acme.credentials(&"c1".into()).await.expect("read").expect("there");
     assert_eq!((sealed.access, sealed.refresh, sealed.grant, sealed.version), (vec![1, 2], Some(vec![3]), None, 7));
     let renewal = Renewal { underway_since: Some(at(1)), ..Renewal::default() };
-    assert!(acme.note_renewal(&"c1".into(), 7, renewal, at(1)).await.expect("noted"));
+    assert!(acme.note_renewal(&"c1".into(), 7, renewal, None, at(1)).await.expect("noted"));
     assert_eq!(acme.connection(&"c1".into()).await.expect("read").expect("there").renewal, renewal);
 }
 

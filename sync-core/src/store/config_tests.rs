@@ -25,6 +25,7 @@ fn connection() -> Connection {
         last_sync_at: None,
         sync_status: None,
         error_message: None,
+        error_kind: None,
         error_count: 0,
         expires_at: None,
         token_version: 3,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigAction, ConfigCause, ConnectionConfig};
-use crate::{ConnectionId, GrantKind, Result, WorkspaceId};
+use crate::{ConnectionId, Error, ErrorKind, GrantKind, Result, WorkspaceId};
 
 /// Whether a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,6 +75,8 @@ pub struct Connection {
     pub sync_status: Option<Box<str>>,
     /// Why the last run failed; cleared by success.
     pub error_message: Option<Box<str>>,
+    /// Of what kind that was; `None` when nothing failed, and when it is not known.
+    pub error_kind: Option<ErrorKind>,
     /// Failed runs in a row.
     pub error_count: u32,
     /// When the token ends; `None` is unknown, not expired.
@@ -96,8 +98,14 @@ pub struct Connection {
 /// How renewing a connection's token goes. New credentials clear it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
-    /// Since when every attempt failed; `None` when the last one did not.
+    /// Since when attempts fail at the service, without a longer pause between two of them; `None` when the last one did not.
     pub failing_since: Option<DateTime<Utc>>,
+    /// When the last of those failed.
+    pub failed_at: Option<DateTime<Utc>>,
+    /// How many those were.
+    pub failures: u32,
+    /// Of what kind the last failure was, at the service or before it; `None` when the last attempt did not fail.
+    pub error_kind: Option<ErrorKind>,
     /// Before this nobody tries again.
     pub not_before: Option<DateTime<Utc>>,
     /// An attempt was begun and its end is not known: its answer may have been lost.
@@ -182,7 +190,7 @@ pub struct ConnectionPatch {
     pub account_name: Option<Box<str>>,
     /// New client of the host's it belongs to.
     pub subject_id: Option<Box<str>>,
-    /// Resets error count and message.
+    /// Resets error count, message and kind, and forgets the failed attempts to renew the token; that the grant was refused stays known.
     pub clear_errors: bool,
     /// New error message, also beside [`clear_errors`](Self::clear_errors); for what was found outside of a run.
     pub error_message: Option<Box<str>>,
@@ -196,7 +204,12 @@ pub struct ConnectionPatch {
 
 impl ConnectionPatch {
     /// Changes a connection as this says.
-    pub fn apply(&self, connection: &mut Connection, at: DateTime<Utc>) {
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it leads out of `disconnected`: the credentials are gone, so only
+    /// [`connect`](ConnectionStore::connect) does. Whoever was changing the connection then writes nothing.
+    pub fn apply(&self, connection: &mut Connection, at: DateTime<Utc>) -> Result<()> {
+        let before = connection.status;
         if let Some(config) = &self.config {
             connection.settings = config.settings.clone();
             connection.account_name.clone_from(&config.account_name);
@@ -213,10 +226,17 @@ impl ConnectionPatch {
         connection.account_name = self.account_name.clone().or_else(|| connection.account_name.take());
         connection.subject_id = self.subject_id.clone().or_else(|| connection.subject_id.take());
         if self.clear_errors {
-            (connection.error_count, connection.error_message) = (0, None);
+            (connection.error_count, connection.error_message, connection.error_kind) = (0, None, None);
+            let Renewal { not_before, underway_since, refused_at, .. } = connection.renewal;
+            connection.renewal = Renewal { not_before, underway_since, refused_at, ..Renewal::default() };
         }
         connection.error_message = self.error_message.clone().or_else(|| connection.error_message.take());
         connection.updated_at = at;
+        if before == ConnectionStatus::Disconnected && connection.status != before {
+            let text = "the account was disconnected and its credentials are gone; connect it again";
+            return Err(Error::new(ErrorKind::Conflict, "update_connection", text).at("connection", connection.id.as_str()));
+        }
+        Ok(())
     }
 
     /// How and by whom it is changed, for its [versions](super::config_change).
@@ -231,10 +251,11 @@ impl ConnectionPatch {
 #[async_trait]
 pub trait ConnectionStore: Debug + Send + Sync {
     /// Makes the connection, or heals the one this workspace already has for the same provider and account: its id and history
-    /// stay, settings, names and credentials are replaced, its status becomes active and its errors are cleared.
+    /// stay, settings, names and credentials are replaced, its status becomes active and its errors are cleared. One that the host
+    /// paused stays paused.
     ///
     /// # Errors
-    /// [`Conflict`](crate::ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
+    /// [`Conflict`](ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
     /// they were sealed for an id that is not kept. Nothing is written; [`account`](Self::account) tells the id.
     async fn connect(&self, new: NewConnection) -> Result<Connection>;
 
@@ -253,39 +274,51 @@ pub trait ConnectionStore: Debug + Send + Sync {
     /// Changes a connection.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound); [`Conflict`](ErrorKind::Conflict) as of [`ConnectionPatch::apply`], judged by the row as it is in
+    /// the transaction of the change. Nothing is written then.
     async fn update_connection(&self, id: &ConnectionId, patch: ConnectionPatch, at: DateTime<Utc>) -> Result<Connection>;
 
     /// The sealed credentials; `None` when there are none.
     async fn credentials(&self, id: &ConnectionId) -> Result<Option<SealedCredentials>>;
 
-    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not. Clears what
-    /// is kept of failed renewals.
+    /// Replaces the credentials if their version is still `expected` (0 before the first), durably; `false` when it is not, and for a
+    /// disconnected connection. Clears what is kept of failed renewals; where that, or a token that was refused, was what put the connection into `error`, it becomes
+    /// active and its errors are cleared, in the same write. Paused ones stay so.
     ///
     /// The same call once more, as after an answer that was lost, says `true` again and changes nothing, as long as those very
     /// credentials are stored: no two that were sealed apart are equal.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound).
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: DateTime<Utc>) -> Result<bool>;
 
     /// Writes down how renewing goes, if the credentials' version is still `expected`, durably; `false` when it is not.
     ///
+    /// `gone` says that somebody has to connect the account again, and why. In the same write it becomes the error message, of the kind
+    /// [`AuthRevoked`](ErrorKind::AuthRevoked), and an active connection becomes one in `error`; paused ones stay so.
+    ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, renewal: Renewal, at: DateTime<Utc>) -> Result<bool> {
-        let _ = (id, expected, renewal, at);
-        Err(crate::Error::unsupported("note_renewal"))
+    /// [`NotFound`](ErrorKind::NotFound).
+    async fn note_renewal(
+        &self,
+        id: &ConnectionId,
+        expected: u64,
+        renewal: Renewal,
+        gone: Option<&str>,
+        at: DateTime<Utc>,
+    ) -> Result<bool> {
+        let _ = (id, expected, renewal, gone, at);
+        Err(Error::unsupported("note_renewal"))
     }
 
     /// Takes a connection away: its status becomes disconnected, its credentials are deleted and their version grows, durably. Rows and
     /// history stay.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// [`NotFound`](ErrorKind::NotFound).
     async fn disconnect(&self, id: &ConnectionId, at: DateTime<Utc>) -> Result<Connection> {
         let _ = (id, at);
-        Err(crate::Error::unsupported("disconnect"))
+        Err(Error::unsupported("disconnect"))
     }
 
     /// [`disconnect`](Self::disconnect), saying who does it.

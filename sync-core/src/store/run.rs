@@ -127,7 +127,7 @@ pub struct Run {
 }
 
 /// How a run ends. The connection's row changes in the same transaction: success sets `last_sync_at` and clears the errors; a
-/// failure that counts raises `error_count`, and at three, or for a revoked grant, sets status `error`.
+/// failure sets message and kind by its first error; one that counts raises `error_count`, and at three, or for a revoked grant, sets status `error`.
 #[derive(Clone, Debug)]
 pub struct RunEnd {
     /// Completed, failed or cancelled.

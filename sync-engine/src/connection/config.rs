@@ -14,7 +14,7 @@ impl Connection {
     ///
     /// # Errors
     /// What the provider says of the settings; [`Conflict`](ErrorKind::Conflict) when they lead to another account, which needs a connection
-    /// of its own.
+    /// of its own, and when a status leads out of disconnected: only connecting does.
     pub async fn save_config(&self, patch: ConnectionPatch) -> Result<store::Connection> {
         if let Some(settings) = patch.settings.as_ref().or(patch.config.as_ref().map(|config| &config.settings)) {
             let (row, account) = (self.load_config().await?, self.provider.validate_credentials(&self.context_with(settings)?).await?);
@@ -32,7 +32,11 @@ impl Connection {
         self.save_config(ConnectionPatch { settings: Some(settings), ..ConnectionPatch::default() }).await
     }
 
-    /// Switches it on; clears errors.
+    /// Switches it on; clears errors, so that renewing a token that was given up is tried again. A grant that the service refused stays
+    /// refused until it is connected again or [renewed](Self::refresh_oauth_token).
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it was disconnected: connect it again.
     pub async fn enable(&self) -> Result<()> {
         let patch = ConnectionPatch {
             status: Some(ConnectionStatus::Active),
@@ -44,6 +48,9 @@ impl Connection {
     }
 
     /// Switches it off: no run starts until [`enable`](Self::enable).
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when it was disconnected.
     pub async fn disable(&self) -> Result<()> {
         let patch = ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
         self.switch(patch, "disabled").await

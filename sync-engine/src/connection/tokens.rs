@@ -1,8 +1,8 @@
 //! What a host may do with a connection's tokens, and taking the connection away.
 
 use sync_core::{
-    AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
-    store::{self, ConnectionPatch, ConnectionStatus, SealedCredentials},
+    AccessToken, AuthScheme, Error, ErrorKind, OAuthCall, Result, Services as _,
+    store::{self, ConnectionStatus, SealedCredentials},
 };
 
 use super::Connection;
@@ -26,10 +26,13 @@ impl Connection {
         self.ensure_valid_token().await.is_ok()
     }
 
-    /// Renews the token, however long the one there is would last.
+    /// Renews the token, however long the one there is would last, and whether or not renewing was given up or the grant refused before.
+    /// Success ends the `error` that came of that.
     ///
     /// # Errors
-    /// [`Auth`](ErrorKind::Auth) when there is nothing to renew it with; what the service answers.
+    /// [`Auth`](ErrorKind::Auth) when there is nothing to renew it with; [`Transport`](ErrorKind::Transport) within half a minute of a failed
+    /// attempt; [`Conflict`](ErrorKind::Conflict) while the token lives and the answer to an attempt was lost, where a refresh token is good
+    /// once: sending it again may end the grant; what the service answers.
     pub async fn refresh_oauth_token(&self) -> Result<AccessToken> {
         self.services.renewed_token(&self.id).await
     }
@@ -47,7 +50,8 @@ impl Connection {
     /// was gone.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token.
+    /// [`NotFound`](ErrorKind::NotFound) when the connection is gone; [`Config`](ErrorKind::Config) when there is no access token;
+    /// [`Conflict`](ErrorKind::Conflict) when it was disconnected.
     pub async fn update_oauth_tokens(&self, credentials: Credentials) -> Result<()> {
         if credentials.access.is_none() {
             return Err(Error::config("update_oauth_tokens", "there is no access token").at("connection", self.id.as_str()));
@@ -55,6 +59,10 @@ impl Connection {
         let store = &self.workspace.store;
         for _ in 0..LOOKS {
             let row = self.load_config().await?;
+            if row.status == ConnectionStatus::Disconnected {
+                let text = "the account was disconnected; connect it again with these credentials";
+                return Err(Error::new(ErrorKind::Conflict, "update_oauth_tokens", text).at("connection", self.id.as_str()));
+            }
             let kept = store.credentials(&self.id).await?;
             let mut seals = self.services.seals().await?;
             let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
@@ -65,12 +73,6 @@ impl Connection {
             }
             let now = self.services.now();
             if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {
-                // Whatever was wrong with the tokens before is over.
-                let renewal = row.renewal.refused_at.or(row.renewal.failing_since);
-                if row.status == ConnectionStatus::Error && renewal.is_some() {
-                    let (status, clear_errors) = (Some(ConnectionStatus::Active), true);
-                    store.update_connection(&self.id, ConnectionPatch { status, clear_errors, ..ConnectionPatch::default() }, now).await?;
-                }
                 return self.log(&row, "oauth_tokens_updated", true, None).await;
             }
         }
@@ -132,6 +134,8 @@ impl Connection {
     /// [`NotFound`](ErrorKind::NotFound).
     pub async fn why(&self) -> Result<Diagnosis> {
         let row: store::Connection = self.load_config().await?;
-        Ok(diagnose(&row, self.services.now()))
+        let needs_none = self.provider.descriptor().auth == AuthScheme::None;
+        let opens = needs_none || self.workspace.store.credentials(&self.id).await?.is_some();
+        Ok(diagnose(&row, opens, self.services.now()))
     }
 }

@@ -22,6 +22,7 @@ use self::tokens::Tokens;
 pub(crate) use self::{
     breakers::Breakers,
     limits::{Limits, Overrides},
+    renewal::given_up,
     tokens::Ahead,
 };
 use crate::{Clock, Keyring, crash::CrashPoints, oauth::Clients, run::Turns, vault::Seals};
@@ -93,7 +94,7 @@ impl ConnectionServices {
 #[async_trait]
 impl Services for ConnectionServices {
     async fn token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
-        self.usable_token(connection, rejected).await
+        self.usable_token(connection, rejected.map_or(renewal::Need::Now, renewal::Need::Newer)).await
     }
 
     async fn permit(&self, call: &CallSite<'_>, deadline: DateTime<Utc>) -> Result<Permit> {

@@ -7,13 +7,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sync_core::{
     AccessToken, ConnectionId, Delivery, Error, ErrorKind, Grant, GrantKind, OAuthCall, OAuthProvider, RefreshRule, Result, Retry,
     Services as _, TokenSet,
-    store::{Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewActivity, Renewal, SealedCredentials},
+    store::{Connection, ConnectionStatus, DueRenewal, NewActivity, Renewal, SealedCredentials},
 };
 use tokio::sync::Mutex;
 
 use super::{
     ConnectionServices,
-    renewal::{COOLDOWN, Need, Stored, Verdict, judge},
+    renewal::{self, COOLDOWN, Need, Stored, Verdict, given_up, judge},
 };
 use crate::{
     Credentials,
@@ -69,15 +69,15 @@ impl ConnectionServices {
         Ok(if token.version > due.version { Ahead::Renewed } else { Ahead::Left })
     }
 
-    pub(super) async fn usable_token(&self, connection: &ConnectionId, rejected: Option<u64>) -> Result<AccessToken> {
+    pub(super) async fn usable_token(&self, connection: &ConnectionId, need: Need) -> Result<AccessToken> {
         let opened = match &self.tokens {
-            Tokens::Given(access) if rejected.is_none() => return Ok(AccessToken { secret: access.clone(), version: 0 }),
+            Tokens::Given(access) if need == Need::Now => return Ok(AccessToken { secret: access.clone(), version: 0 }),
             Tokens::Given(_) => return Err(refused(connection)),
             Tokens::Vault(opened) => opened,
         };
         let mut opened = opened.lock().await;
         let now = self.now();
-        if rejected.is_none()
+        if need == Need::Now
             && let Some(opened) = &*opened
             // A clock that was set back opens it anew.
             && opened.at <= now
@@ -86,15 +86,15 @@ impl ConnectionServices {
             return Ok(opened.token.clone());
         }
         *opened = None;
-        let (token, ends) = self.stored_token(connection, rejected.map_or(Need::Now, Need::Newer)).await?;
+        let (token, ends) = self.stored_token(connection, need).await?;
         let until = ends.map_or(now + KEPT, |end| end.min(now + KEPT));
         Ok(opened.insert(Opened { token, at: now, until }).token.clone())
     }
 
-    /// Renews the token whatever its life.
+    /// Renews the token whatever its life, and whatever came of renewing it before.
     pub(crate) async fn renewed_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let version = self.credentials(connection).await?.version;
-        self.usable_token(connection, Some(version)).await
+        self.usable_token(connection, Need::Asked(version)).await
     }
 
     async fn credentials(&self, connection: &ConnectionId) -> Result<SealedCredentials> {
@@ -113,9 +113,12 @@ impl ConnectionServices {
             Verdict::Good => self.open(connection, &credentials),
             Verdict::Refused => Err(refused(connection)),
             Verdict::Ended => Err(ended(connection)),
-            Verdict::Renew { .. } | Verdict::NotBefore(_) | Verdict::GivenUp { .. } | Verdict::Revoked { .. } => {
-                self.renewed_apart(connection, need).await
-            }
+            Verdict::Bare => Err(bare(connection)),
+            Verdict::Renew { .. }
+            | Verdict::NotBefore(_)
+            | Verdict::GivenUp { .. }
+            | Verdict::Revoked { .. }
+            | Verdict::Doubtful { .. } => self.renewed_apart(connection, need).await,
         }
     }
 
@@ -147,7 +150,9 @@ impl ConnectionServices {
             let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
             let alive = match judge(stored, need, self.now()) {
                 Verdict::Renew { alive } => alive,
-                verdict => return self.answer(verdict, &row, &credentials).await,
+                // Somebody has switched it on since that was told: it is told again, by whoever has the lease.
+                Verdict::Revoked { .. } | Verdict::GivenUp { .. } if row.status == ConnectionStatus::Active => false,
+                verdict => return self.answer(verdict, connection, &credentials),
             };
             if self.stores.leases.lease(&name, &holder, LEASE).await? {
                 let done = self.renew_leased(connection, need).await;
@@ -173,21 +178,31 @@ impl ConnectionServices {
         Ok((self.credentials(connection).await?, row))
     }
 
-    async fn answer(
+    fn answer(
         &self,
         verdict: Verdict,
-        row: &Connection,
+        connection: &ConnectionId,
         credentials: &SealedCredentials,
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
-        let connection = &row.id;
-        let error = match verdict {
+        Err(match verdict {
             Verdict::Good | Verdict::Renew { .. } => return self.open(connection, credentials),
             Verdict::Refused => refused(connection),
             Verdict::Ended => ended(connection),
+            Verdict::Bare => bare(connection),
+            Verdict::Doubtful { since, end } => {
+                let when = |at: DateTime<Utc>| at.format("%F %T UTC").to_string();
+                let end = end.map_or_else(|| "as long as the service takes it".to_owned(), |end| format!("until {}", when(end)));
+                let text = format!(
+                    "the answer to the renewal of {} was lost, so the refresh token may be spent, and sending it again may end the grant; \
+                     the access token serves {end}, then it is tried. To be sure now, connect the account again",
+                    when(since)
+                );
+                let error = Error::new(ErrorKind::Conflict, "token", text).with_delivery(Delivery::NotSent);
+                error.at("connection", connection.as_str())
+            }
             Verdict::NotBefore(end) => {
                 let wait = (end - self.now()).to_std().unwrap_or_default();
-                let text =
-                    format!("the access token has ended and renewing it has just failed; the next attempt is in {} s", wait.as_secs() + 1);
+                let text = format!("renewing the access token has just failed; the next attempt is in {} s", wait.as_secs() + 1);
                 let error = Error::new(ErrorKind::Transport, "token", text).with_retry(Retry::After(Some(wait)));
                 error.with_delivery(Delivery::NotSent).at("connection", connection.as_str())
             }
@@ -195,25 +210,17 @@ impl ConnectionServices {
                 let text = format!("the grant is gone since {}: the service takes its refresh token no more", at.format("%F %T UTC"));
                 Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
             }
-            Verdict::GivenUp { since } => {
-                let text = format!("renewing the token has failed since {}; it is given up", since.format("%F %T UTC"));
-                Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
-            }
-        };
-        // Told by whoever found it; again only where somebody has switched the connection on since, or died before it was told.
-        if error.kind() == ErrorKind::AuthRevoked && row.status == ConnectionStatus::Active {
-            self.tell_gone(row, &error).await?;
-        }
-        Err(error)
+            Verdict::GivenUp { since } => exhausted(connection, since),
+        })
     }
 
-    /// Writes down that somebody has to connect the account again. Paused connections stay so.
-    async fn tell_gone(&self, row: &Connection, error: &Error) -> Result<()> {
-        let status = (row.status == ConnectionStatus::Active).then_some(ConnectionStatus::Error);
-        let patch = ConnectionPatch { status, error_message: Some(error.to_string().into()), ..ConnectionPatch::default() };
-        self.stores.connections.update_connection(&row.id, patch, self.now()).await?;
-        let provider = self.provider.descriptor().name;
-        tracing::warn!(connection = %row.id, provider, %error, "the grant is gone; somebody has to connect the account again");
+    /// Writes down that somebody has to connect the account again, unless the credentials are others by now.
+    async fn tell_gone(&self, connection: &ConnectionId, version: u64, renewal: Renewal, error: &Error) -> Result<()> {
+        let text = error.to_string();
+        if self.stores.connections.note_renewal(connection, version, renewal, Some(&text), self.now()).await? {
+            let provider = self.provider.descriptor().name;
+            tracing::warn!(%connection, provider, %error, "the grant is gone; somebody has to connect the account again");
+        }
         Ok(())
     }
 
@@ -223,13 +230,21 @@ impl ConnectionServices {
         let stored = Stored { credentials: &credentials, renewal: &row.renewal, rule: self.rule() };
         let (alive, oauth) = match (judge(stored, need, self.now()), self.provider.as_oauth()) {
             (Verdict::Renew { alive }, Some(oauth)) => (alive, oauth),
-            (verdict, _) => return self.answer(verdict, &row, &credentials).await,
+            (verdict, _) => {
+                let answer = self.answer(verdict, connection, &credentials);
+                if let (Err(error), ConnectionStatus::Active) = (&answer, row.status)
+                    && error.kind() == ErrorKind::AuthRevoked
+                {
+                    self.tell_gone(connection, credentials.version, row.renewal, error).await?;
+                }
+                return answer;
+            }
         };
         // Before the service is asked: what it answers may be good once.
         let seals = self.seals().await?;
         let grant = self.grant(connection, &credentials)?;
         let begun = Renewal { underway_since: Some(self.now()), not_before: None, ..row.renewal };
-        if !self.stores.connections.note_renewal(connection, credentials.version, begun, self.now()).await? {
+        if !self.stores.connections.note_renewal(connection, credentials.version, begun, None, self.now()).await? {
             let (credentials, _) = self.look(connection).await?;
             return self.open(connection, &credentials);
         }
@@ -377,21 +392,19 @@ impl ConnectionServices {
         metrics::counter!("syncline_token_renewals_total", "provider" => name, "outcome" => error.kind().as_str()).increment(1);
         self.log(row, "oauth_refresh_failed", Some(error.to_string().into())).await;
         if error.kind() == ErrorKind::AuthRevoked {
-            let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, ..row.renewal };
+            let kind = Some(ErrorKind::AuthRevoked);
+            let refused = Renewal { refused_at: Some(now), underway_since: None, not_before: None, error_kind: kind, ..row.renewal };
             let error = error.at("connection", connection.as_str());
-            if self.stores.connections.note_renewal(connection, old.version, refused, now).await? {
-                self.tell_gone(row, &error).await?;
-            }
+            self.tell_gone(connection, old.version, refused, &error).await?;
             return Err(error);
         }
-        let lost = error.delivery() == Delivery::Unknown;
-        let renewal = Renewal {
-            failing_since: row.renewal.failing_since.or(Some(now)),
-            not_before: Some(now + COOLDOWN),
-            underway_since: lost.then_some(now),
-            refused_at: None,
-        };
-        self.stores.connections.note_renewal(connection, old.version, renewal, now).await?;
+        let renewal = renewal::failed(&row.renewal, &error, now);
+        if let (Some(since), Some(true)) = (given_up(&renewal), old.expires_at.map(|end| end <= now)) {
+            let error = exhausted(connection, since).because(error);
+            self.tell_gone(connection, old.version, renewal, &error).await?;
+            return Err(error);
+        }
+        self.stores.connections.note_renewal(connection, old.version, renewal, None, now).await?;
         if alive {
             tracing::warn!(%connection, provider = name, %error, "the token could not be renewed yet; the old one still serves");
             return self.open(connection, old);
@@ -422,6 +435,19 @@ fn auth(connection: &ConnectionId, text: &'static str) -> Error {
 
 fn refused(connection: &ConnectionId) -> Error {
     auth(connection, "the service refused the access token, and there is nothing to renew it with")
+}
+
+fn bare(connection: &ConnectionId) -> Error {
+    auth(connection, "there is nothing to renew the access token with; hand over a new one, or connect the account again")
+}
+
+fn exhausted(connection: &ConnectionId, since: DateTime<Utc>) -> Error {
+    let text = format!(
+        "renewing the token has failed since {}; it is given up until somebody connects the account again, enables the connection or asks \
+         for a renewal",
+        since.format("%F %T UTC")
+    );
+    Error::new(ErrorKind::AuthRevoked, "token", text).at("connection", connection.as_str())
 }
 
 fn ended(connection: &ConnectionId) -> Error {

@@ -23,9 +23,14 @@ pub(super) const FAULTS: &[Fault] = &[
         ],
     },
     Fault {
+        name: "switches on what was paused when it is connected again",
+        harm: Harm::ResumesPaused,
+        fails: &["what_was_paused_is_healed_and_stays_paused"],
+    },
+    Fault {
         name: "keeps the old settings when healing",
         harm: Harm::Connect(|new| new.settings = serde_json::json!({"channels": ["a"]})),
-        fails: &["connecting_again_heals"],
+        fails: &["connecting_again_heals", "what_was_paused_is_healed_and_stays_paused"],
     },
     Fault {
         name: "tells whose an id is",
@@ -35,7 +40,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "ignores a part of a patch",
         harm: Harm::Patch(|patch| patch.sync_enabled = None),
-        fails: &["a_patch_changes_what_it_names"],
+        fails: &["what_was_paused_is_healed_and_stays_paused", "a_patch_changes_what_it_names"],
     },
     Fault {
         name: "ignores the message of a patch",

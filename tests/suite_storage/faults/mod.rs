@@ -5,6 +5,7 @@ mod configs;
 mod conflicts;
 mod connections;
 mod edits;
+mod gone;
 mod host;
 mod mapped;
 mod oauth;
@@ -32,7 +33,7 @@ pub(crate) struct Fault {
 
 /// Faults of any storage.
 pub(crate) fn faults() -> impl Iterator<Item = &'static Fault> {
-    [connections::FAULTS, rows::FAULTS, mapped::FAULTS, push::FAULTS, tenancy::FAULTS, oauth::FAULTS].into_iter().flatten()
+    [connections::FAULTS, rows::FAULTS, mapped::FAULTS, push::FAULTS, tenancy::FAULTS, oauth::FAULTS, gone::FAULTS].into_iter().flatten()
 }
 
 /// Faults of storages with tables of the host, seen by the checks that need those.

@@ -23,12 +23,19 @@ pub(super) const FAULTS: &[Fault] = &[
             "a_disconnected_connection_has_no_credentials",
             "connecting_again_ends_a_disconnection",
             "secrets_that_were_taken_away_are_nowhere",
+            "a_grant_that_is_gone_is_told_with_its_note",
+            "clearing_errors_forgets_the_attempts_that_failed",
+            "new_credentials_end_what_was_wrong_with_the_old",
         ],
     },
     Fault {
         name: "drops the credentials when connecting without any",
         harm: Harm::DropsCredentials,
-        fails: &["connecting_again_heals", "connecting_without_credentials_keeps_those_there_are"],
+        fails: &[
+            "connecting_again_heals",
+            "what_was_paused_is_healed_and_stays_paused",
+            "connecting_without_credentials_keeps_those_there_are",
+        ],
     },
     Fault {
         name: "takes credentials that were sealed for another id",
@@ -89,22 +96,36 @@ pub(super) const FAULTS: &[Fault] = &[
             "connecting_without_credentials_keeps_those_there_are",
             "a_renewal_is_noted_over_its_own_version",
             "new_credentials_end_a_renewal",
+            "clearing_errors_forgets_the_attempts_that_failed",
         ],
     },
     Fault {
         name: "notes a renewal whatever the version",
         harm: Harm::NotesBlindly,
-        fails: &["a_renewal_is_noted_over_its_own_version", "a_disconnected_connection_has_no_credentials"],
+        fails: &[
+            "a_renewal_is_noted_over_its_own_version",
+            "a_disconnected_connection_has_no_credentials",
+            "a_grant_that_is_gone_is_told_with_its_note",
+        ],
     },
     Fault {
         name: "keeps a failed renewal with new credentials",
         harm: Harm::KeepsRenewals,
-        fails: &["new_credentials_end_a_renewal", "the_same_credentials_once_more_change_nothing"],
+        fails: &[
+            "new_credentials_end_a_renewal",
+            "the_same_credentials_once_more_change_nothing",
+            "new_credentials_end_what_was_wrong_with_the_old",
+        ],
     },
     Fault {
         name: "disconnects and keeps the credentials",
         harm: Harm::DisconnectsSoftly,
-        fails: &["a_disconnected_connection_has_no_credentials", "secrets_that_were_taken_away_are_nowhere"],
+        fails: &[
+            "a_disconnected_connection_has_no_credentials",
+            "secrets_that_were_taken_away_are_nowhere",
+            "a_grant_that_is_gone_is_told_with_its_note",
+            "new_credentials_end_what_was_wrong_with_the_old",
+        ],
     },
     Fault {
         name: "keeps the version when disconnecting",

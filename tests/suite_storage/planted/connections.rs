@@ -47,6 +47,9 @@ impl ConnectionStore for Store {
         }
         let mut made = self.error(self.to("connect").connect(new).await)?;
         harm!(self, Connection, &mut made);
+        if before.as_ref().is_some_and(|before| before.status == ConnectionStatus::Paused) && matches!(self.harm, Harm::ResumesPaused) {
+            made.status = ConnectionStatus::Active;
+        }
         if before.is_some_and(|before| before.status == ConnectionStatus::Disconnected) && matches!(self.harm, Harm::StaysDisconnected) {
             made.status = ConnectionStatus::Disconnected;
         }
@@ -81,7 +84,11 @@ impl ConnectionStore for Store {
 
     async fn update_connection(&self, id: &ConnectionId, mut patch: ConnectionPatch, at: Time) -> Result<Connection> {
         harm!(self, Patch, &mut patch);
-        let mut made = self.error(self.to("update_connection").update_connection(id, patch, at).await)?;
+        let made = self.error(self.to("update_connection").update_connection(id, patch.clone(), at).await);
+        let mut made = match (made, self.harm, self.own.connection(id).await?) {
+            (Err(_), Harm::LeavesDisconnected, Some(kept)) => Connection { status: patch.status.unwrap_or(kept.status), ..kept },
+            (made, ..) => made?,
+        };
         harm!(self, Connection, &mut made);
         Ok(made)
     }
@@ -93,6 +100,7 @@ impl ConnectionStore for Store {
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, mut sealed: SealedCredentials, at: Time) -> Result<bool> {
         harm!(self, Sealing, &mut sealed);
         let (version, before) = (sealed.version, self.own.connection(id).await?);
+        let status = before.as_ref().map(|before| before.status);
         let stored = self.own.credentials(id).await?.map_or(0, |stored| stored.version);
         if let (Harm::KeepsScopes, Some(before)) = (self.harm, &before) {
             sealed.scopes = sealed.scopes.take().or_else(|| before.scopes.clone());
@@ -103,16 +111,30 @@ impl ConnectionStore for Store {
         let expected = if let Harm::SwapsBlindly = self.harm { stored } else { expected };
         let replaced = self.to("replace_credentials").replace_credentials(id, expected, sealed, at).await?;
         if let (Harm::KeepsRenewals, Some(before), true) = (self.harm, before, replaced) {
-            self.own.note_renewal(id, version, before.renewal, at).await?;
+            self.own.note_renewal(id, version, before.renewal, None, at).await?;
         }
+        let status = match (self.harm, status) {
+            (Harm::KeepsErrors, Some(ConnectionStatus::Error)) if replaced => ConnectionStatus::Error,
+            (Harm::HealsAnything, Some(_)) if replaced => ConnectionStatus::Active,
+            _ => return Ok(replaced),
+        };
+        self.own.update_connection(id, ConnectionPatch { status: Some(status), ..ConnectionPatch::default() }, at).await?;
         Ok(replaced)
     }
 
-    async fn note_renewal(&self, id: &ConnectionId, expected: u64, mut renewal: Renewal, at: Time) -> Result<bool> {
+    async fn note_renewal(&self, id: &ConnectionId, expected: u64, mut renewal: Renewal, gone: Option<&str>, at: Time) -> Result<bool> {
         harm!(self, Noting, &mut renewal);
+        let gone = gone.filter(|_| !matches!(self.harm, Harm::TellsNobodyItIsGone));
         let stored = self.own.connection(id).await?.map_or(0, |stored| stored.token_version);
         let expected = if let Harm::NotesBlindly = self.harm { stored } else { expected };
-        self.to("note_renewal").note_renewal(id, expected, renewal, at).await
+        let noted = self.to("note_renewal").note_renewal(id, expected, renewal, gone, at).await?;
+        if let (Harm::TellsWhateverTheStatus, true, true) | (Harm::TellsWhateverTheVersion, true, false) =
+            (self.harm, gone.is_some(), noted)
+        {
+            let patch = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
+            self.own.update_connection(id, patch, at).await?;
+        }
+        Ok(noted)
     }
 
     async fn disconnect(&self, id: &ConnectionId, at: Time) -> Result<Connection> {

@@ -53,6 +53,7 @@ impl Memory {
             last_sync_at: None,
             sync_status: None,
             error_message: None,
+            error_kind: None,
             error_count: 0,
             expires_at: None,
             token_version: 0,
@@ -118,10 +119,17 @@ impl ConnectionStore for Memory {
         Ok(same)
     }
 
-    async fn note_renewal(&self, _: &ConnectionId, expected: u64, renewal: Renewal, _: DateTime<Utc>) -> Result<bool> {
+    async fn note_renewal(&self, _: &ConnectionId, expected: u64, renewal: Renewal, gone: Option<&str>, _: DateTime<Utc>) -> Result<bool> {
         let same = locked(&self.credentials).as_ref().is_some_and(|there| there.version == expected);
         if same {
-            locked(&self.row).renewal = renewal;
+            let mut row = locked(&self.row);
+            row.renewal = renewal;
+            if let Some(gone) = gone {
+                (row.error_message, row.error_kind) = (Some(gone.into()), Some(ErrorKind::AuthRevoked));
+                if row.status == ConnectionStatus::Active {
+                    row.status = ConnectionStatus::Error;
+                }
+            }
         }
         Ok(same)
     }

@@ -159,6 +159,22 @@ async fn a_revoked_grant_is_told_once_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn what_others_did_with_a_connection_while_the_service_was_asked_is_not_undone() {
+    for status in [ConnectionStatus::Paused, ConnectionStatus::Disconnected] {
+        let world = Arc::new(world(RefreshRule::Kept));
+        let weak = Arc::downgrade(&world);
+        world.authority.answers(move |_| {
+            let world = weak.upgrade().expect("it lives");
+            locked(&world.store.row).status = status;
+            Err(gone())
+        });
+        world.clock.advance(Duration::from_secs(3600));
+        assert_eq!(world.token(None).await.expect_err("it is gone").kind(), ErrorKind::AuthRevoked);
+        assert_eq!(locked(&world.store.row).status, status);
+    }
+}
+
+#[tokio::test]
 async fn while_renewing_fails_the_old_token_serves_and_the_service_is_left_alone_for_half_a_minute() {
     let world = world(RefreshRule::Kept);
     world.authority.answers(|_| Err(down()));
@@ -219,6 +235,60 @@ async fn a_lease_that_never_ends_is_told() {
     world.clock.advance(Duration::from_secs(60));
     let error = world.token(None).await.expect_err("dead, and nobody renews it");
     assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_asked_for_again_and_one_that_fails_daily_is_given_up() {
+    let world = world(RefreshRule::Kept);
+    world.authority.answers(|_| Err(down()));
+    let day = Duration::from_secs(24 * 3600);
+    world.clock.advance(day);
+    let kind = async |rejected| world.token(rejected).await.expect_err("the service is down").kind();
+    assert_eq!(kind(None).await, ErrorKind::Transport);
+    world.clock.advance(day * 30);
+    assert_eq!((kind(None).await, world.sent().len()), (ErrorKind::Transport, 2), "after a month without an attempt");
+    for _ in 0..3 {
+        world.clock.advance(day);
+        assert_eq!(kind(None).await, ErrorKind::Transport);
+    }
+    world.clock.advance(day);
+    assert_eq!((kind(None).await, world.sent().len()), (ErrorKind::AuthRevoked, 6), "the attempt of the fourth day");
+    let row = locked(&world.store.row).clone();
+    assert_eq!((row.status, row.renewal.failures, row.error_kind), (ConnectionStatus::Error, 5, Some(ErrorKind::AuthRevoked)));
+    assert!(row.error_message.is_some_and(|text| text.contains("given up")));
+    world.clock.advance(day);
+    assert_eq!((kind(None).await, world.sent().len()), (ErrorKind::AuthRevoked, 6), "the service is left alone");
+    let asked = world.services.renewed_token(&world.connection).await.expect_err("it is down still");
+    assert_eq!((asked.kind(), world.sent().len()), (ErrorKind::AuthRevoked, 7), "who asks gets an attempt");
+}
+
+#[tokio::test]
+async fn a_client_that_is_wrong_for_weeks_costs_no_grant() {
+    let world = world(RefreshRule::Kept);
+    world.authority.answers(|_| Err(Error::new(ErrorKind::Config, "token", "invalid_client")));
+    for _ in 0..60 {
+        world.clock.advance(Duration::from_secs(12 * 3600));
+        assert_eq!(world.token(None).await.expect_err("no").kind(), ErrorKind::Config);
+    }
+    let row = locked(&world.store.row).clone();
+    assert_eq!((row.status, row.renewal.error_kind, world.sent().len()), (ConnectionStatus::Active, Some(ErrorKind::Config), 60));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_renewal_does_not_send_what_may_be_spent_while_the_access_token_lives() {
+    let world = world(RefreshRule::Rotated);
+    world.authority.answers(|_| Err(down().with_delivery(Delivery::Unknown)));
+    world.authority.answers(|_| Err(gone()));
+    let asked = async || world.services.renewed_token(&world.connection).await;
+    assert_eq!(asked().await.expect_err("its answer was lost").kind(), ErrorKind::Transport);
+    world.clock.advance(Duration::from_secs(60));
+    let error = asked().await.expect_err("the refresh token may be spent");
+    assert!(error.kind() == ErrorKind::Conflict && error.text().contains("may be spent"), "{error}");
+    assert_eq!(world.sent().len(), 1);
+    assert_eq!(world.token(None).await.expect("it lives").0, "old");
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(asked().await.expect_err("shown dead, tried once more").kind(), ErrorKind::AuthRevoked);
+    assert_eq!(world.sent().len(), 2);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::{
 pub(super) const CHECKS: &[Check] = &[
     check!(a_new_connection_is_as_it_was_asked_for, "A connection is stored as it was asked for, active and without errors"),
     check!(connecting_again_heals, "Connecting an account again keeps id and history, replaces settings and clears the errors"),
+    check!(what_was_paused_is_healed_and_stays_paused, "Connecting a paused account again replaces what it brings and leaves it paused"),
     check!(accounts_are_unique, "A connection is unique by workspace, provider and account, and by its id in the workspace"),
     check!(an_account_is_found, "An account is found by its provider and its id there, and no other is"),
     check!(a_patch_changes_what_it_names, "A patch changes the fields it names and no others"),
@@ -46,6 +47,7 @@ async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {
         last_sync_at: None,
         sync_status: None,
         error_message: None,
+        error_kind: None,
         error_count: 0,
         expires_at: None,
         token_version: 0,
@@ -75,6 +77,22 @@ async fn connecting_again_heals(scene: Scene) -> Looked {
     same!((healed.settings, healed.subject_id.as_deref()), (json!({"new": true}), Some("other")), "settings and subject");
     same!((healed.token_version, healed.expires_at), (1, Some(at(30))), "version and end of the token that is stored");
     same!(acme.connection(&"c9".into()).await?, None, "a second connection");
+    Ok(())
+}
+
+async fn what_was_paused_is_healed_and_stays_paused(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    acme.connect(connection("c1", "acc")).await?;
+    let paused = ConnectionPatch { status: Some(ConnectionStatus::Paused), sync_enabled: Some(false), ..ConnectionPatch::default() };
+    acme.update_connection(&"c1".into(), paused, at(1)).await?;
+    let again = NewConnection { settings: json!({"new": true}), at: at(2), ..connection("c1", "acc") };
+    let healed = acme.connect(again).await?;
+    same!(
+        (healed.status, healed.sync_enabled, &healed.settings),
+        (ConnectionStatus::Paused, false, &json!({"new": true})),
+        "what is healed"
+    );
+    same!(acme.connection(&"c1".into()).await?, Some(healed), "what is stored");
     Ok(())
 }
 

@@ -48,7 +48,15 @@ fn connecting(id: &str, access: &[u8]) -> NewConnection {
 }
 
 fn failing() -> Renewal {
-    Renewal { failing_since: Some(at(5)), not_before: Some(at(6)), underway_since: Some(at(7)), refused_at: Some(at(8)) }
+    Renewal {
+        failing_since: Some(at(5)),
+        failed_at: Some(at(6)),
+        failures: 3,
+        error_kind: Some(ErrorKind::Transport),
+        not_before: Some(at(6)),
+        underway_since: Some(at(7)),
+        refused_at: Some(at(8)),
+    }
 }
 
 /// The credentials as they are stored, under this version.
@@ -80,7 +88,7 @@ async fn new_credentials_heal_under_the_kept_id(scene: Scene) -> Looked {
     let acme = scene.acme();
     let id = ConnectionId::from("c1");
     let first = acme.connect(connecting("c1", b"first")).await?;
-    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    holds!(acme.note_renewal(&id, 1, failing(), None, at(1)).await?, "the renewal was not noted");
     let broken = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
     acme.update_connection(&id, broken, at(2)).await?;
     let key = SealedCredentials { refresh: None, grant: None, issued_at: None, expires_at: None, ..granted(b"second") };
@@ -96,7 +104,7 @@ async fn new_credentials_heal_under_the_kept_id(scene: Scene) -> Looked {
 async fn connecting_without_credentials_keeps_those_there_are(scene: Scene) -> Looked {
     let acme = scene.acme();
     acme.connect(connecting("c1", b"first")).await?;
-    holds!(acme.note_renewal(&"c1".into(), 1, failing(), at(1)).await?, "the renewal was not noted");
+    holds!(acme.note_renewal(&"c1".into(), 1, failing(), None, at(1)).await?, "the renewal was not noted");
     let again = acme.connect(connection("c1", "acc")).await?;
     same!((told(&again).0, again.renewal), (1, failing()), "version and renewal");
     let other = acme.connect(connection("c9", "acc")).await?;
@@ -122,19 +130,19 @@ async fn a_renewal_is_noted_over_its_own_version(scene: Scene) -> Looked {
     let id = ConnectionId::from("c1");
     let mut expected = acme.connect(connecting("c1", b"first")).await?;
     same!(expected.renewal, Renewal::default(), "what is noted at first");
-    holds!(!acme.note_renewal(&id, 0, failing(), at(1)).await?, "it was noted over a version that is not there any more");
+    holds!(!acme.note_renewal(&id, 0, failing(), None, at(1)).await?, "it was noted over a version that is not there any more");
     same!(c1(&*acme).await?, expected, "the connection after a note that came too late");
-    holds!(acme.note_renewal(&id, 1, failing(), at(2)).await?, "it was not noted over the version that is there");
+    holds!(acme.note_renewal(&id, 1, failing(), None, at(2)).await?, "it was not noted over the version that is there");
     (expected.renewal, expected.updated_at) = (failing(), at(2));
     same!(c1(&*acme).await?, expected, "the connection with the note");
     let listed: Vec<Renewal> = acme.connections().await?.iter().map(|connection| connection.renewal).collect();
     same!(listed, [failing()], "what the list tells of it");
     let waits = Renewal { underway_since: None, ..failing() };
-    holds!(acme.note_renewal(&id, 1, waits, at(3)).await?, "a second note was refused");
+    holds!(acme.note_renewal(&id, 1, waits, None, at(3)).await?, "a second note was refused");
     (expected.renewal, expected.updated_at) = (waits, at(3));
     same!(c1(&*acme).await?, expected, "the connection with the second note");
     stored(&*acme, &granted(b"first"), 1, "the credentials, which it does not touch").await?;
-    refused(acme.note_renewal(&"nope".into(), 0, failing(), at(1)).await, ErrorKind::NotFound, "an unknown id")?;
+    refused(acme.note_renewal(&"nope".into(), 0, failing(), None, at(1)).await, ErrorKind::NotFound, "an unknown id")?;
     Ok(())
 }
 
@@ -142,7 +150,7 @@ async fn new_credentials_end_a_renewal(scene: Scene) -> Looked {
     let acme = scene.acme();
     let id = ConnectionId::from("c1");
     acme.connect(connecting("c1", b"first")).await?;
-    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    holds!(acme.note_renewal(&id, 1, failing(), None, at(1)).await?, "the renewal was not noted");
     let second = SealedCredentials { version: 2, ..granted(b"second") };
     holds!(!acme.replace_credentials(&id, 0, second.clone(), at(2)).await?, "a version that is gone was replaced");
     same!(c1(&*acme).await?.renewal, failing(), "what is noted when nothing was replaced");
@@ -186,7 +194,7 @@ async fn the_same_credentials_once_more_change_nothing(scene: Scene) -> Looked {
     acme.connect(connecting("c1", b"first")).await?;
     let second = SealedCredentials { version: 2, ..granted(b"second") };
     holds!(acme.replace_credentials(&id, 1, second.clone(), at(2)).await?, "the credentials were not replaced");
-    holds!(acme.note_renewal(&id, 2, failing(), at(3)).await?, "the renewal was not noted");
+    holds!(acme.note_renewal(&id, 2, failing(), None, at(3)).await?, "the renewal was not noted");
     let before = c1(&*acme).await?;
     holds!(acme.replace_credentials(&id, 1, second.clone(), at(4)).await?, "who asks again is told that others were faster");
     same!(c1(&*acme).await?, before, "the connection after the same call once more");
@@ -233,7 +241,7 @@ async fn tokens_near_their_end_are_listed(scene: Scene) -> Looked {
     let (refused, waits) = (Some(at(50)), |minute| Renewal { not_before: Some(at(minute)), ..Renewal::default() });
     let refused = Renewal { refused_at: refused, ..Renewal::default() };
     for (id, renewal) in [("refused", refused), ("waiting", waits(101)), ("soon", waits(100))] {
-        holds!(acme.note_renewal(&id.into(), 1, renewal, at(2)).await?, "the renewal was not noted");
+        holds!(acme.note_renewal(&id.into(), 1, renewal, None, at(2)).await?, "the renewal was not noted");
     }
     acme.disconnect(&"gone".into(), at(3)).await?;
     let bare = SealedCredentials { grant: None, refresh: None, expires_at: Some(at(110)), ..granted(b"bare") };
@@ -291,7 +299,7 @@ async fn a_disconnected_connection_has_no_credentials(scene: Scene) -> Looked {
     let id = ConnectionId::from("c1");
     acme.connect(connecting("c1", b"first")).await?;
     let untouched = acme.connect(NewConnection { account_id: "other".into(), ..connecting("c2", b"other") }).await?;
-    holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
+    holds!(acme.note_renewal(&id, 1, failing(), None, at(1)).await?, "the renewal was not noted");
     let before = c1(&*acme).await?;
     let gone = acme.disconnect(&id, at(5)).await?;
     same!((gone.status, gone.updated_at), (ConnectionStatus::Disconnected, at(5)), "status and time");
@@ -302,7 +310,7 @@ async fn a_disconnected_connection_has_no_credentials(scene: Scene) -> Looked {
     same!(acme.credentials(&id).await?, None, "its credentials");
     let late = SealedCredentials { version: 2, ..granted(b"late") };
     holds!(!acme.replace_credentials(&id, 1, late, at(6)).await?, "a renewal that came too late brought credentials back");
-    holds!(!acme.note_renewal(&id, 1, failing(), at(6)).await?, "a renewal that came too late was noted");
+    holds!(!acme.note_renewal(&id, 1, failing(), None, at(6)).await?, "a renewal that came too late was noted");
     same!(acme.credentials(&id).await?, None, "its credentials after a renewal that came too late");
     same!(acme.disconnect(&id, at(7)).await?.status, ConnectionStatus::Disconnected, "disconnecting once more");
     same!(acme.connection(&"c2".into()).await?, Some(untouched), "the other connection");

@@ -43,7 +43,7 @@ async fn success_clears_the_errors(scene: Scene) -> Looked {
     }
     let healed = after(&scene, ending(RunStatus::Completed)).await?;
     same!((healed.status, healed.error_count, &healed.error_message), (ConnectionStatus::Active, 0, &None), "status and errors");
-    same!(healed.last_sync_at, Some(at(59)), "the last sync");
+    same!((healed.error_kind, healed.last_sync_at), (None, Some(at(59))), "the kind of the error, and the last sync");
     Ok(())
 }
 
@@ -53,7 +53,8 @@ async fn three_counted_failures_are_an_error(scene: Scene) -> Looked {
     use ConnectionStatus::{Active, Error};
     let first = after(&scene, failed(true, false)).await?;
     same!(state(&first), (Active, 1), "after the first");
-    same!(first.error_message.as_deref(), Some("the service was down"), "what is said of the first");
+    let said = (first.error_message.as_deref(), first.error_kind);
+    same!(said, (Some("the service was down"), Some(ErrorKind::Transport)), "what is said of the first");
     same!(first.last_sync_at, None, "the last sync that succeeded");
     same!(state(&after(&scene, failed(true, false)).await?), (Active, 2), "after the second");
     same!(state(&after(&scene, failed(false, false)).await?), (Active, 2), "after one that does not count");

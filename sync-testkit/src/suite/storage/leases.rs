@@ -128,7 +128,7 @@ async fn authorizations_clients_and_leases_are_of_one_workspace(scene: Scene) ->
     filled(&*acme).await?;
     let before = acme.connection(&"c1".into()).await?;
     let failing = Renewal { failing_since: Some(at(5)), ..Renewal::default() };
-    refused(globex.note_renewal(&"c1".into(), 1, failing, at(5)).await, ErrorKind::NotFound, "another workspace's note")?;
+    refused(globex.note_renewal(&"c1".into(), 1, failing, None, at(5)).await, ErrorKind::NotFound, "another workspace's note")?;
     refused(globex.disconnect(&"c1".into(), at(5)).await, ErrorKind::NotFound, "another workspace's disconnecting")?;
     same!(globex.take_authorization("nonce").await?, None, "what another workspace takes");
     same!(globex.oauth_client("google").await?, None, "the client another workspace sees");

@@ -53,6 +53,7 @@ mod connections;
 mod edits;
 mod entities;
 mod fixture;
+mod gone;
 mod grants;
 mod health;
 mod host;
@@ -83,7 +84,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 29] = [
+    let all: [&'static [Check]; 30] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -106,6 +107,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         changed::CHECKS,
         retention::CHECKS,
         grants::CHECKS,
+        gone::CHECKS,
         authorizations::CHECKS,
         leases::CHECKS,
         clients::CHECKS,

@@ -19,7 +19,7 @@ use crate::{
 async fn keep(tx: &mut Tx, workspace: &WorkspaceId, pending: &PendingAuthorization) -> Db<()> {
     let kept = sqlx::query(
         "INSERT INTO oauth_states (workspace_id, nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, \
-         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9) ON CONFLICT (workspace_id, nonce) DO NOTHING",
+         expires_at, client_id) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10) ON CONFLICT (workspace_id, nonce) DO NOTHING",
     )
     .bind(workspace.as_str())
     .bind(&*pending.nonce)
@@ -30,6 +30,7 @@ async fn keep(tx: &mut Tx, workspace: &WorkspaceId, pending: &PendingAuthorizati
     .bind(pending.request.to_string())
     .bind(pending.begun_at)
     .bind(pending.expires_at)
+    .bind(&pending.client_id)
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -67,13 +68,14 @@ fn from_row(row: &PgRow) -> Db<PendingAuthorization> {
         request: serde_json::from_str(&text(5)?).map_err(|_| damaged("take_authorization", "request of an authorization"))?,
         begun_at: row.try_get(6)?,
         expires_at: row.try_get(7)?,
+        client_id: row.try_get::<Option<String>, _>(8)?.map(Box::from),
     })
 }
 
 async fn take(tx: &mut Tx, workspace: &WorkspaceId, nonce: &str) -> Db<Option<PendingAuthorization>> {
     let taken = sqlx::query(
         "DELETE FROM oauth_states WHERE workspace_id = $1 AND nonce = $2 \
-         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request::text, begun_at, expires_at",
+         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request::text, begun_at, expires_at, client_id",
     );
     let taken = taken.bind(workspace.as_str()).bind(nonce).fetch_optional(&mut **tx).await?;
     taken.as_ref().map(from_row).transpose()

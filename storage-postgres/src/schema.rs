@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "key_use", include_str!("../migrations/0009_key_use.sql")),
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
     (11, "config", include_str!("../migrations/0011_config.sql")),
+    (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

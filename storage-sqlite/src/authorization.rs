@@ -25,7 +25,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
         .execute((workspace.as_str(), time::text(forgotten)))?;
     tx.prepare_cached(
         "INSERT INTO syncline_oauth_states (workspace_id, nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, \
-         begun_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         begun_at, expires_at, client_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
         workspace.as_str(),
@@ -37,6 +37,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
         pending.request.to_string(),
         time::text(pending.begun_at),
         time::text(pending.expires_at),
+        pending.client_id.as_deref(),
     ))?;
     Ok(())
 }
@@ -44,7 +45,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
 fn take(tx: &Transaction<'_>, workspace: &WorkspaceId, nonce: &str) -> Db<Option<PendingAuthorization>> {
     let mut taken = tx.prepare_cached(
         "DELETE FROM syncline_oauth_states WHERE workspace_id = ?1 AND nonce = ?2 \
-         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at",
+         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at, client_id",
     )?;
     let taken = taken.query_row((workspace.as_str(), nonce), |row| {
         Ok(PendingAuthorization {
@@ -56,6 +57,7 @@ fn take(tx: &Transaction<'_>, workspace: &WorkspaceId, nonce: &str) -> Db<Option
             request: sync_core::json_value(row.get_ref(5)?.as_str()?),
             begun_at: time::column(row, 6)?,
             expires_at: time::column(row, 7)?,
+            client_id: row.get(8)?,
         })
     });
     Ok(taken.optional()?)

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "key_use", include_str!("../migrations/0009_key_use.sql")),
     (10, "plans", include_str!("../migrations/0010_plans.sql")),
     (11, "config", include_str!("../migrations/0011_config.sql")),
+    (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

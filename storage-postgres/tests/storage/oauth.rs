@@ -28,6 +28,7 @@ fn pending(nonce: &str) -> PendingAuthorization {
         provider: "slack".into(),
         browser: [1, 2].into(),
         verifier: nonce.as_bytes().to_vec(),
+        client_id: None,
         redirect_uri: "https://host.example/callback".into(),
         request: json!({"settings": {}}),
         begun_at: at(0),
@@ -37,7 +38,16 @@ fn pending(nonce: &str) -> PendingAuthorization {
 
 fn sealed(access: u8) -> SealedCredentials {
     let grant = Some(GrantKind::RefreshToken);
-    SealedCredentials { access: vec![access], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at: None, version: 1 }
+    SealedCredentials {
+        access: vec![access],
+        refresh: Some(vec![2]),
+        grant,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    }
 }
 
 async fn execute(database: &TestDatabase, sql: &str) {
@@ -138,7 +148,7 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
              syncline.clients, syncline.onboarding_progress, syncline.config_versions, syncline.plan_items, syncline.plans; \
          DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
-             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at; \
+             DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at, DROP COLUMN grant_client_id; \
          DELETE FROM syncline.migrations WHERE version > 4; \
          INSERT INTO syncline.integration_connections (workspace_id, id, provider, account_id, credentials_encrypted, token_version, \
              sync_frequency_minutes, created_at, updated_at) VALUES ('acme', 'c1', 'slack', 'acc', '\\x0102', 7, 60, now(), now())",

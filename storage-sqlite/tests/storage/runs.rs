@@ -34,6 +34,7 @@ fn sealed(version: u64) -> SealedCredentials {
         refresh: Some(vec![2]),
         grant: None,
         scopes: None,
+        client_id: None,
         issued_at: None,
         expires_at: Some(at(30)),
         version,

@@ -132,6 +132,8 @@ pub struct SealedCredentials {
     pub grant: Option<GrantKind>,
     /// The scopes the service says it granted; `None` leaves what is stored beside a grant of the same kind, and is unknown otherwise.
     pub scopes: Option<Vec<Box<str>>>,
+    /// The OAuth client they were given to, and no other can renew or revoke them; `None` is unknown, or none takes part.
+    pub client_id: Option<Box<str>>,
     /// When the token was given: with its end this says how long it lives. `None` is unknown.
     pub issued_at: Option<DateTime<Utc>>,
     /// When the token ends; `None` is unknown, not expired.

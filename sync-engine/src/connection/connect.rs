@@ -153,8 +153,8 @@ impl Making {
                 "this provider knows no OAuth, so no token can be got with these credentials; hand over a key or token",
             )
         })?;
-        let tokens = self.services.ask(oauth, grant).await?;
-        Ok(Credentials::answered(tokens, Some(grant.clone()), self.services.now()))
+        let (tokens, client_id) = self.services.ask(oauth, grant, None).await?;
+        Ok(Credentials::answered(tokens, client_id, Some(grant.clone()), self.services.now()))
     }
 
     async fn store(&self, workspace: &Workspace, credentials: &Credentials, account: &Account) -> Result<store::Connection> {
@@ -163,10 +163,11 @@ impl Making {
             let known = workspace.store.account(name, &account.id).await?;
             let id = known.map_or_else(|| self.id.clone(), |row| row.id);
             let mut sealed = self.services.seal(&mut self.services.seals().await?, &id, credentials, 0)?;
-            // A service gives the refresh token at the first consent alone, and keeps it good.
+            // A service gives a client the refresh token at the first consent alone, and keeps it good. Another client's is of no use.
             if sealed.grant.is_none()
                 && credentials.issued_at.is_some()
                 && let Some(kept) = workspace.store.credentials(&id).await?
+                && (kept.client_id.is_none() || kept.client_id == sealed.client_id)
             {
                 (sealed.refresh, sealed.grant) = (kept.refresh, kept.grant);
             }

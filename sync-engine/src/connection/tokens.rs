@@ -59,9 +59,9 @@ impl Connection {
             let mut seals = self.services.seals().await?;
             let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
             if sealed.grant.is_none()
-                && let Some(SealedCredentials { refresh, grant, .. }) = kept
+                && let Some(SealedCredentials { refresh, grant, client_id, .. }) = kept
             {
-                (sealed.refresh, sealed.grant) = (refresh, grant);
+                (sealed.refresh, sealed.grant, sealed.client_id) = (refresh, grant, client_id);
             }
             let now = self.services.now();
             if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {
@@ -111,7 +111,8 @@ impl Connection {
         let Some(token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
         let shared = &self.workspace.engine.shared;
         let (workspace, authority) = (&self.workspace.id, oauth.spec().authority);
-        let client = shared.clients.find(&shared.keyring, &*self.workspace.store, workspace, authority).await?;
+        let client =
+            shared.clients.matching(&shared.keyring, &*self.workspace.store, workspace, authority, sealed.client_id.as_deref()).await?;
         let call = OAuthCall {
             workspace,
             client_id: &client.id,

@@ -147,6 +147,7 @@ impl BeginAuthorization {
                 nonce,
                 provider: name.into(),
                 browser: browser_hash(&browser),
+                client_id: Some(client.id),
                 redirect_uri: client.redirect_uri,
                 request,
                 begun_at: now,

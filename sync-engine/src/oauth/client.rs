@@ -89,6 +89,37 @@ fn loopback(rest: &str) -> bool {
 pub(crate) struct Clients(pub(crate) HashMap<Box<str>, OAuthClient>);
 
 impl Clients {
+    /// The client that something at the service belongs to: the workspace's own or the host's, whichever has this id. Where none is
+    /// known it is [the workspace's](Self::find).
+    pub(crate) async fn matching(
+        &self,
+        keyring: &Keyring,
+        store: &(impl AuthorizationStore + ?Sized),
+        workspace: &WorkspaceId,
+        authority: &str,
+        id: Option<&str>,
+    ) -> Result<OAuthClient> {
+        let Some(id) = id else { return self.find(keyring, store, workspace, authority).await };
+        if let Some(hosts) = self.0.get(authority).filter(|client| *client.id == *id) {
+            // Of two with one id the workspace's own goes first.
+            return match self.find(keyring, store, workspace, authority).await? {
+                own if *own.id == *id => Ok(own),
+                _ => Ok(hosts.clone()),
+            };
+        }
+        match self.find(keyring, store, workspace, authority).await {
+            Ok(own) if *own.id == *id => Ok(own),
+            Ok(_) => {
+                let text = format!(
+                    "the account was connected with the OAuth client {id:?} of {authority:?}, and there is another one now: hand that one \
+                     over with oauth_client(…) of the builder or set_oauth_client(…) of the workspace, or connect the account again"
+                );
+                Err(Error::config("oauth_client", text))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The client of a workspace: its own, else the host's.
     pub(crate) async fn find(
         &self,

@@ -11,12 +11,14 @@ pub struct Credentials {
     pub(crate) access: Option<SecretString>,
     pub(crate) grant: Option<Grant>,
     pub(crate) scopes: Option<Vec<Box<str>>>,
+    /// The OAuth client they were given to, where it is known.
+    pub(crate) client_id: Option<Box<str>>,
     pub(crate) issued_at: Option<DateTime<Utc>>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Credentials {
-    const NONE: Self = Self { access: None, grant: None, scopes: None, issued_at: None, expires_at: None };
+    const NONE: Self = Self { access: None, grant: None, scopes: None, client_id: None, issued_at: None, expires_at: None };
 
     /// An API key or personal access token: no refresh, no known end.
     pub fn api_key(key: impl Into<SecretString>) -> Self {
@@ -54,12 +56,13 @@ impl Credentials {
         self
     }
 
-    /// What a token endpoint answered at `now`; without a refresh token the grant stays `kept`.
-    pub(crate) fn answered(tokens: TokenSet, kept: Option<Grant>, now: DateTime<Utc>) -> Self {
+    /// What a token endpoint answered this client at `now`; without a refresh token the grant stays `kept`.
+    pub(crate) fn answered(tokens: TokenSet, client_id: Option<Box<str>>, kept: Option<Grant>, now: DateTime<Utc>) -> Self {
         Self {
             access: Some(tokens.access),
             grant: tokens.refresh.map(Grant::RefreshToken).or(kept),
             scopes: tokens.scopes,
+            client_id,
             issued_at: Some(now),
             expires_at: tokens.expires_in.and_then(|life| now.checked_add_signed(chrono::Duration::from_std(life).ok()?)),
         }

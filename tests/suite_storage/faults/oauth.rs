@@ -46,6 +46,11 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["credentials_come_with_the_connection", "scopes_stay_when_the_service_does_not_tell"],
     },
     Fault {
+        name: "forgets which client tokens were given to",
+        harm: Harm::Sealing(|sealed| sealed.client_id = None),
+        fails: &["scopes_stay_when_the_service_does_not_tell", "the_same_credentials_once_more_change_nothing"],
+    },
+    Fault {
         name: "takes the scopes away when the service does not tell",
         harm: Harm::Sealing(|sealed| sealed.scopes = Some(sealed.scopes.take().unwrap_or_default())),
         fails: &["scopes_stay_when_the_service_does_not_tell"],
@@ -124,6 +129,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "forgets what the connection is to be like",
         harm: Harm::Authorization(|pending| pending.request = serde_json::json!({})),
+        fails: &[
+            "an_authorization_is_kept_as_it_was_begun",
+            "a_nonce_is_known_once",
+            "authorizations_clients_and_leases_are_of_one_workspace",
+        ],
+    },
+    Fault {
+        name: "forgets which client a browser was sent away with",
+        harm: Harm::Authorization(|pending| pending.client_id = None),
         fails: &[
             "an_authorization_is_kept_as_it_was_begun",
             "a_nonce_is_known_once",

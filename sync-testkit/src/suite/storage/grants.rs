@@ -36,6 +36,7 @@ fn granted(access: &[u8]) -> SealedCredentials {
         refresh: Some([access, b"/refresh"].concat()),
         grant: Some(GrantKind::RefreshToken),
         scopes: Some(vec!["read".into(), "write".into()]),
+        client_id: Some("client of acme".into()),
         issued_at: Some(at(1)),
         expires_at: Some(at(30)),
         // Not looked at by connect, which counts by itself.
@@ -83,7 +84,7 @@ async fn new_credentials_heal_under_the_kept_id(scene: Scene) -> Looked {
     holds!(acme.note_renewal(&id, 1, failing(), at(1)).await?, "the renewal was not noted");
     let broken = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
     acme.update_connection(&id, broken, at(2)).await?;
-    let key = SealedCredentials { refresh: None, grant: None, issued_at: None, expires_at: None, ..granted(b"second") };
+    let key = SealedCredentials { refresh: None, grant: None, client_id: None, issued_at: None, expires_at: None, ..granted(b"second") };
     let again = NewConnection { at: at(3), credentials: Some(key.clone()), ..connection("c1", "acc") };
     let healed = acme.connect(again).await?;
     same!((&healed.id, healed.created_at, healed.updated_at), (&id, first.created_at, at(3)), "id and times");
@@ -164,8 +165,16 @@ async fn scopes_stay_when_the_service_does_not_tell(scene: Scene) -> Looked {
     let client = SealedCredentials { grant: Some(GrantKind::ClientCredentials), version: 4, ..file };
     holds!(acme.replace_credentials(&id, 3, client, at(3)).await?, "the fourth were not stored");
     same!(told(&c1(&*acme).await?), (4, Some(GrantKind::ClientCredentials), Some(Vec::new()), true), "what the connection tells");
-    let key =
-        SealedCredentials { refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 5, ..granted(b"fifth") };
+    let key = SealedCredentials {
+        refresh: None,
+        grant: None,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 5,
+        ..granted(b"fifth")
+    };
     holds!(acme.replace_credentials(&id, 4, key.clone(), at(4)).await?, "the fifth were not stored");
     same!(told(&c1(&*acme).await?), (5, None, None, false), "what the connection tells of a bare key");
     stored(&*acme, &key, 5, "the bare key, whose scopes nobody knows").await?;

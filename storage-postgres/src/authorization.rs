@@ -12,11 +12,13 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
+    sealed::refuse_retired,
     storage::Scoped,
     tx::{Ask, Door, Repeat, Tx},
 };
 
 async fn keep(tx: &mut Tx, workspace: &WorkspaceId, pending: &PendingAuthorization) -> Db<()> {
+    refuse_retired(tx, "keep_authorization", &[Some(&pending.verifier)]).await?;
     let kept = sqlx::query(
         "INSERT INTO oauth_states (workspace_id, nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, \
          expires_at, client_id) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10) ON CONFLICT (workspace_id, nonce) DO NOTHING",
@@ -98,6 +100,7 @@ async fn client(tx: &mut Tx, workspace: &WorkspaceId, authority: &str) -> Db<Opt
 }
 
 async fn set_client(tx: &mut Tx, workspace: &WorkspaceId, client: &StoredClient) -> Db<()> {
+    refuse_retired(tx, "set_oauth_client", &[client.secret.as_deref()]).await?;
     sqlx::query(
         "INSERT INTO oauth_clients (workspace_id, authority, client_id, secret_encrypted, redirect_uri, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace_id, authority) DO UPDATE SET client_id = excluded.client_id, \

@@ -10,6 +10,7 @@ use sync_core::{
 use crate::{
     connection,
     error::{Db, damaged},
+    sealed::refuse_retired,
     tx::Tx,
 };
 
@@ -58,6 +59,7 @@ pub(crate) async fn replace(
     sealed: &SealedCredentials,
     at: DateTime<Utc>,
 ) -> Db<bool> {
+    refuse_retired(tx, "replace_credentials", &[Some(&sealed.access), sealed.refresh.as_deref()]).await?;
     let scopes: Option<Vec<&str>> = sealed.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref).collect());
     let replaced = sqlx::query(
         "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \

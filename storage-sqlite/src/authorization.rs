@@ -10,11 +10,13 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    sealed::refuse_retired,
     storage::{Durability, Scoped},
     time,
 };
 
 fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthorization) -> Db<()> {
+    refuse_retired(tx, "keep_authorization", &[Some(&pending.verifier)])?;
     let mut known = tx.prepare_cached("SELECT 1 FROM syncline_oauth_states WHERE workspace_id = ?1 AND nonce = ?2")?;
     if known.exists((workspace.as_str(), &*pending.nonce))? {
         let text = "an authorization with this nonce is under way; make a new one";
@@ -81,6 +83,7 @@ fn client(tx: &Transaction<'_>, workspace: &WorkspaceId, authority: &str) -> Db<
 }
 
 fn set_client(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &StoredClient) -> Db<()> {
+    refuse_retired(tx, "set_oauth_client", &[client.secret.as_deref()])?;
     tx.prepare_cached(
         "INSERT INTO syncline_oauth_clients (workspace_id, authority, client_id, secret_encrypted, redirect_uri, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (workspace_id, authority) DO UPDATE SET client_id = excluded.client_id, \

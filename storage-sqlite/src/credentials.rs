@@ -10,6 +10,7 @@ use sync_core::{
 use crate::{
     connection,
     error::{Db, damaged},
+    sealed::refuse_retired,
     time,
 };
 
@@ -55,6 +56,7 @@ fn store(
     sealed: &SealedCredentials,
     at: DateTime<Utc>,
 ) -> Db<bool> {
+    refuse_retired(tx, "replace_credentials", &[Some(&sealed.access), sealed.refresh.as_deref()])?;
     let scopes = sealed.scopes.as_ref().map(serde_json::to_string).transpose().map_err(|_| damaged("connect", "list of scopes"))?;
     let stored = tx
         .prepare_cached(

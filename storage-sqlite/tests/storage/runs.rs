@@ -24,6 +24,7 @@ pub(crate) fn connection(id: &str, account: &str) -> NewConnection {
         settings: json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
         credentials: None,
+        over: None,
         at: at(0),
     }
 }

@@ -165,6 +165,8 @@ pub struct NewConnection {
     pub sync_frequency_minutes: u32,
     /// Its credentials, sealed for `id`, stored in the same transaction under the next version; `None` leaves those there are.
     pub credentials: Option<SealedCredentials>,
+    /// The version of the stored credentials these were made from, where they hold a part of those; `None` when they do not.
+    pub over: Option<u64>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -237,7 +239,8 @@ pub trait ConnectionStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
-    /// they were sealed for an id that is not kept. Nothing is written; [`account`](Self::account) tells the id.
+    /// they were sealed for an id that is not kept, and when those stored are no longer of the version `new.over`. Nothing is written;
+    /// [`account`](Self::account) tells the id.
     async fn connect(&self, new: NewConnection) -> Result<Connection>;
 
     /// The connection of an account, if there is one.

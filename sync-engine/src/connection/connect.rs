@@ -162,14 +162,16 @@ impl Making {
         for look in 1.. {
             let known = workspace.store.account(name, &account.id).await?;
             let id = known.map_or_else(|| self.id.clone(), |row| row.id);
-            let mut sealed = self.services.seal(&mut self.services.seals().await?, &id, credentials, 0)?;
+            let (mut seals, mut over) = (self.services.seals().await?, None);
+            let mut sealed = self.services.seal(&mut seals, &id, credentials, 0)?;
             // A service gives a client the refresh token at the first consent alone, and keeps it good. Another client's is of no use.
             if sealed.grant.is_none()
                 && credentials.issued_at.is_some()
                 && let Some(kept) = workspace.store.credentials(&id).await?
                 && (kept.client_id.is_none() || kept.client_id == sealed.client_id)
             {
-                (sealed.refresh, sealed.grant) = (kept.refresh, kept.grant);
+                (sealed.refresh, sealed.grant) = (self.services.resealed(&mut seals, &id, &kept)?, kept.grant);
+                over = Some(kept.version);
             }
             let by_oauth = sealed.grant.is_some() || credentials.issued_at.is_some();
             let new = NewConnection {
@@ -183,10 +185,11 @@ impl Making {
                 settings: self.settings.clone(),
                 sync_frequency_minutes: self.frequency_minutes,
                 credentials: Some(sealed),
+                over,
                 at: self.services.now(),
             };
             match workspace.store.connect_onboarding(new).await {
-                // Somebody else connects the same account at this moment: its id is known by now.
+                // Somebody else connects the same account at this moment, or renews its token: look again.
                 Err(error) if error.kind() == ErrorKind::Conflict && look < LOOKS => {}
                 done => {
                     let (row, advanced) = done?;

@@ -2,7 +2,7 @@
 
 use sync_core::{
     AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
-    store::{self, ConnectionPatch, ConnectionStatus, SealedCredentials},
+    store::{self, ConnectionPatch, ConnectionStatus},
 };
 
 use super::Connection;
@@ -59,9 +59,11 @@ impl Connection {
             let mut seals = self.services.seals().await?;
             let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
             if sealed.grant.is_none()
-                && let Some(SealedCredentials { refresh, grant, client_id, .. }) = kept
+                && let Some(kept) = kept
             {
-                (sealed.refresh, sealed.grant, sealed.client_id) = (refresh, grant, client_id);
+                // Sealed anew: a rotation of keys may have passed by since we looked.
+                sealed.refresh = self.services.resealed(&mut seals, &self.id, &kept)?;
+                (sealed.grant, sealed.client_id) = (kept.grant, kept.client_id);
             }
             let now = self.services.now();
             if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {

@@ -365,6 +365,13 @@ impl ConnectionServices {
         })
     }
 
+    /// The refresh token that is stored, sealed anew with the active key.
+    pub(crate) fn resealed(&self, seals: &mut Seals, connection: &ConnectionId, kept: &SealedCredentials) -> Result<Option<Vec<u8>>> {
+        let place = Place { workspace: &self.workspace, owner: connection.as_str(), field: Field::Refresh };
+        let anew = |envelope: &Vec<u8>| seals.seal(place, &self.shared.keyring.open(place, envelope)?);
+        kept.refresh.as_ref().map(anew).transpose()
+    }
+
     /// Judges a failed attempt: another one's success counts for us, a revoked grant is told, everything else is tried again later.
     async fn failed(
         &self,

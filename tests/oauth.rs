@@ -208,7 +208,11 @@ async fn slack_is_authorised_pulled_renewed_and_taken_away(on: On) {
     // The same account once more: healed, not doubled.
     let again = scene.connected("slack", &scene.slack).await;
     assert_eq!(again.connection.id(), done.connection.id());
+    // Renewed before it is taken back: Slack takes no token back that has ended, and no refresh token.
+    scene.world.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    let grants = scene.slack.grants();
     assert!(again.connection.disconnect().await.expect("taken away"), "Slack was told");
+    assert_eq!(scene.slack.grants(), grants - 1);
     assert_eq!(again.connection.status().await.expect("a status"), ConnectionStatus::Disconnected);
     assert!(!again.connection.has_valid_tokens().await);
     let error = again.connection.sync_from_external(Pull::stream("users")).await.expect_err("no run begins");

@@ -1,7 +1,7 @@
 //! What a host may do with a connection's tokens, and taking the connection away.
 
 use sync_core::{
-    AccessToken, Error, ErrorKind, OAuthCall, Result, Services as _,
+    AccessToken, Error, ErrorKind, OAuthCall, Result, Revokes, Services as _,
     store::{self, ConnectionPatch, ConnectionStatus},
 };
 
@@ -110,7 +110,11 @@ impl Connection {
         let (Some(oauth), Some(sealed)) = (self.provider.as_oauth(), self.workspace.store.credentials(&self.id).await?) else {
             return Ok(false);
         };
-        let Some(token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
+        let Some(mut token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
+        if oauth.spec().revokes == Revokes::Access {
+            // Renewed first where it has ended: what has ended cannot be revoked, and the refresh token would go on living.
+            token = self.services.token(&self.id, None).await?.secret;
+        }
         let shared = &self.workspace.engine.shared;
         let (workspace, authority) = (&self.workspace.id, oauth.spec().authority);
         let client =

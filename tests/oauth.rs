@@ -135,6 +135,11 @@ mod on_sqlite {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one() {
+        super::connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other() {
         super::a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other(On::Sqlite).await;
     }
@@ -176,6 +181,11 @@ mod on_postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_account_of_a_client_is_authorised_for_it() {
         super::an_account_of_a_client_is_authorised_for_it(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one() {
+        super::connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(On::Postgres).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -441,4 +451,43 @@ async fn a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_ot
     scene.world.clock.advance(Duration::from_secs(60));
     second.ensure_valid_token().await.expect("renewed with the client it was given to");
     clean(&second.sync_from_external(Pull::stream("users")).await.expect("it runs"));
+}
+
+async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(on: On) {
+    let scene = Scene::new(on).await;
+    let first = scene.connected("slack", &scene.slack).await.connection;
+    let back = async |begun: Authorization| {
+        let query = scene.decide(&scene.slack, &begun, &Decision::Approve);
+        scene.finish(&begun, &query).await
+    };
+    // Changed while the browser is away: that stands.
+    let begun = first.begin_authorization().await.expect("there").user("ada").await.expect("begun");
+    let (settings, minutes) = (json!({ "channels": ["C1"] }), 15);
+    let patch = syncline::core::store::ConnectionPatch {
+        settings: Some(settings.clone()),
+        sync_frequency_minutes: Some(minutes),
+        ..syncline::core::store::ConnectionPatch::default()
+    };
+    let acme = scene.syncline.workspace("acme");
+    let storage = scene.world.place().open().await;
+    {
+        use syncline::core::store::Storage as _;
+        let store = storage.workspace(acme.id());
+        store.update_connection(first.id(), patch, scene.world.clock.now()).await.expect("changed");
+    }
+    back(begun).await.expect("authorised");
+    let row = first.load_config().await.expect("a row");
+    assert_eq!((&row.settings, row.sync_frequency_minutes), (&settings, minutes));
+    // What the host says goes before what is stored.
+    let begun = first.begin_authorization().await.expect("there").user("ada").every_minutes(30).await.expect("begun");
+    back(begun).await.expect("authorised");
+    let row = first.load_config().await.expect("a row");
+    assert_eq!((&row.settings, row.sync_frequency_minutes), (&settings, 30));
+    // An account that is to be new and is not.
+    let new = async || acme.begin_authorization("slack").user("ada").only_new().await.expect("begun");
+    let error = back(new().await).await.expect_err("known");
+    assert!(error.kind() == ErrorKind::Conflict && error.text().contains("connected already"), "{error}");
+    assert_eq!(first.load_config().await.expect("a row"), row, "nothing was stored");
+    first.disconnect().await.expect("taken away");
+    back(new().await).await.expect("one that was disconnected is connected again");
 }

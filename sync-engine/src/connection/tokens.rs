@@ -80,11 +80,11 @@ impl Connection {
         Err(Error::new(ErrorKind::Conflict, "update_oauth_tokens", text).at("connection", self.id.as_str()))
     }
 
-    /// Begins to connect this account again in a browser, with its present settings.
+    /// Begins to connect this account again in a browser. Its settings and frequency stay what they are when the browser comes back, unless
+    /// others are given.
     pub async fn begin_authorization(&self) -> Result<BeginAuthorization> {
-        let row = self.load_config().await?;
-        let begin = self.workspace.begin_authorization(self.integration_name()).again(self.id.clone());
-        Ok(begin.settings(row.settings).every_minutes(row.sync_frequency_minutes))
+        self.load_config().await?;
+        Ok(self.workspace.begin_authorization(self.integration_name()).again(self.id.clone()))
     }
 
     /// Takes the connection away: its tokens are revoked at the service where that is possible, and deleted here in any case. Its rows

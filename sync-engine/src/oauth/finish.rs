@@ -107,13 +107,11 @@ impl Syncline {
 
     /// Asks the account who it is, and stores the connection with its tokens.
     async fn keep(&self, workspace: &Workspace, making: Making, wanted: Wanted, (client, tokens): (&str, &TokenSet)) -> Result<Connection> {
-        let mut settings = wanted.settings;
-        if let Some(object) = settings.as_object_mut() {
-            object.extend(tokens.settings.clone());
-        }
         let credentials = Credentials::answered(tokens.clone(), Some(client.into()), None, self.0.shared.clock.now());
         let making = Making {
-            settings,
+            settings: wanted.settings,
+            answered: tokens.settings.clone(),
+            only_new: wanted.only_new,
             subject: wanted.subject,
             connected_by: wanted.user,
             frequency_minutes: wanted.frequency_minutes,

@@ -166,6 +166,32 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
     assert!(acme.lease("renew c1", "one", HALF_A_MINUTE).await.expect("an answer"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_write_behind_an_erasure_is_erased_too() {
+    let (database, storage) = fresh().await;
+    storage.workspace(&"acme".into()).keep_authorization(pending("before")).await.expect("kept");
+    let mut other = database.connection().await;
+    // A browser that sets out just now: its row is seen when the table was emptied already. The lock holds the erasure up behind that.
+    let writes = "BEGIN; LOCK TABLE syncline.sync_runs IN SHARE MODE; INSERT INTO syncline.oauth_states (workspace_id, nonce, provider, \
+                  browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at) \
+                  VALUES ('acme', 'behind', 'slack', '', '', 'https://x', '{}', now(), now())";
+    sqlx::raw_sql(writes).execute(&mut other).await.expect("written");
+    let fleet = storage.fleet();
+    let erasing = tokio::spawn(async move { fleet.erase(&"acme".into()).await });
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'syncline.sync_runs'::regclass)";
+    for tries in 0.. {
+        if sqlx::query_scalar(waits).fetch_one(&mut other).await.expect("an answer") {
+            break;
+        }
+        assert!(tries < 500, "the erasure never came to the runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("committed");
+    assert_eq!(erasing.await.expect("no panic").expect("erased"), 2, "the one from before and the one behind");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM syncline.oauth_states").fetch_one(&mut other).await.expect("a count");
+    assert_eq!(left, 0);
+}
+
 #[tokio::test]
 async fn who_forgets_what_is_long_past_does_not_wait_for_somebody_else_who_does() {
     let (database, storage) = fresh().await;

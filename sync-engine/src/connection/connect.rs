@@ -188,7 +188,7 @@ impl Making {
             }
             // As they are now, not as they were when the browser set out.
             let settings = self.settings_over(known.as_ref());
-            let frequency = known.as_ref().filter(|_| self.again.is_some()).map(|row| row.sync_frequency_minutes);
+            let frequency = known.as_ref().map(|row| row.sync_frequency_minutes);
             let id = known.map_or_else(|| self.id.clone(), |row| row.id);
             let (mut seals, mut over) = (self.services.seals().await?, None);
             let mut sealed = self.services.seal(&mut seals, &id, credentials, 0)?;

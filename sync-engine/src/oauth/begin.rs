@@ -101,7 +101,7 @@ impl BeginAuthorization {
         self
     }
 
-    /// Minutes between scheduled runs; 60 by default.
+    /// Minutes between scheduled runs; by default as the connection has it, or 60.
     pub fn every_minutes(mut self, minutes: u32) -> Self {
         self.wanted.frequency_minutes = Some(minutes.max(1));
         self

@@ -1,5 +1,6 @@
 //! Grants: credentials that come with a connection, how renewing them goes, and that they are gone with it.
 
+use futures_util::future::join;
 use sync_core::{
     ConnectionId, ErrorKind, GrantKind,
     store::{
@@ -350,7 +351,7 @@ async fn sealing_and_retiring_take_turns(scene: Scene) -> Looked {
         let account = format!("account {round}");
         let new = NewConnection { credentials: Some(sealed_under(&key, b"late")), ..connection(&format!("c{round}"), &account) };
         let header = under(&key, b"");
-        let (connected, retired) = futures_util::join!(acme.connect(new), fleet.retire_key(&key, &header, at(1)));
+        let (connected, retired) = join(acme.connect(new), fleet.retire_key(&key, &header, at(1)));
         let sealed = fleet.count_sealed(&header).await?;
         match (connected, retired?) {
             (Ok(_), false) => holds!(sealed > 0, "a key was not retired, and nothing is sealed with it"),

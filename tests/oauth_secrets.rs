@@ -80,7 +80,14 @@ async fn no_secret_of_an_authorization_turns_up_anywhere_through_good_and_failin
     let (mut states, mut browsers) = (Vec::new(), Vec::new());
     let mut connection = None;
     let echo = |secret: &str| Fault::status(400, format!(r#"{{"ok":false,"error":"{secret}","error_description":"{secret}"}}"#));
-    let faults = [None, Some(Fault::status(500, "down")), Some(Fault::Html), Some(echo(CLIENT_SECRET)), Some(Fault::LostAnswer), Some(Fault::Cut(40))];
+    let faults = [
+        None,
+        Some(Fault::status(500, "down")),
+        Some(Fault::Html),
+        Some(echo(CLIENT_SECRET)),
+        Some(Fault::LostAnswer),
+        Some(Fault::Cut(40)),
+    ];
     for (round, fault) in faults.into_iter().enumerate() {
         let begin = acme.begin_authorization("slack").user("ada");
         seen.debug("begin", &begin);

@@ -1,10 +1,11 @@
 //! Clients and the accounts that are theirs.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Row, Transaction};
 use sync_core::{
     Result, WorkspaceId,
-    store::{Client, ClientAccount, ClientStore, ConnectionPatch},
+    store::{Client, ClientAccount, ClientFacts, ClientStore, ConnectionPatch, unknown_client},
 };
 
 use crate::{
@@ -94,6 +95,44 @@ fn put(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &Client, by: Optio
     find(tx, workspace, &client.id)?.ok_or_else(|| internal("put_client", "a client that was just stored is not there"))
 }
 
+fn link(
+    tx: &Transaction<'_>,
+    workspace: &WorkspaceId,
+    id: &str,
+    account: ClientAccount,
+    by: Option<&str>,
+    at: DateTime<Utc>,
+) -> Db<Client> {
+    account.check(id)?;
+    let mut client = find(tx, workspace, id)?.ok_or_else(|| unknown_client("link_account", id))?;
+    client.updated_at = at;
+    let same = |linked: &&mut ClientAccount| (&linked.provider, &linked.account_id) == (&account.provider, &account.account_id);
+    match client.accounts.iter_mut().find(same) {
+        Some(linked) => linked.name = account.name.or_else(|| linked.name.take()),
+        None => client.accounts.push(account),
+    }
+    put(tx, workspace, &client, by)
+}
+
+fn unlink(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &str, (provider, account): (&str, &str), at: DateTime<Utc>) -> Db<Client> {
+    let mut client = find(tx, workspace, id)?.ok_or_else(|| unknown_client("unlink_account", id))?;
+    let linked = client.accounts.len();
+    client.accounts.retain(|linked| (&*linked.provider, &*linked.account_id) != (provider, account));
+    if client.accounts.len() == linked {
+        return Ok(client);
+    }
+    client.updated_at = at;
+    put(tx, workspace, &client, None)
+}
+
+fn describe(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &str, facts: ClientFacts, at: DateTime<Utc>) -> Db<(Client, bool)> {
+    let known = find(tx, workspace, id)?;
+    let made = known.is_none();
+    let mut client = known.unwrap_or_else(|| Client::new(id, id, at));
+    facts.apply(&mut client, at);
+    Ok((put(tx, workspace, &client, None)?, made))
+}
+
 #[async_trait]
 impl ClientStore for Scoped {
     async fn put_client(&self, client: Client, by: Option<&str>) -> Result<Client> {
@@ -101,6 +140,27 @@ impl ClientStore for Scoped {
         let (workspace, by) = (self.workspace.clone(), by.map(Box::<str>::from));
         let job = move |tx: &Transaction<'_>| put(tx, &workspace, &client, by.as_deref());
         self.inner.write("put_client", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn link_account(&self, client: &str, account: ClientAccount, by: Option<&str>, at: DateTime<Utc>) -> Result<Client> {
+        self.workspace.check("link_account")?;
+        let (workspace, id, by) = (self.workspace.clone(), Box::<str>::from(client), by.map(Box::<str>::from));
+        let job = move |tx: &Transaction<'_>| link(tx, &workspace, &id, account, by.as_deref(), at);
+        self.inner.write("link_account", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn unlink_account(&self, client: &str, provider: &str, account_id: &str, at: DateTime<Utc>) -> Result<Client> {
+        let (workspace, id) = (self.workspace.clone(), Box::<str>::from(client));
+        let (provider, account) = (Box::<str>::from(provider), Box::<str>::from(account_id));
+        let job = move |tx: &Transaction<'_>| unlink(tx, &workspace, &id, (&provider, &account), at);
+        self.inner.write("unlink_account", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
+    }
+
+    async fn describe_client(&self, id: &str, facts: ClientFacts, at: DateTime<Utc>) -> Result<(Client, bool)> {
+        self.workspace.check("describe_client")?;
+        let (workspace, id) = (self.workspace.clone(), Box::<str>::from(id));
+        let job = move |tx: &Transaction<'_>| describe(tx, &workspace, &id, facts, at);
+        self.inner.write("describe_client", move |writer| writer.write(Durability::Full, |tx, _, _| job(tx))).await
     }
 
     async fn client(&self, id: &str) -> Result<Option<Client>> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
-    clients::{AddClient, Clients, LinkClient, OnClients},
+    clients::{AddClient, Clients, LinkClient, OnClients, UnlinkClient},
     connections::{Connections, OnConnection},
     plans::{Apply, Plan, Plans, Undo},
 };

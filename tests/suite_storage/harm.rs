@@ -66,6 +66,8 @@ pub(crate) enum Harm {
     TakesForeignSeals,
     HealsWhatItRefuses,
     NotesBlindly,
+    /// Retired keys go on sealing.
+    RetiresInWords,
     KeepsRenewals,
     /// Of any grant before.
     KeepsScopes,
@@ -82,6 +84,7 @@ pub(crate) enum Harm {
     KeepsFirstClient,
     TakesAccounts,
     HalfPuts,
+    LinksAlone,
     AddsAccounts,
     ClientsOfAnyProvider,
     RemovesNoClient,

@@ -205,6 +205,29 @@ async fn keys_are_added_rotated_and_retired_and_a_workspace_erased() {
     assert!(!listed["keys"][1]["retired_at"].is_null(), "{listed}");
     assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 0, "it opens what was sealed anew");
 
+    // A key that was taken out of the file is known to the database for ever: no new one gets its id, on the same day either.
+    let file = std::fs::read_dir(house.path(".")).expect("a folder").map(|entry| entry.expect("a file").path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "keys")).expect("a keys file");
+    let before = std::fs::read_to_string(&file).expect("keys");
+    let added: Vec<String> = (0..3)
+        .map(|_| {
+            std::fs::write(&file, &before).expect("put back");
+            assert_eq!(said(house.bare(&["keys", "add"])).code, 0);
+            keys()["keys"][0]["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    assert!(added[0] != added[1] && added[1] != added[2], "{added:?}");
+    std::fs::write(&file, &before).expect("put back");
+    let mut left = file.clone().into_os_string();
+    left.push(".new");
+    std::fs::write(&left, "half").expect("left over");
+    let blocked = said(house.bare(&["keys", "add"]));
+    let name = std::path::Path::new(&left).file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(blocked.code == 2 && blocked.err.contains(&name) && blocked.err.contains("left over"), "{}", blocked.err);
+    std::fs::remove_file(&left).expect("removed");
+    assert_eq!(said(house.bare(&["keys", "add"])).code, 0);
+    std::fs::write(&file, &before).expect("put back");
+
     let wrong = said(house.bare(&["erase", "--confirm", "other"]));
     assert!(wrong.code == 2 && wrong.err.contains("nothing was deleted"), "{}", wrong.err);
     assert_eq!(said(house.bare(&["erase", "--confirm", "default"])).code, 0);

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
-    client::{Client, ClientAccount, ClientStore},
+    client::{Client, ClientAccount, ClientFacts, ClientStore, unknown_client},
     commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
     config::{
         APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,

@@ -18,6 +18,9 @@ pub(super) const FAULTS: &[Fault] = &[
             "new_credentials_end_a_renewal",
             "scopes_stay_when_the_service_does_not_tell",
             "the_same_credentials_once_more_change_nothing",
+            "a_retired_key_seals_nothing",
+            "sealing_and_retiring_take_turns",
+            "credentials_made_of_others_need_those",
             "tokens_near_their_end_are_listed",
             "tokens_near_their_end_are_listed_in_pages",
             "a_disconnected_connection_has_no_credentials",
@@ -64,6 +67,16 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "tells who asks again that others were faster",
         harm: Harm::RefusesRepeats,
         fails: &["the_same_credentials_once_more_change_nothing"],
+    },
+    Fault {
+        name: "says that a key is retired and goes on with it",
+        harm: Harm::RetiresInWords,
+        fails: &["a_retired_key_seals_nothing", "sealing_and_retiring_take_turns"],
+    },
+    Fault {
+        name: "does not look what credentials were made of",
+        harm: Harm::Connect(|new| new.over = None),
+        fails: &["credentials_made_of_others_need_those"],
     },
     Fault { name: "counts each use of a key as the first", harm: Harm::ForgetsUses, fails: &["uses_of_a_key_add_up"] },
     Fault {

@@ -37,7 +37,8 @@ fn query_of(line: &str, redirect_uri: &str, state: &str) -> Result<String, &'sta
         return Err("");
     }
     let url = Url::parse(line).map_err(|_| "it cannot be read as one")?;
-    let place = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default(), url.path().to_owned());
+    let place =
+        |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default(), url.path().to_owned());
     if Url::parse(redirect_uri).is_ok_and(|registered| place(&registered) != place(&url)) {
         return Err("it does not begin with the redirect URI");
     }
@@ -59,7 +60,11 @@ mod tests {
         for (line, redirect, answer) in [
             ("https://app.example/cb?code=1&state=s.t", "https://app.example/cb", Ok("code=1&state=s.t")),
             ("  <https://app.example/cb?code=1&state=s.t#x>\r", "https://app.example/cb", Ok("code=1&state=s.t")),
-            ("https://app.example/cb?a=1&error=access_denied&state=s.t", "https://app.example/cb?a=1", Ok("a=1&error=access_denied&state=s.t")),
+            (
+                "https://app.example/cb?a=1&error=access_denied&state=s.t",
+                "https://app.example/cb?a=1",
+                Ok("a=1&error=access_denied&state=s.t"),
+            ),
             ("https://localhost:4011/cb?code=1&state=s%2Et", "https://localhost:4011/cb", Ok("code=1&state=s%2Et")),
             ("com.example.app:/cb?code=1&state=s.t", "com.example.app:/cb", Ok("code=1&state=s.t")),
             ("", "https://app.example/cb", Err("")),

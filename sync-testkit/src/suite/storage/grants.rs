@@ -351,7 +351,13 @@ async fn sealing_and_retiring_take_turns(scene: Scene) -> Looked {
         let account = format!("account {round}");
         let new = NewConnection { credentials: Some(sealed_under(&key, b"late")), ..connection(&format!("c{round}"), &account) };
         let header = under(&key, b"");
-        let (connected, retired) = join(acme.connect(new), fleet.retire_key(&key, &header, at(1)));
+        // Now the one sets out first, now the other.
+        let (connected, retired) = if round % 2 == 0 {
+            join(acme.connect(new), fleet.retire_key(&key, &header, at(1))).await
+        } else {
+            let (retired, connected) = join(fleet.retire_key(&key, &header, at(1)), acme.connect(new)).await;
+            (connected, retired)
+        };
         let sealed = fleet.count_sealed(&header).await?;
         match (connected, retired?) {
             (Ok(_), false) => holds!(sealed > 0, "a key was not retired, and nothing is sealed with it"),

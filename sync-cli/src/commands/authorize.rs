@@ -87,7 +87,8 @@ async fn go(session: &Session, args: &Connect, provider: &str, (begin, way): (Be
     let callback = Callback::from_query(&query, begun.browser.expose_secret().to_owned())?;
     let Authorized { connection, missing_scopes, lost_streams, .. } =
         session.engine.finish_authorization(callback).await.map_err(|error| match error.kind() {
-            ErrorKind::Auth => Failure::of(&error).hint("run it again"),
+            ErrorKind::Auth if args.again.is_some() => Failure::of(&error).hint("run `syncline connect --again` again"),
+            ErrorKind::Auth => Failure::of(&error).hint("run `syncline connect --browser` again"),
             ErrorKind::Conflict if args.again.is_none() => Failure::of(&error).hint(
                 "to sign in to it again: `syncline connect --again CONNECTION`; to give it other settings as well: `connect … --browser --replace`",
             ),

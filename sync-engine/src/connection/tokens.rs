@@ -102,6 +102,7 @@ impl Connection {
             }
         };
         let row = self.workspace.store.disconnect_by(&self.id, self.workspace.user.as_deref(), self.services.now()).await?;
+        self.services.forget_token().await;
         self.log(&row, "disconnected", true, None).await?;
         Ok(revoked)
     }

@@ -91,6 +91,13 @@ impl ConnectionServices {
         Ok(opened.insert(Opened { token, at: now, until }).token.clone())
     }
 
+    /// Forgets the token that was opened last: it was taken back.
+    pub(crate) async fn forget_token(&self) {
+        if let Tokens::Vault(opened) = &self.tokens {
+            *opened.lock().await = None;
+        }
+    }
+
     /// Renews the token whatever its life.
     pub(crate) async fn renewed_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let version = self.credentials(connection).await?.version;

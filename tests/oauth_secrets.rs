@@ -164,7 +164,8 @@ async fn no_secret_of_an_authorization_turns_up_anywhere_through_good_and_failin
 
     let verifiers = verifiers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let issued = server.issued();
-    assert!(verifiers.len() >= 5 && issued.len() > 10 && states.len() == 6, "{} {}", verifiers.len(), issued.len());
+    // Faults that answer by themselves keep the request from the service.
+    assert!(verifiers.len() >= 3 && issued.len() > 10 && states.len() == 6, "{} {}", verifiers.len(), issued.len());
     let secrets = [issued, verifiers, states, browsers, vec![CLIENT_SECRET.to_owned()]].concat();
     for secret in &secrets {
         assert_eq!(seen.leaks_of(secret), [], "{secret}");

@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "makes a client anew that it has",
         harm: Harm::FoundClient(|client| client.created_at = client.updated_at),
-        fails: &["putting_a_client_again_replaces_it_whole"],
+        fails: &["putting_a_client_again_replaces_it_whole", "accounts_are_linked_and_unlinked_one_by_one"],
     },
     Fault {
         name: "keeps the accounts a client had",

@@ -18,11 +18,11 @@ pub(super) const FAULTS: &[Fault] = &[
             "new_credentials_end_a_renewal",
             "scopes_stay_when_the_service_does_not_tell",
             "the_same_credentials_once_more_change_nothing",
+            "tokens_near_their_end_are_listed",
+            "tokens_near_their_end_are_listed_in_pages",
             "a_retired_key_seals_nothing",
             "sealing_and_retiring_take_turns",
             "credentials_made_of_others_need_those",
-            "tokens_near_their_end_are_listed",
-            "tokens_near_their_end_are_listed_in_pages",
             "a_disconnected_connection_has_no_credentials",
             "connecting_again_ends_a_disconnection",
             "secrets_that_were_taken_away_are_nowhere",
@@ -51,7 +51,11 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "forgets which client tokens were given to",
         harm: Harm::Sealing(|sealed| sealed.client_id = None),
-        fails: &["scopes_stay_when_the_service_does_not_tell", "the_same_credentials_once_more_change_nothing"],
+        fails: &[
+            "scopes_stay_when_the_service_does_not_tell",
+            "the_same_credentials_once_more_change_nothing",
+            "a_retired_key_seals_nothing",
+        ],
     },
     Fault {
         name: "takes the scopes away when the service does not tell",

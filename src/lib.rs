@@ -36,9 +36,9 @@ pub use sync_core::{
     Counts, Direction, EntityType, Error, ErrorKind, HostTable, Method, Outcome, PassthroughAnswer, PassthroughRequest, PushMode,
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{
-        Client, ClientAccount, ConfigAction, ConfigVersion, Conflict, ConflictFilter, ConflictId, ConnectionConfig, ConnectionPatch,
-        ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding, OnboardingStep,
-        Plan, PlanItem, PlanState, PlannedChange, ReferenceValue, Run, RunFilter, RunStatus,
+        Client, ClientAccount, ClientFacts, ConfigAction, ConfigVersion, Conflict, ConflictFilter, ConflictId, ConnectionConfig,
+        ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding,
+        OnboardingStep, Plan, PlanItem, PlanState, PlannedChange, ReferenceValue, Run, RunFilter, RunStatus,
     },
 };
 #[doc(hidden)]

@@ -94,6 +94,7 @@ async fn linking_and_connecting_at_once_never_miss_each_other(on: On) {
                 settings: json!({}),
                 sync_frequency_minutes: 60,
                 credentials: None,
+                over: None,
                 at: support::start(),
             };
             let (linked, connected) =

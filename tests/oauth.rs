@@ -26,8 +26,9 @@ mod provider_simulators {
     pub(crate) const REDIRECT: &str = "https://app.example/oauth/callback";
 
     pub(crate) fn slack(world: &World) -> (AuthorizationServer, Simulation<SlackSim>) {
-        let server =
-            AuthorizationServer::new(SlackSim::authorization_rules(true)).with_client("client", Some("s3cret-of-client"), &[REDIRECT]);
+        let server = AuthorizationServer::new(SlackSim::authorization_rules(true))
+            .with_client("client", Some("s3cret-of-client"), &[REDIRECT])
+            .with_client("other", Some("s3cret-of-other"), &[REDIRECT]);
         let sim = SlackSim::new("T024BE7LD", "Acme").authorized_by(&server);
         (server, Simulation::new(sim).with_clock(world.clock.clone()))
     }
@@ -132,6 +133,16 @@ mod on_sqlite {
     async fn an_account_of_a_client_is_authorised_for_it() {
         super::an_account_of_a_client_is_authorised_for_it(On::Sqlite).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one() {
+        super::connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other() {
+        super::a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other(On::Sqlite).await;
+    }
 }
 
 mod on_postgres {
@@ -171,6 +182,16 @@ mod on_postgres {
     async fn an_account_of_a_client_is_authorised_for_it() {
         super::an_account_of_a_client_is_authorised_for_it(On::Postgres).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one() {
+        super::connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other() {
+        super::a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other(On::Postgres).await;
+    }
 }
 
 async fn slack_is_authorised_pulled_renewed_and_taken_away(on: On) {
@@ -197,7 +218,11 @@ async fn slack_is_authorised_pulled_renewed_and_taken_away(on: On) {
     // The same account once more: healed, not doubled.
     let again = scene.connected("slack", &scene.slack).await;
     assert_eq!(again.connection.id(), done.connection.id());
+    // Renewed before it is taken back: Slack takes no token back that has ended, and no refresh token.
+    scene.world.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    let grants = scene.slack.grants();
     assert!(again.connection.disconnect().await.expect("taken away"), "Slack was told");
+    assert_eq!(scene.slack.grants(), grants - 1);
     assert_eq!(again.connection.status().await.expect("a status"), ConnectionStatus::Disconnected);
     assert!(!again.connection.has_valid_tokens().await);
     let error = again.connection.sync_from_external(Pull::stream("users")).await.expect_err("no run begins");
@@ -390,4 +415,79 @@ async fn an_account_of_a_client_is_authorised_for_it(on: On) {
     let query = scene.decide(&scene.slack, &begun, &Decision::Approve);
     let again = scene.finish(&begun, &query).await.expect("authorised");
     assert_eq!(again.connection.load_config().await.expect("a row").subject_id.as_deref(), Some("other"), "a subject that is given");
+}
+
+async fn a_grant_is_renewed_with_the_oauth_client_it_was_given_to_and_with_no_other(on: On) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let other = || OAuthClient::new("other", REDIRECT).with_secret("s3cret-of-other");
+    let scene = Scene::new(on).await;
+    let acme = scene.syncline.workspace("acme");
+    let first = scene.connected("slack", &scene.slack).await.connection;
+    // Given to the host's client; the workspace has one of its own since.
+    acme.set_oauth_client("slack", other()).await.expect("stored");
+    for _ in 0..2 {
+        scene.world.clock.advance(DAY);
+        first.ensure_valid_token().await.expect("renewed with the host's client");
+    }
+    // Begun with the workspace's client, which is gone when the browser comes back: the code is of no use to the host's.
+    let begun = scene.begin("slack").await;
+    let query = scene.decide(&scene.slack, &begun, &Decision::Approve);
+    acme.remove_oauth_client("slack").await.expect("removed");
+    let error = scene.finish(&begun, &query).await.expect_err("another client's code");
+    assert!(error.kind() == ErrorKind::Config && error.text().contains("\"other\""), "{error}");
+    // Connected anew with the workspace's client.
+    acme.set_oauth_client("slack", other()).await.expect("stored");
+    let second = scene.connected("slack", &scene.slack).await.connection;
+    assert_eq!(second.id(), first.id());
+    acme.remove_oauth_client("slack").await.expect("removed");
+    scene.world.clock.advance(DAY);
+    let calls = scene.slack_sim.count("oauth.token");
+    let error = second.ensure_valid_token().await.expect_err("its client is gone");
+    assert!(error.kind() == ErrorKind::Config && error.text().contains("\"other\""), "{error}");
+    assert_eq!(scene.slack_sim.count("oauth.token"), calls, "the service was not asked");
+    assert_eq!(second.status().await.expect("a status"), ConnectionStatus::Active);
+    // With the client back it goes on, under a new secret too.
+    acme.set_oauth_client("slack", other()).await.expect("stored");
+    scene.world.clock.advance(Duration::from_secs(60));
+    second.ensure_valid_token().await.expect("renewed with the client it was given to");
+    clean(&second.sync_from_external(Pull::stream("users")).await.expect("it runs"));
+}
+
+async fn connecting_again_keeps_what_was_set_meanwhile_and_a_new_account_is_no_known_one(on: On) {
+    let scene = Scene::new(on).await;
+    let first = scene.connected("slack", &scene.slack).await.connection;
+    let back = async |begun: Authorization| {
+        let query = scene.decide(&scene.slack, &begun, &Decision::Approve);
+        scene.finish(&begun, &query).await
+    };
+    // Changed while the browser is away: that stands.
+    let begun = first.begin_authorization().await.expect("there").user("ada").await.expect("begun");
+    let (settings, minutes) = (json!({ "channels": ["C1"] }), 15);
+    let patch = syncline::core::store::ConnectionPatch {
+        settings: Some(settings.clone()),
+        sync_frequency_minutes: Some(minutes),
+        ..syncline::core::store::ConnectionPatch::default()
+    };
+    let acme = scene.syncline.workspace("acme");
+    let storage = scene.world.place().open().await;
+    {
+        use syncline::core::store::Storage as _;
+        let store = storage.workspace(acme.id());
+        store.update_connection(first.id(), patch, scene.world.clock.now()).await.expect("changed");
+    }
+    back(begun).await.expect("authorised");
+    let row = first.load_config().await.expect("a row");
+    assert_eq!((&row.settings, row.sync_frequency_minutes), (&settings, minutes));
+    // What the host says goes before what is stored.
+    let begun = first.begin_authorization().await.expect("there").user("ada").every_minutes(30).await.expect("begun");
+    back(begun).await.expect("authorised");
+    let row = first.load_config().await.expect("a row");
+    assert_eq!((&row.settings, row.sync_frequency_minutes), (&settings, 30));
+    // An account that is to be new and is not.
+    let new = async || acme.begin_authorization("slack").user("ada").only_new().await.expect("begun");
+    let error = back(new().await).await.expect_err("known");
+    assert!(error.kind() == ErrorKind::Conflict && error.text().contains("connected already"), "{error}");
+    assert_eq!(first.load_config().await.expect("a row"), row, "nothing was stored");
+    first.disconnect().await.expect("taken away");
+    back(new().await).await.expect("one that was disconnected is connected again");
 }

@@ -165,6 +165,7 @@ async fn what_is_rolled_back_leaves_no_onboarding_and_no_event(on: On) {
         settings: json!({}),
         sync_frequency_minutes: 60,
         credentials: None,
+        over: None,
         at: support::start(),
     };
     acme.connect(new()).await.expect_err("the database refuses");

@@ -12,14 +12,16 @@ use sync_core::{
 
 use crate::{
     error::{Db, damaged},
+    sealed::refuse_retired,
     storage::Scoped,
     tx::{Ask, Door, Repeat, Tx},
 };
 
 async fn keep(tx: &mut Tx, workspace: &WorkspaceId, pending: &PendingAuthorization) -> Db<()> {
+    refuse_retired(tx, "keep_authorization", &[Some(&pending.verifier)]).await?;
     let kept = sqlx::query(
         "INSERT INTO oauth_states (workspace_id, nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, \
-         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9) ON CONFLICT (workspace_id, nonce) DO NOTHING",
+         expires_at, client_id) VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10) ON CONFLICT (workspace_id, nonce) DO NOTHING",
     )
     .bind(workspace.as_str())
     .bind(&*pending.nonce)
@@ -30,6 +32,7 @@ async fn keep(tx: &mut Tx, workspace: &WorkspaceId, pending: &PendingAuthorizati
     .bind(pending.request.to_string())
     .bind(pending.begun_at)
     .bind(pending.expires_at)
+    .bind(&pending.client_id)
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -67,13 +70,14 @@ fn from_row(row: &PgRow) -> Db<PendingAuthorization> {
         request: serde_json::from_str(&text(5)?).map_err(|_| damaged("take_authorization", "request of an authorization"))?,
         begun_at: row.try_get(6)?,
         expires_at: row.try_get(7)?,
+        client_id: row.try_get::<Option<String>, _>(8)?.map(Box::from),
     })
 }
 
 async fn take(tx: &mut Tx, workspace: &WorkspaceId, nonce: &str) -> Db<Option<PendingAuthorization>> {
     let taken = sqlx::query(
         "DELETE FROM oauth_states WHERE workspace_id = $1 AND nonce = $2 \
-         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request::text, begun_at, expires_at",
+         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request::text, begun_at, expires_at, client_id",
     );
     let taken = taken.bind(workspace.as_str()).bind(nonce).fetch_optional(&mut **tx).await?;
     taken.as_ref().map(from_row).transpose()
@@ -96,6 +100,7 @@ async fn client(tx: &mut Tx, workspace: &WorkspaceId, authority: &str) -> Db<Opt
 }
 
 async fn set_client(tx: &mut Tx, workspace: &WorkspaceId, client: &StoredClient) -> Db<()> {
+    refuse_retired(tx, "set_oauth_client", &[client.secret.as_deref()]).await?;
     sqlx::query(
         "INSERT INTO oauth_clients (workspace_id, authority, client_id, secret_encrypted, redirect_uri, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace_id, authority) DO UPDATE SET client_id = excluded.client_id, \

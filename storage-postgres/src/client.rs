@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     Result, WorkspaceId,
-    store::{Client, ClientAccount, ClientStore, ConnectionPatch},
+    store::{Client, ClientAccount, ClientFacts, ClientStore, ConnectionPatch, unknown_client},
 };
 
 use crate::{
@@ -111,6 +112,79 @@ async fn put(tx: &mut Tx, workspace: &WorkspaceId, client: &Client, by: Option<&
     find(tx, workspace, &client.id).await?.ok_or_else(|| internal("put_client", "a client that was just stored is not there"))
 }
 
+/// Holds the client's row until the end of the transaction.
+async fn hold(tx: &mut Tx, workspace: &WorkspaceId, id: &str, operation: &'static str) -> Db<Client> {
+    let held = sqlx::query("SELECT FROM clients WHERE workspace_id = $1 AND id = $2 FOR UPDATE");
+    held.bind(workspace.as_str()).bind(id).execute(&mut **tx).await?;
+    find(tx, workspace, id).await?.ok_or_else(|| unknown_client(operation, id).into())
+}
+
+async fn touch(tx: &mut Tx, workspace: &WorkspaceId, id: &str, at: DateTime<Utc>) -> Db<Client> {
+    let touched = sqlx::query("UPDATE clients SET updated_at = $3 WHERE workspace_id = $1 AND id = $2");
+    touched.bind(workspace.as_str()).bind(id).bind(at).execute(&mut **tx).await?;
+    find(tx, workspace, id).await?.ok_or_else(|| internal("clients", "a client that was just changed is not there"))
+}
+
+async fn link_one(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    id: &str,
+    account: &ClientAccount,
+    by: Option<&str>,
+    at: DateTime<Utc>,
+) -> Db<Client> {
+    account.check(id)?;
+    // The account first and the client then, as everybody does who links.
+    turn_of_account(tx, workspace, &account.provider, &account.account_id).await?;
+    let mut client = hold(tx, workspace, id, "link_account").await?;
+    client.updated_at = at;
+    if client.accounts.iter().any(|linked| (&linked.provider, &linked.account_id) == (&account.provider, &account.account_id)) {
+        let named = "UPDATE client_accounts SET name = coalesce($4, name) WHERE workspace_id = $1 AND provider = $2 AND account_id = $3";
+        let named = sqlx::query(named).bind(workspace.as_str()).bind(&*account.provider).bind(&*account.account_id);
+        named.bind(account.name.as_deref()).execute(&mut **tx).await?;
+    } else {
+        let last = "SELECT coalesce(max(position), -1) + 1 FROM client_accounts WHERE workspace_id = $1 AND client_id = $2";
+        let position: i32 = sqlx::query_scalar(last).bind(workspace.as_str()).bind(id).fetch_one(&mut **tx).await?;
+        link(tx, workspace, &client, (usize::try_from(position).unwrap_or_default(), account), by).await?;
+    }
+    touch(tx, workspace, id, at).await
+}
+
+async fn unlink(tx: &mut Tx, workspace: &WorkspaceId, id: &str, (provider, account): (&str, &str), at: DateTime<Utc>) -> Db<Client> {
+    turn_of_account(tx, workspace, provider, account).await?;
+    let client = hold(tx, workspace, id, "unlink_account").await?;
+    let gone = sqlx::query("DELETE FROM client_accounts WHERE workspace_id = $1 AND client_id = $2 AND provider = $3 AND account_id = $4");
+    let gone = gone.bind(workspace.as_str()).bind(id).bind(provider).bind(account).execute(&mut **tx).await?;
+    if gone.rows_affected() == 0 {
+        return Ok(client);
+    }
+    touch(tx, workspace, id, at).await
+}
+
+async fn describe(tx: &mut Tx, workspace: &WorkspaceId, id: &str, facts: &ClientFacts, at: DateTime<Utc>) -> Db<(Client, bool)> {
+    let mut new = Client::new(id, id, at);
+    facts.clone().apply(&mut new, at);
+    new.check()?;
+    // `xmax` is 0 in a row that this statement made.
+    let made: bool = sqlx::query_scalar(
+        "INSERT INTO clients AS c (workspace_id, id, name, industry, status, website, created_at, updated_at) \
+         VALUES ($1, $2, coalesce($3, $2), $4, $5, $6, $7, $7) ON CONFLICT (workspace_id, id) DO UPDATE SET name = coalesce($3, c.name), \
+         industry = coalesce($4, c.industry), status = coalesce($5, c.status), website = coalesce($6, c.website), updated_at = $7 \
+         RETURNING xmax = 0",
+    )
+    .bind(workspace.as_str())
+    .bind(id)
+    .bind(facts.name.as_deref())
+    .bind(facts.industry.as_deref())
+    .bind(facts.status.as_deref())
+    .bind(facts.website.as_deref())
+    .bind(at)
+    .fetch_one(&mut **tx)
+    .await?;
+    let client = find(tx, workspace, id).await?;
+    Ok((client.ok_or_else(|| internal("describe_client", "a client that was just stored is not there"))?, made))
+}
+
 async fn link(
     tx: &mut Tx,
     workspace: &WorkspaceId,
@@ -150,6 +224,36 @@ impl ClientStore for Scoped {
         let done = self.inner.run("put_client", door, Repeat::Always, move |tx| {
             let (workspace, client, by) = (workspace.clone(), Arc::clone(&client), by.clone());
             async move { put(tx, &workspace, &client, by.as_deref()).await }.boxed()
+        });
+        done.await
+    }
+
+    async fn link_account(&self, client: &str, account: ClientAccount, by: Option<&str>, at: DateTime<Utc>) -> Result<Client> {
+        let (workspace, id, account) = (self.workspace.clone(), Arc::<str>::from(client), Arc::new(account));
+        let (door, by) = (Door::Workspace(self.workspace.clone()), by.map(Arc::<str>::from));
+        let done = self.inner.run("link_account", door, Repeat::Always, move |tx| {
+            let (workspace, id, account, by) = (workspace.clone(), Arc::clone(&id), Arc::clone(&account), by.clone());
+            async move { link_one(tx, &workspace, &id, &account, by.as_deref(), at).await }.boxed()
+        });
+        done.await
+    }
+
+    async fn unlink_account(&self, client: &str, provider: &str, account_id: &str, at: DateTime<Utc>) -> Result<Client> {
+        let (workspace, id) = (self.workspace.clone(), Arc::<str>::from(client));
+        let (provider, account) = (Arc::<str>::from(provider), Arc::<str>::from(account_id));
+        let done = self.inner.run("unlink_account", Door::Workspace(self.workspace.clone()), Repeat::Always, move |tx| {
+            let (workspace, id, provider, account) = (workspace.clone(), Arc::clone(&id), Arc::clone(&provider), Arc::clone(&account));
+            async move { unlink(tx, &workspace, &id, (&provider, &account), at).await }.boxed()
+        });
+        done.await
+    }
+
+    async fn describe_client(&self, id: &str, facts: ClientFacts, at: DateTime<Utc>) -> Result<(Client, bool)> {
+        let (workspace, id, facts) = (self.workspace.clone(), Arc::<str>::from(id), Arc::new(facts));
+        // Begun anew after a commit whose answer was lost it says that the client was there, which it was by then.
+        let done = self.inner.run("describe_client", Door::Workspace(self.workspace.clone()), Repeat::Always, move |tx| {
+            let (workspace, id, facts) = (workspace.clone(), Arc::clone(&id), Arc::clone(&facts));
+            async move { describe(tx, &workspace, &id, &facts, at).await }.boxed()
         });
         done.await
     }

@@ -94,6 +94,11 @@ pub(crate) async fn connect(tx: &mut Tx, workspace: &WorkspaceId, new: &NewConne
     client::turn_of_account(tx, workspace, &new.provider, &new.account_id).await?;
     let linked = client::of_account(tx, workspace, &new.provider, &new.account_id).await?;
     let before = of_account(tx, workspace, &new.provider, &new.account_id).await?;
+    // The row is ours by now, if there is one.
+    if new.over.is_some_and(|version| before.as_ref().map_or(0, |before| before.token_version) != version) {
+        let text = "the credentials were changed since these were made from them; look at them again";
+        return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
+    }
     let mut connection = match &before {
         Some(before) if new.credentials.is_some() && before.id != new.id => {
             let text =

@@ -11,6 +11,7 @@ use crate::{
     connection,
     error::{Db, damaged},
     nul,
+    sealed::refuse_retired,
     tx::Tx,
 };
 
@@ -29,7 +30,8 @@ pub(crate) fn scopes(row: &PgRow, at: usize) -> Db<Option<Vec<Box<str>>>> {
 
 pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<Option<SealedCredentials>> {
     let row = sqlx::query(
-        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at, \
+         grant_client_id \
          FROM integration_connections WHERE workspace_id = $1 AND id = $2 AND credentials_encrypted IS NOT NULL",
     )
     .bind(workspace.as_str())
@@ -43,6 +45,7 @@ pub(crate) async fn find(tx: &mut Tx, workspace: &WorkspaceId, id: &str) -> Db<O
         grant: grant(&row, 4)?,
         scopes: scopes(&row, 5)?,
         issued_at: row.try_get(6)?,
+        client_id: row.try_get::<Option<String>, _>(7)?.map(Box::from),
         expires_at: row.try_get(2)?,
         version: row.try_get::<i64, _>(3)?.cast_unsigned(),
     }))
@@ -57,11 +60,12 @@ pub(crate) async fn replace(
     sealed: &SealedCredentials,
     at: DateTime<Utc>,
 ) -> Db<bool> {
+    refuse_retired(tx, "replace_credentials", &[Some(&sealed.access), sealed.refresh.as_deref()]).await?;
     let scopes: Option<Vec<&str>> = sealed.scopes.as_ref().map(|scopes| scopes.iter().map(AsRef::as_ref).collect());
     let replaced = sqlx::query(
         "UPDATE integration_connections SET credentials_encrypted = $4, refresh_token_encrypted = $5, expires_at = $6, \
          token_version = $7, grant_kind = $8, granted_scopes = CASE WHEN $8 = grant_kind THEN coalesce($9, granted_scopes) ELSE $9 END, renewal_failing_since = NULL, \
-         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, updated_at = $10, \
+         renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = $11, grant_client_id = $12, updated_at = $10, \
          renewal_failed_at = NULL, renewal_failures = 0, renewal_error_kind = NULL, \
          (status, error_message, error_kind, error_count) = (SELECT CASE WHEN o.heals THEN 'active' ELSE status END, \
          CASE WHEN o.heals THEN NULL ELSE error_message END, CASE WHEN o.heals THEN NULL ELSE error_kind END, \
@@ -80,6 +84,7 @@ pub(crate) async fn replace(
     .bind(scopes)
     .bind(at)
     .bind(sealed.issued_at)
+    .bind(&sealed.client_id)
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -175,7 +180,7 @@ pub(crate) async fn disconnect(tx: &mut Tx, workspace: &WorkspaceId, id: &str, a
         "UPDATE integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
          renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, renewal_failed_at = NULL, \
-         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, updated_at = $3 \
+         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, grant_client_id = NULL, updated_at = $3 \
          WHERE workspace_id = $1 AND id = $2",
     )
     .bind(workspace.as_str())

@@ -16,8 +16,27 @@ use crate::{
 /// Rows that go in one transaction.
 const AT_ONCE: i64 = 10_000;
 
+/// How often the tables are gone through before it is given up: others were writing each time.
+const PASSES: u32 = 16;
+
 /// Deletes it from every table of ours; answers how many rows went. One that was stopped may be repeated.
+///
+/// Whoever writes just now (an authorization that is finished, an activity that is logged) may write behind us, so the tables are gone through
+/// until nothing is left in any of them.
 pub(crate) async fn erase(inner: &Arc<Inner>, workspace: &WorkspaceId) -> Result<u64> {
+    let mut gone = 0;
+    for _ in 0..PASSES {
+        match pass(inner, workspace).await? {
+            0 => return Ok(gone),
+            some => gone += some,
+        }
+    }
+    let text = format!("others keep writing rows of workspace {workspace}, so that it is never empty; stop them, then erase again");
+    Err(Error::new(ErrorKind::Conflict, "erase", text))
+}
+
+/// Goes through all tables once.
+async fn pass(inner: &Arc<Inner>, workspace: &WorkspaceId) -> Result<u64> {
     let door = Door::Workspace(workspace.clone());
     let whose = workspace.clone();
     let begun = inner.run("erase", door.clone(), Repeat::Always, move |tx| {

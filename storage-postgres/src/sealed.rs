@@ -1,10 +1,12 @@
 //! What is sealed, over all tenants, and the keys it is sealed with. Transactions of the fleet.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{
     Error, ErrorKind,
-    store::{KnownKey, SealedField, SealedPlace, SealedValue},
+    store::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},
 };
 
 use crate::{error::Db, tx::Tx};
@@ -53,8 +55,34 @@ pub(crate) async fn count(tx: &mut Tx, header: &[u8]) -> Db<u64> {
     Ok(count)
 }
 
+/// Waits for whoever seals with a key, or retires it, just now; until the end of the transaction retiring it waits for us. A lock on its
+/// row would be the same, but tenants may not write there.
+async fn turn_of_key(tx: &mut Tx, id: &str, retires: bool) -> Db<()> {
+    let shared = if retires { "" } else { "_shared" };
+    let sql = format!(
+        "SELECT pg_advisory_xact_lock{shared}(hashtextextended(jsonb_build_array('syncline key', current_schema(), $1::text)::text, 0))"
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(id).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Refuses envelopes of a key that was retired, and lets none of these keys be retired before the end of the transaction. Whoever writes
+/// one asks first.
+pub(crate) async fn refuse_retired(tx: &mut Tx, operation: &'static str, envelopes: &[Option<&[u8]>]) -> Db<()> {
+    let ids: BTreeSet<&str> = envelopes.iter().flatten().copied().filter_map(key_of).collect();
+    for id in ids {
+        turn_of_key(tx, id, false).await?;
+        let retired = sqlx::query_scalar("SELECT EXISTS (SELECT FROM key_ring WHERE id = $1 AND retired_at IS NOT NULL)");
+        if retired.bind(id).fetch_one(&mut **tx).await? {
+            return Err(retired_key(operation, id).into());
+        }
+    }
+    Ok(())
+}
+
 /// Puts another envelope in the place of one that is still there. Asked once more after its answer was lost it says the same.
 pub(crate) async fn replace(tx: &mut Tx, old: &SealedValue, envelope: &[u8]) -> Db<bool> {
+    refuse_retired(tx, "reseal", &[Some(envelope)]).await?;
     let (table, owner, column) = place(old.place.field);
     let sql = format!("UPDATE {table} SET {column} = $4 WHERE workspace_id = $1 AND {owner} = $2 AND {column} IN ($3, $4)");
     let changed = sqlx::query(AssertSqlSafe(sql))
@@ -93,6 +121,7 @@ pub(crate) async fn count_uses(tx: &mut Tx, id: &str, uses: u64) -> Db<u64> {
 
 /// Retires a key that nothing is sealed with.
 pub(crate) async fn retire(tx: &mut Tx, id: &str, header: &[u8], at: DateTime<Utc>) -> Db<bool> {
+    turn_of_key(tx, id, true).await?;
     if count(tx, header).await? > 0 {
         return Ok(false);
     }

@@ -10,11 +10,13 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    sealed::refuse_retired,
     storage::{Durability, Scoped},
     time,
 };
 
 fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthorization) -> Db<()> {
+    refuse_retired(tx, "keep_authorization", &[Some(&pending.verifier)])?;
     let mut known = tx.prepare_cached("SELECT 1 FROM syncline_oauth_states WHERE workspace_id = ?1 AND nonce = ?2")?;
     if known.exists((workspace.as_str(), &*pending.nonce))? {
         let text = "an authorization with this nonce is under way; make a new one";
@@ -25,7 +27,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
         .execute((workspace.as_str(), time::text(forgotten)))?;
     tx.prepare_cached(
         "INSERT INTO syncline_oauth_states (workspace_id, nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, \
-         begun_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         begun_at, expires_at, client_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
         workspace.as_str(),
@@ -37,6 +39,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
         pending.request.to_string(),
         time::text(pending.begun_at),
         time::text(pending.expires_at),
+        pending.client_id.as_deref(),
     ))?;
     Ok(())
 }
@@ -44,7 +47,7 @@ fn keep(tx: &Transaction<'_>, workspace: &WorkspaceId, pending: &PendingAuthoriz
 fn take(tx: &Transaction<'_>, workspace: &WorkspaceId, nonce: &str) -> Db<Option<PendingAuthorization>> {
     let mut taken = tx.prepare_cached(
         "DELETE FROM syncline_oauth_states WHERE workspace_id = ?1 AND nonce = ?2 \
-         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at",
+         RETURNING nonce, provider, browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at, client_id",
     )?;
     let taken = taken.query_row((workspace.as_str(), nonce), |row| {
         Ok(PendingAuthorization {
@@ -56,6 +59,7 @@ fn take(tx: &Transaction<'_>, workspace: &WorkspaceId, nonce: &str) -> Db<Option
             request: sync_core::json_value(row.get_ref(5)?.as_str()?),
             begun_at: time::column(row, 6)?,
             expires_at: time::column(row, 7)?,
+            client_id: row.get(8)?,
         })
     });
     Ok(taken.optional()?)
@@ -79,6 +83,7 @@ fn client(tx: &Transaction<'_>, workspace: &WorkspaceId, authority: &str) -> Db<
 }
 
 fn set_client(tx: &Transaction<'_>, workspace: &WorkspaceId, client: &StoredClient) -> Db<()> {
+    refuse_retired(tx, "set_oauth_client", &[client.secret.as_deref()])?;
     tx.prepare_cached(
         "INSERT INTO syncline_oauth_clients (workspace_id, authority, client_id, secret_encrypted, redirect_uri, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (workspace_id, authority) DO UPDATE SET client_id = excluded.client_id, \

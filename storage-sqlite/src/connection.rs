@@ -91,6 +91,10 @@ pub(crate) fn connect(tx: &Transaction<'_>, workspace: &WorkspaceId, new: &NewCo
         let text = "the account is connected under another id than the credentials were sealed for; look it up and seal them for that one";
         return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
     }
+    if new.over.is_some_and(|version| before.as_ref().map_or(0, |before| before.token_version) != version) {
+        let text = "the credentials were changed since these were made from them; look at them again";
+        return Err(Error::new(ErrorKind::Conflict, "connect", text).into());
+    }
     let linked = client::of_account(tx, workspace, &new.provider, &new.account_id)?;
     let id = match same {
         Some(id) => {

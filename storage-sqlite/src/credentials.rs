@@ -10,6 +10,7 @@ use sync_core::{
 use crate::{
     connection,
     error::{Db, damaged},
+    sealed::refuse_retired,
     time,
 };
 
@@ -28,7 +29,8 @@ pub(crate) fn scopes(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Vec<Bo
 
 pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &ConnectionId) -> Db<Option<SealedCredentials>> {
     let mut found = tx.prepare_cached(
-        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at \
+        "SELECT credentials_encrypted, refresh_token_encrypted, expires_at, token_version, grant_kind, granted_scopes, token_issued_at, \
+         grant_client_id \
          FROM syncline_integration_connections WHERE workspace_id = ?1 AND id = ?2 AND credentials_encrypted IS NOT NULL",
     )?;
     let sealed = found.query_row((workspace.as_str(), id.as_str()), |row| {
@@ -38,6 +40,7 @@ pub(crate) fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connectio
             grant: grant(row, 4)?,
             scopes: scopes(row, 5)?,
             issued_at: time::optional(row, 6)?,
+            client_id: row.get(7)?,
             expires_at: time::optional(row, 2)?,
             version: row.get::<_, i64>(3)?.cast_unsigned(),
         })
@@ -53,12 +56,13 @@ fn store(
     sealed: &SealedCredentials,
     at: DateTime<Utc>,
 ) -> Db<bool> {
+    refuse_retired(tx, "replace_credentials", &[Some(&sealed.access), sealed.refresh.as_deref()])?;
     let scopes = sealed.scopes.as_ref().map(serde_json::to_string).transpose().map_err(|_| damaged("connect", "list of scopes"))?;
     let stored = tx
         .prepare_cached(
             "UPDATE syncline_integration_connections SET credentials_encrypted = ?4, refresh_token_encrypted = ?5, expires_at = ?6, \
              grant_kind = ?7, granted_scopes = CASE WHEN ?7 = grant_kind THEN coalesce(?8, granted_scopes) ELSE ?8 END, token_version = ?9, renewal_failing_since = NULL, \
-             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, updated_at = ?10, \
+             renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, token_issued_at = ?11, grant_client_id = ?12, updated_at = ?10, \
              renewal_failed_at = NULL, renewal_failures = 0, renewal_error_kind = NULL, \
              (status, error_message, error_kind, error_count) = (SELECT CASE WHEN o.heals THEN 'active' ELSE status END, \
              CASE WHEN o.heals THEN NULL ELSE error_message END, CASE WHEN o.heals THEN NULL ELSE error_kind END, \
@@ -78,6 +82,7 @@ fn store(
             version.cast_signed(),
             time::text(at),
             sealed.issued_at.map(time::text),
+            sealed.client_id.as_deref(),
         ))?;
     Ok(stored == 1)
 }
@@ -190,7 +195,7 @@ pub(crate) fn delete(tx: &Transaction<'_>, workspace: &WorkspaceId, id: &Connect
         "UPDATE syncline_integration_connections SET status = 'disconnected', credentials_encrypted = NULL, refresh_token_encrypted = NULL, \
          expires_at = NULL, grant_kind = NULL, granted_scopes = NULL, token_version = token_version + 1, renewal_failing_since = NULL, \
          renewal_not_before = NULL, renewal_underway_since = NULL, renewal_refused_at = NULL, renewal_failed_at = NULL, \
-         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, updated_at = ?3 \
+         renewal_failures = 0, renewal_error_kind = NULL, token_issued_at = NULL, grant_client_id = NULL, updated_at = ?3 \
          WHERE workspace_id = ?1 AND id = ?2",
     )?
     .execute((workspace.as_str(), id.as_str(), time::text(at)))?;

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "config", include_str!("../migrations/0011_config.sql")),
     (12, "conflicts", include_str!("../migrations/0012_conflicts.sql")),
     (13, "failures", include_str!("../migrations/0013_failures.sql")),
+    (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
 ];
 

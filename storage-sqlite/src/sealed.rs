@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
     Error, ErrorKind,
-    store::{KnownKey, SealedField, SealedPlace, SealedValue},
+    store::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},
 };
 
 use crate::{error::Db, time};
@@ -51,8 +51,20 @@ pub(crate) fn count(tx: &Transaction<'_>, header: &[u8]) -> Db<u64> {
     Ok(count)
 }
 
+/// Refuses envelopes of a key that was retired. Whoever writes one asks first, in the same transaction.
+pub(crate) fn refuse_retired(tx: &Transaction<'_>, operation: &'static str, envelopes: &[Option<&[u8]>]) -> Db<()> {
+    for id in envelopes.iter().flatten().copied().filter_map(key_of) {
+        let sql = "SELECT 1 FROM syncline_key_ring WHERE id = ?1 AND retired_at IS NOT NULL";
+        if tx.prepare_cached(sql)?.exists([id])? {
+            return Err(retired_key(operation, id).into());
+        }
+    }
+    Ok(())
+}
+
 /// Puts another envelope in the place of one that is still there.
 pub(crate) fn replace(tx: &Transaction<'_>, old: &SealedValue, envelope: &[u8]) -> Db<bool> {
+    refuse_retired(tx, "reseal", &[Some(envelope)])?;
     let (table, owner, column) = place(old.place.field);
     let sql = format!("UPDATE {table} SET {column} = ?4 WHERE workspace_id = ?1 AND {owner} = ?2 AND {column} = ?3");
     let changed = tx.prepare_cached(&sql)?.execute((old.place.workspace.as_str(), &*old.place.owner, &old.envelope, envelope))?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
-    clients::{AddClient, Clients, LinkClient, OnClients},
+    clients::{AddClient, Clients, LinkClient, OnClients, UnlinkClient},
     conflicts::{ConflictState, Conflicts, Decision, Resolve},
     connections::{Connections, OnConnection},
     plans::{Apply, Plan, Plans, Undo},
@@ -30,7 +30,7 @@ Configuration, later ones win:
   [sheets] base_url  SYNCLINE_SHEETS_BASE_URL               where Google Sheets is reached
   [slack] base_url   SYNCLINE_SLACK_BASE_URL                where Slack is reached
   [slack] client_id  SYNCLINE_SLACK_CLIENT_ID               OAuth client for connect --browser; [sheets] likewise
-  [slack] redirect_uri                                      where the browser comes back to, on this machine
+  [slack] redirect_uri                                      where the browser comes back to: this machine, or any address with --paste
 A password of the database belongs into SYNCLINE_DATABASE, PGPASSWORD or ~/.pgpass, not into an argument. TLS is set in the URL:
 sslmode=verify-full, sslrootcert=FILE, sslcert=FILE, sslkey=FILE.
 SYNCLINE_KEYS holds the keys themselves (id:base64, the active one first) and beats every file. SYNCLINE_SLACK_CLIENT_SECRET and
@@ -180,25 +180,35 @@ pub(crate) struct Demo {
 #[command(after_help = "\
 In a browser: with an OAuth client of yours (client_id in [slack] or [sheets] of the configuration, its secret in
 SYNCLINE_SLACK_CLIENT_SECRET or SYNCLINE_SHEETS_CLIENT_SECRET) the address to open is printed and opened, and the answer waited for on
-this machine, at the client's redirect URI (default http://127.0.0.1:4011/callback; register exactly this one).
+this machine, at the client's redirect URI (default http://127.0.0.1:4011/callback; register exactly this one). With another redirect
+URI (redirect_uri of the configuration: any https address, whether a page is there or not) add --paste.
 
 With a token: it is read from the environment variable SYNCLINE_TOKEN, from another one (--token-env) or from a file (--token-file).
 It is never an argument: arguments can be read by everyone on the machine and stay in the shell's history.
 
   syncline connect slack --browser
+  syncline connect slack --browser --paste
+  syncline connect --again slack
   syncline connect slack --token-env SLACK_TOKEN
   syncline connect sheets --token-file token.txt --set spreadsheet_id=1AbC…")]
 pub(crate) struct Connect {
     /// The service: sheets or slack.
-    pub(crate) provider: String,
+    #[arg(required_unless_present = "again", conflicts_with = "again")]
+    pub(crate) provider: Option<String>,
     /// The environment variable that holds the token.
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     pub(crate) token_env: Option<String>,
     /// Authorise it in a browser, with the OAuth client of the configuration.
     #[arg(long, conflicts_with_all = ["token_env", "token_file"])]
     pub(crate) browser: bool,
+    /// Sign in again, in a browser, to the account of this connection; its settings stay.
+    #[arg(long, value_name = "CONNECTION", conflicts_with_all = ["token_env", "token_file", "set", "settings", "subject", "replace"])]
+    pub(crate) again: Option<String>,
+    /// Listen nowhere: the address the browser ends at is pasted here. For redirect URIs that do not lead to this machine by http.
+    #[arg(long)]
+    pub(crate) paste: bool,
     /// Print the address and open nothing.
-    #[arg(long, requires = "browser")]
+    #[arg(long)]
     pub(crate) no_open: bool,
     /// The file that holds the token.
     #[arg(long, value_name = "FILE")]

@@ -34,7 +34,7 @@ pub(crate) fn load(config: &Config, need: Need) -> Done<Keyring> {
         Ok(text) => Keyring::parse(&text).map_err(|e| e.at("file", file.display().to_string()).into()),
         Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => match need {
             Need::Seal => {
-                let key = Keyring::generate(&id_of_today());
+                let key = Keyring::generate(&new_id());
                 write(&file, &key)?;
                 eprintln!("made {} with a new key; keep it: without it every account has to be connected again", file.display());
                 Ok(Keyring::parse(&key)?)
@@ -64,12 +64,22 @@ pub(crate) fn write(file: &Path, keys: &str) -> Done<()> {
         out.sync_all()
     });
     written.map_err(|problem| {
+        if problem.kind() == std::io::ErrorKind::AlreadyExists {
+            let text = format!("{} is there already, left over from an attempt that was stopped", file.display());
+            return Failure::usage(
+                output::plain(&text),
+                "keys",
+                "remove it once the keys file is seen to be whole: a key in it was never used",
+            );
+        }
         let text = format!("the keys file {} cannot be written: {problem}", file.display());
         Failure::usage(output::plain(&text), "keys_file", "see to the folder's permissions, or name another file with --keys-file")
     })
 }
 
-/// Ids of new keys say when they were made, so that a person can tell them apart.
-pub(crate) fn id_of_today() -> String {
-    SystemClock.now().format("%Y-%m-%d").to_string()
+/// Ids of new keys say when they were made, so that a person can tell them apart. Four random letters tell those of one day apart, also
+/// from such as stand in this file no more: a database knows the ids of its keys for ever.
+pub(crate) fn new_id() -> String {
+    let letters: String = rand::random::<[u8; 4]>().iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    format!("{}-{letters}", SystemClock.now().format("%Y-%m-%d"))
 }

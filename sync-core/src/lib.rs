@@ -33,7 +33,7 @@ pub use self::{
     id::{ConnectionId, EntityType, Marker, PageToken, PartitionId, PlatformId, RecordId, RunId, StreamName, WorkspaceId},
     name::snake,
     number::{exact_float, json_value},
-    oauth::{AuthorizeRequest, ClientAuth, Grant, GrantKind, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Scope, TokenSet},
+    oauth::{AuthorizeRequest, ClientAuth, Grant, GrantKind, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Revokes, Scope, TokenSet},
     passthrough::{Method, Passthrough, PassthroughAnswer, PassthroughRequest},
     provider::IntegrationSync,
     pull::{Cursor, Next, PullPage, PullRequest, RecordFailure, Severity},

@@ -28,6 +28,15 @@ pub enum RefreshRule {
     Rotated,
 }
 
+/// Which token [`revoke`](OAuthProvider::revoke) is called with where there are both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revokes {
+    /// The refresh token: access tokens go with it (RFC 7009, section 2.1).
+    Refresh,
+    /// An access token that has not ended.
+    Access,
+}
+
 /// A permission that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -50,6 +59,8 @@ pub struct OAuthSpec {
     pub token_url: Box<str>,
     /// Where tokens are revoked; `None` where only the user can do it.
     pub revoke_url: Option<Box<str>>,
+    /// Which token is revoked to take a grant back.
+    pub revokes: Revokes,
     /// How the client proves itself.
     pub client_auth: ClientAuth,
     /// What is asked for.
@@ -58,8 +69,6 @@ pub struct OAuthSpec {
     pub scope_separator: char,
     /// What the authorization request carries beside the standard's own parameters.
     pub authorize_params: &'static [(&'static str, &'static str)],
-    /// Whether the service checks a PKCE challenge (RFC 7636, S256). It is sent all the same: who does not know it ignores it.
-    pub pkce: bool,
     /// What becomes of a refresh token when it is used.
     pub refresh: RefreshRule,
     /// The life of an access token when the answer names none; `None` is unknown, not expired.
@@ -237,7 +246,7 @@ pub trait OAuthProvider: Debug + Send + Sync {
     /// [`delivery`](Error::delivery).
     async fn renew(&self, call: &OAuthCall<'_>, grant: &Grant) -> Result<TokenSet>;
 
-    /// Revokes a token (RFC 7009); one that is already gone is no error.
+    /// Revokes a token (RFC 7009), the one that [`revokes`](OAuthSpec::revokes) names; one that is already gone is no error.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where only the user can take a grant back.
@@ -264,11 +273,11 @@ mod tests {
             authorize_url: authorize_url.into(),
             token_url: "https://demo.example/token".into(),
             revoke_url: None,
+            revokes: Revokes::Refresh,
             client_auth: ClientAuth::Body,
             scopes: SCOPES,
             scope_separator: ',',
             authorize_params: &[("access_type", "offline")],
-            pkce: true,
             refresh: RefreshRule::Kept,
             life: None,
             issuer: None,

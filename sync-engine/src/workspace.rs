@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
     store::{
-        self, Activity, Client, Entity, EntityQuery, Event, LineageEntry, Onboarding, Plan, PlanItem, PlanState, Run, RunFilter, Settle,
-        StoredClient, WorkspaceStore,
+        self, Activity, Client, ClientAccount, ClientFacts, Entity, EntityQuery, Event, LineageEntry, Onboarding, Plan, PlanItem,
+        PlanState, Run, RunFilter, Settle, StoredClient, WorkspaceStore,
     },
 };
 
@@ -124,6 +124,31 @@ impl Workspace {
     pub async fn put_client(&self, client: Client) -> Result<Client> {
         let now = self.engine.shared.clock.now();
         self.store.put_client(Client { created_at: now, updated_at: now, ..client }, self.user.as_deref()).await
+    }
+
+    /// Says that an account is a client's, whatever others change of the client at the same moment; answers it. What
+    /// [`put_client`](Self::put_client) says of accounts holds for this one.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound); [`Conflict`](ErrorKind::Conflict) for an account that is linked to another client.
+    pub async fn link_account(&self, client: &str, account: ClientAccount) -> Result<Client> {
+        self.store.link_account(client, account, self.user.as_deref(), self.engine.shared.clock.now()).await
+    }
+
+    /// Says that an account is a client's no more; answers the client. Connections keep their subject.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound).
+    pub async fn unlink_account(&self, client: &str, provider: &str, account_id: &str) -> Result<Client> {
+        self.store.unlink_account(client, provider, account_id, self.engine.shared.clock.now()).await
+    }
+
+    /// Changes what is known of a client and leaves its accounts alone, or makes it; answers it, and whether it was made.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) for an empty id or name.
+    pub async fn describe_client(&self, id: &str, facts: ClientFacts) -> Result<(Client, bool)> {
+        self.store.describe_client(id, facts, self.engine.shared.clock.now()).await
     }
 
     /// One client.

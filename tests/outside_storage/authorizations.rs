@@ -13,6 +13,7 @@ use super::Scoped;
 impl AuthorizationStore for Scoped {
     async fn keep_authorization(&self, pending: PendingAuthorization) -> Result<()> {
         self.handle.write(|world| {
+            world.refuse_retired("keep_authorization", &[Some(&pending.verifier)])?;
             let key = (self.workspace.clone(), pending.nonce.clone());
             if world.authorizations.contains_key(&key) {
                 return Err(Error::new(ErrorKind::Conflict, "keep_authorization", "this nonce is known; make a new one"));
@@ -34,6 +35,7 @@ impl AuthorizationStore for Scoped {
 
     async fn set_oauth_client(&self, client: StoredClient) -> Result<()> {
         self.handle.write(|world| {
+            world.refuse_retired("set_oauth_client", &[client.secret.as_deref()])?;
             world.clients.insert((self.workspace.clone(), client.authority.clone()), client);
             Ok(())
         })

@@ -41,6 +41,13 @@ impl World {
     fn connect(&mut self, workspace: &WorkspaceId, new: NewConnection) -> Result<Connection> {
         let same =
             |kept: &Connection| kept.workspace_id == *workspace && kept.provider == new.provider && kept.account_id == new.account_id;
+        if let Some(sealed) = &new.credentials {
+            self.refuse_retired("connect", &[Some(&sealed.access), sealed.refresh.as_deref()])?;
+        }
+        let version = self.connections.iter().find(|(kept, _)| same(kept)).map_or(0, |(kept, _)| kept.token_version);
+        if new.over.is_some_and(|over| over != version) {
+            return Err(Error::new(ErrorKind::Conflict, "connect", "the credentials were changed since these were made of them"));
+        }
         if let Some((kept, stored)) = self.connections.iter_mut().find(|(kept, _)| same(kept)) {
             if new.credentials.is_some() && kept.id != new.id {
                 return Err(Error::new(ErrorKind::Conflict, "connect", "the account is connected under another id"));
@@ -148,6 +155,7 @@ impl ConnectionStore for Scoped {
 
     async fn replace_credentials(&self, id: &ConnectionId, expected: u64, sealed: SealedCredentials, at: Time) -> Result<bool> {
         self.handle.write(|world| {
+            world.refuse_retired("replace_credentials", &[Some(&sealed.access), sealed.refresh.as_deref()])?;
             let (kept, stored) = world.connection_mut(&self.workspace, id).ok_or_else(|| unknown("replace_credentials", id))?;
             if kept.token_version != expected || kept.status == ConnectionStatus::Disconnected {
                 return Ok(stored.as_ref().is_some_and(|stored| {

@@ -22,7 +22,7 @@ use syncline::core::{
     ConnectionId, EntityType, PartitionId, RecordFailure, RecordId, Result, RunId, StreamName, WorkspaceId, async_trait,
     store::{
         Activity, Connection, DueRenewal, Event, Feed, FleetStore, KnownKey, LineageEntry, PartitionState, PendingAuthorization, Run,
-        SealedCredentials, Storage, StoredClient, WorkspaceStore,
+        SealedCredentials, SealedValue, Storage, StoredClient, WorkspaceStore, key_of, retired_key,
     },
 };
 
@@ -77,6 +77,8 @@ struct World {
     clients: BTreeMap<(WorkspaceId, Box<str>), StoredClient>,
     /// What tells each key apart, and how often it was used.
     keys: BTreeMap<Box<str>, (Vec<u8>, u64)>,
+    /// Ids of keys that were retired.
+    retired: std::collections::BTreeSet<Box<str>>,
     /// Who holds what, and until when.
     leases: BTreeMap<(WorkspaceId, Box<str>), (Box<str>, Instant)>,
 }
@@ -161,6 +163,32 @@ impl FleetStore for Fleet {
         })
     }
 
+    async fn count_sealed(&self, header: &[u8]) -> Result<u64> {
+        Ok(self.0.read(|world| world.sealed_with(header)))
+    }
+
+    async fn reseal(&self, old: &SealedValue, envelope: Vec<u8>) -> Result<bool> {
+        // Of what checks look at: access tokens.
+        self.0.write(|world| {
+            world.refuse_retired("reseal", &[Some(&envelope)])?;
+            let here = |kept: &Connection| kept.workspace_id == old.place.workspace && *kept.id.as_str() == *old.place.owner;
+            let found = world.connections.iter_mut().find(|(kept, _)| here(kept)).and_then(|(_, sealed)| sealed.as_mut());
+            let Some(sealed) = found.filter(|sealed| sealed.access == old.envelope) else { return Ok(false) };
+            sealed.access = envelope;
+            Ok(true)
+        })
+    }
+
+    async fn retire_key(&self, id: &str, header: &[u8], _: DateTime<Utc>) -> Result<bool> {
+        self.0.write(|world| {
+            let free = world.keys.contains_key(id) && world.sealed_with(header) == 0;
+            if free {
+                world.retired.insert(id.into());
+            }
+            Ok(free)
+        })
+    }
+
     async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
         self.0.write(|world| {
             let (_, count) = world.keys.entry(id.into()).or_default();
@@ -177,5 +205,20 @@ impl FleetStore for Fleet {
         limit: u32,
     ) -> Result<Vec<DueRenewal>> {
         Ok(self.0.read(|world| world.due_renewals(now, before, after, limit as usize)))
+    }
+}
+
+impl World {
+    fn refuse_retired(&self, operation: &'static str, envelopes: &[Option<&[u8]>]) -> Result<()> {
+        let retired = envelopes.iter().flatten().copied().filter_map(key_of).find(|id| self.retired.contains(*id));
+        retired.map_or(Ok(()), |id| Err(retired_key(operation, id)))
+    }
+
+    fn sealed_with(&self, header: &[u8]) -> u64 {
+        let of_connections = self.connections.iter().filter_map(|(_, sealed)| sealed.as_ref());
+        let of_connections = of_connections.flat_map(|sealed| [Some(&sealed.access), sealed.refresh.as_ref()]).flatten();
+        let of_clients = self.clients.values().filter_map(|client| client.secret.as_ref());
+        let of_flows = self.authorizations.values().map(|pending| &pending.verifier);
+        of_connections.chain(of_clients).chain(of_flows).filter(|envelope| envelope.starts_with(header)).count() as u64
     }
 }

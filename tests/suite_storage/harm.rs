@@ -78,6 +78,8 @@ pub(crate) enum Harm {
     TakesForeignSeals,
     HealsWhatItRefuses,
     NotesBlindly,
+    /// Retired keys go on sealing.
+    RetiresInWords,
     KeepsRenewals,
     /// Of any grant before.
     KeepsScopes,
@@ -101,6 +103,7 @@ pub(crate) enum Harm {
     KeepsFirstClient,
     TakesAccounts,
     HalfPuts,
+    LinksAlone,
     AddsAccounts,
     ClientsOfAnyProvider,
     RemovesNoClient,

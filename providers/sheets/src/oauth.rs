@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sync_core::{ClientAuth, OAuthSpec, RefreshRule, Result, Scope};
+use sync_core::{ClientAuth, OAuthSpec, RefreshRule, Result, Revokes, Scope};
 use sync_http::{HttpTransport, StandardOAuth};
 
 /// Reading and writing of what a user may read and write. Drive, whose scopes Google restricts, is not asked for: nothing here calls it.
@@ -20,11 +20,11 @@ pub(crate) fn google(url: Option<&str>, transport: Option<&Arc<dyn HttpTransport
         authorize_url: at("https://accounts.google.com", "o/oauth2/v2/auth"),
         token_url: at("https://oauth2.googleapis.com", "token"),
         revoke_url: Some(at("https://oauth2.googleapis.com", "revoke")),
+        revokes: Revokes::Refresh,
         client_auth: ClientAuth::Body,
         scopes: SCOPES,
         scope_separator: ' ',
         authorize_params: PARAMS,
-        pkce: true,
         refresh: RefreshRule::Kept,
         life: None,
         issuer: url.is_none().then(|| "https://accounts.google.com".into()),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sync_core::{
-    ClientAuth, Error, ErrorKind, ExposeSecret, Grant, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Result, Scope, SecretString,
-    TokenSet, async_trait,
+    ClientAuth, Error, ErrorKind, ExposeSecret, Grant, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Result, Revokes, Scope,
+    SecretString, TokenSet, async_trait,
 };
 use sync_http::{Answer, Api, HttpTransport, Request, StandardOAuth};
 
@@ -43,11 +43,11 @@ impl SlackOAuth {
             authorize_url: format!("{site}/oauth/v2/authorize").into(),
             token_url: format!("{methods}/oauth.v2.access").into(),
             revoke_url: None,
+            revokes: Revokes::Access,
             client_auth: ClientAuth::Basic,
             scopes: SCOPES,
             scope_separator: ',',
             authorize_params: &[],
-            pkce: true,
             refresh: RefreshRule::Rotated,
             life: None,
             issuer: None,
@@ -76,7 +76,7 @@ impl OAuthProvider for SlackOAuth {
         self.standard.renew(call, grant).await
     }
 
-    /// `auth.revoke` takes the token it is called with back.
+    /// `auth.revoke` takes back the token it is called with: an access token, since it takes no other.
     async fn revoke(&self, call: &OAuthCall<'_>, token: &SecretString) -> Result<()> {
         let request = Request::post("slack.auth.revoke", "auth.revoke")
             .header("authorization", format!("Bearer {}", token.expose_secret()))
@@ -84,8 +84,8 @@ impl OAuthProvider for SlackOAuth {
             .secret(token)
             .repeatable(true);
         match self.api.send_oauth(call, request).await {
-            // it is gone already, or was never good
-            Err(error) if matches!(error.kind(), ErrorKind::Auth | ErrorKind::AuthRevoked) => Ok(()),
+            // `token_revoked`, `account_inactive`: it is gone already. `invalid_auth` is said of what was never a token too.
+            Err(error) if error.kind() == ErrorKind::AuthRevoked => Ok(()),
             answered => answered.map(drop),
         }
     }

@@ -95,14 +95,23 @@ pub(crate) async fn wrong(connection: &mut PgConnection) -> Vec<String> {
 /// A stream's own table, and one fed through a mapping, each with a row of `acme`; and its connection, authorization, client and lease.
 async fn fill(storage: &PostgresStorage) {
     let acme = storage.workspace(&"acme".into());
-    let sealed =
-        SealedCredentials { access: vec![1], refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 };
+    let sealed = SealedCredentials {
+        access: vec![1],
+        refresh: None,
+        grant: None,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    };
     acme.connect(NewConnection { credentials: Some(sealed), ..connection("c1", "acc") }).await.expect("connects");
     acme.keep_authorization(PendingAuthorization {
         nonce: "n".into(),
         provider: "slack".into(),
         browser: [1].into(),
         verifier: vec![1],
+        client_id: None,
         redirect_uri: "https://x".into(),
         request: json!({}),
         begun_at: at(0),

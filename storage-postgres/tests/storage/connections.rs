@@ -23,6 +23,7 @@ pub(crate) fn connection(id: &str, account: &str) -> NewConnection {
         settings: json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
         credentials: None,
+        over: None,
         at: at(0),
     }
 }
@@ -50,7 +51,16 @@ async fn of_many_that_replace_one_version_of_the_credentials_one_does() {
         let store = if n % 2 == 0 { &one } else { &two }.workspace(&"acme".into());
         let (id, sealed) = (
             id.clone(),
-            SealedCredentials { access: vec![n], refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 },
+            SealedCredentials {
+                access: vec![n],
+                refresh: None,
+                grant: None,
+                scopes: None,
+                client_id: None,
+                issued_at: None,
+                expires_at: None,
+                version: 1,
+            },
         );
         async move { (n, store.replace_credentials(&id, 0, sealed, at(1)).await.expect("an answer")) }
     }));

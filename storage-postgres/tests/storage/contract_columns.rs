@@ -12,7 +12,7 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "id provider subject_id account_id account_name connected_by credentials_encrypted refresh_token_encrypted expires_at \
              token_version oauth_provider settings status sync_enabled sync_frequency_minutes last_sync_at sync_status error_message \
              error_count created_at updated_at grant_kind granted_scopes renewal_failing_since renewal_not_before renewal_underway_since \
-             renewal_refused_at token_issued_at renewal_failed_at renewal_failures renewal_error_kind error_kind",
+             renewal_refused_at token_issued_at renewal_failed_at renewal_failures renewal_error_kind error_kind grant_client_id",
         ),
         ("integration_activity", "id integration_name action success records_affected error_message metadata created_at"),
         (
@@ -29,7 +29,7 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
             "field_lineage",
             "id entity_type entity_id field_name source_type source_id source_ref previous_value new_value sync_run_id changed_by changed_at",
         ),
-        ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at"),
+        ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at client_id"),
         ("oauth_clients", "authority client_id secret_encrypted redirect_uri updated_at"),
         ("leases", "name holder until"),
         ("clients", "id name industry status website created_at updated_at"),

@@ -163,6 +163,7 @@ async fn credentials_whose_answer_is_lost_are_told_to_be_stored() {
         refresh: (version > 2).then(|| vec![version, version]),
         grant: None,
         scopes: None,
+        client_id: None,
         issued_at: None,
         expires_at: Some(at(u32::from(version))),
         version: version.into(),

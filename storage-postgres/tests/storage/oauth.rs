@@ -28,6 +28,7 @@ fn pending(nonce: &str) -> PendingAuthorization {
         provider: "slack".into(),
         browser: [1, 2].into(),
         verifier: nonce.as_bytes().to_vec(),
+        client_id: None,
         redirect_uri: "https://host.example/callback".into(),
         request: json!({"settings": {}}),
         begun_at: at(0),
@@ -37,7 +38,16 @@ fn pending(nonce: &str) -> PendingAuthorization {
 
 fn sealed(access: u8) -> SealedCredentials {
     let grant = Some(GrantKind::RefreshToken);
-    SealedCredentials { access: vec![access], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at: None, version: 1 }
+    SealedCredentials {
+        access: vec![access],
+        refresh: Some(vec![2]),
+        grant,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    }
 }
 
 async fn execute(database: &TestDatabase, sql: &str) {
@@ -140,7 +150,7 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
          DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
              DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at, DROP COLUMN renewal_failed_at, \
-             DROP COLUMN renewal_failures, DROP COLUMN renewal_error_kind, DROP COLUMN error_kind; \
+             DROP COLUMN renewal_failures, DROP COLUMN renewal_error_kind, DROP COLUMN error_kind, DROP COLUMN grant_client_id; \
          DELETE FROM syncline.migrations WHERE version > 4; \
          INSERT INTO syncline.integration_connections (workspace_id, id, provider, account_id, credentials_encrypted, token_version, \
              sync_frequency_minutes, created_at, updated_at) VALUES ('acme', 'c1', 'slack', 'acc', '\\x0102', 7, 60, now(), now())",
@@ -156,6 +166,32 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
     assert_eq!(acme.credentials(&"c1".into()).await.expect("read").expect("there").access, [1, 2]);
     acme.keep_authorization(pending("nonce")).await.expect("kept");
     assert!(acme.lease("renew c1", "one", HALF_A_MINUTE).await.expect("an answer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_write_behind_an_erasure_is_erased_too() {
+    let (database, storage) = fresh().await;
+    storage.workspace(&"acme".into()).keep_authorization(pending("before")).await.expect("kept");
+    let mut other = database.connection().await;
+    // A browser that sets out just now: its row is seen when the table was emptied already. The lock holds the erasure up behind that.
+    let writes = "BEGIN; LOCK TABLE syncline.sync_runs IN SHARE MODE; INSERT INTO syncline.oauth_states (workspace_id, nonce, provider, \
+                  browser_hash, verifier_encrypted, redirect_uri, request, begun_at, expires_at) \
+                  VALUES ('acme', 'behind', 'slack', '', '', 'https://x', '{}', now(), now())";
+    sqlx::raw_sql(writes).execute(&mut other).await.expect("written");
+    let fleet = storage.fleet();
+    let erasing = tokio::spawn(async move { fleet.erase(&"acme".into()).await });
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'syncline.sync_runs'::regclass)";
+    for tries in 0.. {
+        if sqlx::query_scalar(waits).fetch_one(&mut other).await.expect("an answer") {
+            break;
+        }
+        assert!(tries < 500, "the erasure never came to the runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("committed");
+    assert_eq!(erasing.await.expect("no panic").expect("erased"), 2, "the one from before and the one behind");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM syncline.oauth_states").fetch_one(&mut other).await.expect("a count");
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]

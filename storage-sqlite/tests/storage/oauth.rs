@@ -99,7 +99,16 @@ async fn a_stored_grant_that_cannot_be_read_is_an_error_that_does_not_tell_it() 
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     let acme = storage.workspace(&"acme".into());
     let grant = Some(GrantKind::RefreshToken);
-    let sealed = SealedCredentials { access: vec![1], refresh: None, grant, scopes: None, issued_at: None, expires_at: None, version: 1 };
+    let sealed = SealedCredentials {
+        access: vec![1],
+        refresh: None,
+        grant,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    };
     acme.connect(NewConnection { credentials: Some(sealed), ..connection("c1", "acc") }).await.expect("connects");
     for harm in [
         "PRAGMA ignore_check_constraints = 1; UPDATE syncline_integration_connections SET grant_kind = 'SeCrEt'",

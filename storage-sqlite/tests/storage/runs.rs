@@ -24,6 +24,7 @@ pub(crate) fn connection(id: &str, account: &str) -> NewConnection {
         settings: json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
         credentials: None,
+        over: None,
         at: at(0),
     }
 }
@@ -34,6 +35,7 @@ fn sealed(version: u64) -> SealedCredentials {
         refresh: Some(vec![2]),
         grant: None,
         scopes: None,
+        client_id: None,
         issued_at: None,
         expires_at: Some(at(30)),
         version,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 #[command(after_help = "\
   syncline clients add initech --name Initech --website https://initech.example
   syncline clients link initech slack T024BE7LD
+  syncline clients unlink initech slack T024BE7LD
   syncline clients")]
 pub(crate) struct Clients {
     #[command(subcommand)]
@@ -21,6 +22,8 @@ pub(crate) enum OnClients {
     Add(AddClient),
     /// Say that an account at a service is a client's. Its connection, made already or later on, belongs to that client.
     Link(LinkClient),
+    /// Say that an account is a client's no more. Its connection keeps the client as its subject.
+    Unlink(UnlinkClient),
     /// Remove one with its links. Connections and rows stay.
     Remove {
         /// Its id.
@@ -57,4 +60,14 @@ pub(crate) struct LinkClient {
     /// As people know the account.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UnlinkClient {
+    /// The client's id.
+    pub(crate) client: String,
+    /// The service: sheets or slack.
+    pub(crate) provider: String,
+    /// The service's id of the account.
+    pub(crate) account: String,
 }

@@ -1,11 +1,11 @@
 //! `clients`: the clients of a workspace, and which accounts are theirs.
 
 use serde_json::json;
-use syncline::{Client, ClientAccount, ErrorKind};
+use syncline::{Client, ClientAccount, ClientFacts};
 
 use super::View;
 use crate::{
-    args::{AddClient, Clients, LinkClient, OnClients},
+    args::{AddClient, Clients, LinkClient, OnClients, UnlinkClient},
     config::Config,
     exit::{Done, Exit, Failure},
     keys::Need,
@@ -19,6 +19,7 @@ pub(crate) async fn run(config: &Config, args: &Clients, view: View) -> Done {
         None | Some(OnClients::List) => list(&session, view).await,
         Some(OnClients::Add(args)) => add(&session, args, view).await,
         Some(OnClients::Link(args)) => link(&session, args, view).await,
+        Some(OnClients::Unlink(args)) => unlink(&session, args, view).await,
         Some(OnClients::Remove { client }) => remove(&session, client, view).await,
     }
 }
@@ -39,32 +40,25 @@ async fn list(session: &Session, view: View) -> Done {
 }
 
 async fn add(session: &Session, args: &AddClient, view: View) -> Done {
-    let known = match session.workspace.client(&args.client).await {
-        Ok(client) => Some(client),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    let done = if known.is_some() { "changed" } else { "added" };
-    let mut client = known.unwrap_or_else(|| Client::new(&*args.client, &*args.client, chrono::Utc::now()));
     let given = |value: &Option<String>| value.as_deref().map(Box::<str>::from);
-    client.name = given(&args.name).unwrap_or(client.name);
-    client.industry = given(&args.industry).or(client.industry);
-    client.status = given(&args.status).or(client.status);
-    client.website = given(&args.website).or(client.website);
-    tell(&session.workspace.put_client(client).await?, done, view)
+    let facts = ClientFacts {
+        name: given(&args.name),
+        industry: given(&args.industry),
+        status: given(&args.status),
+        website: given(&args.website),
+    };
+    let (client, made) = session.workspace.describe_client(&args.client, facts).await?;
+    tell(&client, if made { "added" } else { "changed" }, view)
 }
 
 async fn link(session: &Session, args: &LinkClient, view: View) -> Done {
-    let mut client = session.workspace.client(&args.client).await?;
-    let same = |linked: &&mut ClientAccount| *linked.provider == *args.provider && *linked.account_id == *args.account;
     let name = args.name.as_deref().map(Box::from);
-    match client.accounts.iter_mut().find(same) {
-        Some(linked) => linked.name = name.or(linked.name.take()),
-        None => {
-            client.accounts.push(ClientAccount { provider: (*args.provider).into(), account_id: (*args.account).into(), name });
-        }
-    }
-    tell(&session.workspace.put_client(client).await?, "linked", view)
+    let account = ClientAccount { provider: (*args.provider).into(), account_id: (*args.account).into(), name };
+    tell(&session.workspace.link_account(&args.client, account).await?, "linked", view)
+}
+
+async fn unlink(session: &Session, args: &UnlinkClient, view: View) -> Done {
+    tell(&session.workspace.unlink_account(&args.client, &args.provider, &args.account).await?, "unlinked", view)
 }
 
 async fn remove(session: &Session, client: &str, view: View) -> Done {

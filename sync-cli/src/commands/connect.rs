@@ -24,17 +24,25 @@ const TOKEN: &str = "SYNCLINE_TOKEN";
 
 pub(crate) async fn run(config: &Config, args: &Connect, view: View) -> Done {
     refuse_tokens(args)?;
+    if (args.paste || args.no_open) && !args.browser && args.again.is_none() {
+        let text = "--paste and --no-open are about the browser";
+        return Err(Failure::usage(text, "connect", "add --browser, or --again CONNECTION for an account that is connected"));
+    }
+    if let Some(named) = &args.again {
+        return super::authorize::again(config, args, named, view).await;
+    }
+    let provider = args.provider.as_deref().unwrap_or_default();
     let settings = settings(args)?;
     if args.browser {
-        return super::authorize::run(config, args, settings, view).await;
+        return super::authorize::new(config, args, provider, settings, view).await;
     }
     let token = token(args)?;
     let session = Session::open(config, Need::Seal).await?;
-    let before: Vec<_> = session.workspace.connections().await?.into_iter().filter(|row| *row.provider == *args.provider).collect();
+    let before: Vec<_> = session.workspace.connections().await?.into_iter().filter(|row| *row.provider == *provider).collect();
     if !args.replace && !before.is_empty() {
-        refuse_known(config, args, &before, &settings, token.clone()).await?;
+        refuse_known(config, provider, &before, &settings, token.clone()).await?;
     }
-    let mut connect = session.workspace.connect(&args.provider, Credentials::token(token)).settings(settings);
+    let mut connect = session.workspace.connect(provider, Credentials::token(token)).settings(settings);
     if let Some(subject) = &args.subject {
         connect = connect.subject(subject.as_str());
     }
@@ -69,8 +77,8 @@ pub(super) async fn tell(connection: &Connection, before: &[store::Connection], 
 }
 
 /// Without `--replace`, an account that is connected already keeps its token and settings.
-async fn refuse_known(config: &Config, args: &Connect, known: &[store::Connection], settings: &Value, token: SecretString) -> Done<()> {
-    let Some(provider) = session::provider(config, &args.provider)? else { return Ok(()) };
+async fn refuse_known(config: &Config, provider: &str, known: &[store::Connection], settings: &Value, token: SecretString) -> Done<()> {
+    let Some(provider) = session::provider(config, provider)? else { return Ok(()) };
     let workspace = config.workspace.as_str().into();
     let found = probe::account(&*provider, &workspace, settings, token).await?;
     match known.iter().find(|row| row.account_id == found.id && row.status != ConnectionStatus::Disconnected) {

@@ -66,7 +66,7 @@ fn add(config: &Config, id: Option<&str>, view: View) -> Done {
             return Err(Failure::usage(text, "keys_file", "see to its permissions"));
         }
     };
-    let id = id.map_or_else(|| unused(&old), str::to_owned);
+    let id = id.map_or_else(keys::new_id, str::to_owned);
     let all = format!("{}\n{}", &*Keyring::generate(&id), old.trim());
     let ring = Keyring::parse(&all).map_err(|e| Failure::of(&e.at("file", file.display().to_string())))?;
     // Never a moment in which the old keys stand nowhere.
@@ -84,17 +84,6 @@ fn add(config: &Config, id: Option<&str>, view: View) -> Done {
         output::line("Start everything that uses this file anew, then: syncline keys rotate");
     }
     Ok(Exit::Done)
-}
-
-/// An id of today that the file does not have.
-fn unused(keys: &str) -> String {
-    let today = keys::id_of_today();
-    let taken = |id: &str| keys.split([',', '\n']).any(|entry| entry.trim().split(':').next() == Some(id));
-    if !taken(&today) {
-        return today;
-    }
-    let numbered = (2..).map(|n| format!("{today}-{n}")).find(|id| !taken(id));
-    numbered.unwrap_or(today)
 }
 
 async fn rotate(config: &Config, view: View) -> Done {

@@ -40,7 +40,15 @@ fn free_port() -> u16 {
 
 /// Runs `connect --browser` and answers its consent page with this form; what it printed on both sides, and its exit code.
 fn connect(house: &House, provider: &str, extra: &[&str], base_url: &str, form: &str) -> (i32, String, String) {
+    let mut args = vec!["connect", provider, "--browser", "--no-open"];
+    args.extend(extra);
+    sign_in(house, provider, &args, base_url, form)
+}
+
+/// Runs a command that sends a browser out, is that browser, and looks for what nobody may read in all that came out.
+fn sign_in(house: &House, provider: &str, args: &[&str], base_url: &str, form: &str) -> (i32, String, String) {
     let port = free_port();
+    let pastes = args.contains(&"--paste");
     house.write(
         "syncline.toml",
         &format!(
@@ -48,11 +56,10 @@ fn connect(house: &House, provider: &str, extra: &[&str], base_url: &str, form: 
             if provider == "sheets" { format!("oauth_url = {base_url:?}\n") } else { String::new() }
         ),
     );
-    let mut args = vec!["connect", provider, "--browser", "--no-open"];
-    args.extend(extra);
     let mut child = house
-        .plain(&args)
+        .plain(args)
         .env(format!("SYNCLINE_{}_CLIENT_SECRET", provider.to_uppercase()), "sandbox-client-secret")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -68,12 +75,47 @@ fn connect(house: &House, provider: &str, extra: &[&str], base_url: &str, form: 
     let page = page.expect("an address");
     assert!(send(&page, "GET", "").contains("<form"), "a consent page");
     let back = location(&send(&page, "POST", form));
-    assert!(send(&format!("http://127.0.0.1:{port}/favicon.ico"), "GET", "").starts_with("HTTP/1.1 404"), "it waits for the answer alone");
-    let thanks = send(&back, "GET", "");
-    assert!(thanks.starts_with("HTTP/1.1 200") && thanks.contains("no-store") && thanks.contains("no-referrer"), "{thanks}");
+    if pastes {
+        TcpStream::connect(("127.0.0.1", port)).expect_err("nothing listens");
+        let mut keyboard = child.stdin.take().expect("piped");
+        let others = back.replace("state=", "state=x");
+        // What is no answer, or another one's, is asked for again.
+        write!(keyboard, "what?\n\n{others}\n{back}\n").expect("it reads");
+    } else {
+        for stray in ["favicon.ico", "callback", "callback?code=1", "callback?state=of-somebody-else&code=1", "other?state="] {
+            let answer = send(&format!("http://127.0.0.1:{port}/{stray}"), "GET", "");
+            assert!(answer.starts_with("HTTP/1.1 404"), "it waits for its answer alone: {stray}: {answer}");
+        }
+        let thanks = send(&back, "GET", "");
+        assert!(thanks.starts_with("HTTP/1.1 200") && thanks.contains("no-store") && thanks.contains("no-referrer"), "{thanks}");
+    }
     err.read_to_string(&mut told).expect("the rest");
     let ended = child.wait_with_output().expect("it ends");
-    (ended.status.code().unwrap_or(-1), String::from_utf8_lossy(&ended.stdout).into_owned(), told)
+    let out = String::from_utf8_lossy(&ended.stdout).into_owned();
+    see_no_secret(house, &back, &[&out, &told]);
+    (ended.status.code().unwrap_or(-1), out, told)
+}
+
+/// Neither what was printed nor the files of the database hold the code, a token or the client's secret; the state stands in the address
+/// alone that the browser is sent to (TS7).
+fn see_no_secret(house: &House, back: &str, printed: &[&str]) {
+    let query = back.split_once('?').expect("a query").1;
+    let of = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let mut secrets = vec!["sandbox-client-secret", "xoxe.xoxb-", "xoxe-1-", "ya29."];
+    secrets.extend(of("code"));
+    let mut stored = Vec::new();
+    for file in ["syncline.db", "syncline.db-wal"] {
+        stored.extend(std::fs::read(house.path(file)).unwrap_or_default());
+    }
+    let stored = String::from_utf8_lossy(&stored);
+    assert!(stored.contains("integration_connections"), "the database was looked at");
+    for secret in secrets {
+        assert!(printed.iter().all(|text| !text.contains(secret)), "it was printed: {printed:?}");
+        assert!(!stored.contains(secret), "{secret:?} stands in the database");
+    }
+    let state = of("state").expect("a state");
+    let shown: usize = printed.iter().map(|text| text.matches(state).count()).sum();
+    assert!(shown == 1 && !stored.contains(state), "the state stands in the address alone: {printed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,6 +130,18 @@ async fn accounts_are_connected_in_a_browser_and_tell_how_they_stand() {
     assert!(out.contains("connected slack to") && !err.contains("not granted"), "{out}{err}");
     let listed = said(house.bare(&["connections"]));
     assert!(listed.out.contains("was not synced yet"), "{}", listed.out);
+    // Known by now: nothing is overwritten unless that is said, and signing in again keeps what was set.
+    let (code, out, err) = connect(&house, "slack", &[], &of("slack"), &format!("decision=approve&{scopes}"));
+    assert!(code != 0 && err.contains("connected already") && err.contains("--again") && err.contains("--replace"), "{code} {out}{err}");
+    let set = ["--replace", "--set", "channels=[\"general\"]"];
+    let (code, out, err) = connect(&house, "slack", &set, &of("slack"), &format!("decision=approve&{scopes}"));
+    assert!(code == 0 && out.contains("connected again"), "{out}{err}");
+    for way in [&["connect", "--again", "slack", "--no-open"][..], &["connect", "--again", "slack", "--no-open", "--paste"]] {
+        let (code, out, err) = sign_in(&house, "slack", way, &of("slack"), &format!("decision=approve&{scopes}"));
+        assert!(code == 0 && out.contains("connected again"), "{out}{err}");
+        let row = said(house.bare(&["connections", "--json"])).json();
+        assert_eq!(row["connections"][0]["connection"]["settings"]["channels"], serde_json::json!(["general"]), "{row}");
+    }
     let mut pull = house.bare(&["pull", "slack", "channels"]);
     pull.env("SYNCLINE_SLACK_CLIENT_SECRET", "sandbox-client-secret");
     assert_eq!(said(pull).code, 0);
@@ -120,7 +174,11 @@ async fn what_is_missing_for_a_browser_is_told_before_anybody_is_sent_away() {
     assert!(none.err.contains("there is no OAuth client for slack") && none.err.contains("SYNCLINE_SLACK_CLIENT_SECRET"), "{}", none.err);
     house.write("syncline.toml", "[slack]\nclient_id = \"1.2\"\nredirect_uri = \"https://app.example/callback\"\n");
     let away = said(house.bare(&["connect", "slack", "--browser"]));
-    assert!(away.code == 2 && away.err.contains("does not lead to this machine"), "{}", away.err);
+    assert!(away.code == 2 && away.err.contains("does not lead to this machine") && away.err.contains("--paste"), "{}", away.err);
+    let alone = said(house.bare(&["connect", "slack", "--paste"]));
+    assert!(alone.code == 2 && alone.err.contains("--browser"), "{}", alone.err);
+    let nobody = said(house.bare(&["connect"]));
+    assert!(nobody.code == 2 && nobody.err.contains("PROVIDER"), "{}", nobody.err);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     house.write("syncline.toml", &format!("[slack]\nclient_id = \"1.2\"\nredirect_uri = \"http://127.0.0.1:{port}/callback\"\n"));
@@ -146,6 +204,29 @@ async fn keys_are_added_rotated_and_retired_and_a_workspace_erased() {
     assert_eq!((&listed["keys"][0]["id"], &listed["keys"][0]["sealed"]), (&"next".into(), &1.into()));
     assert!(!listed["keys"][1]["retired_at"].is_null(), "{listed}");
     assert_eq!(said(house.syncline(&["pull", "sheets", "Staff", "--key", "id"])).code, 0, "it opens what was sealed anew");
+
+    // A key that was taken out of the file is known to the database for ever: no new one gets its id, on the same day either.
+    let file = std::fs::read_dir(house.path(".")).expect("a folder").map(|entry| entry.expect("a file").path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "keys")).expect("a keys file");
+    let before = std::fs::read_to_string(&file).expect("keys");
+    let added: Vec<String> = (0..3)
+        .map(|_| {
+            std::fs::write(&file, &before).expect("put back");
+            assert_eq!(said(house.bare(&["keys", "add"])).code, 0);
+            keys()["keys"][0]["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    assert!(added[0] != added[1] && added[1] != added[2], "{added:?}");
+    std::fs::write(&file, &before).expect("put back");
+    let mut left = file.clone().into_os_string();
+    left.push(".new");
+    std::fs::write(&left, "half").expect("left over");
+    let blocked = said(house.bare(&["keys", "add"]));
+    let name = std::path::Path::new(&left).file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(blocked.code == 2 && blocked.err.contains(&name) && blocked.err.contains("left over"), "{}", blocked.err);
+    std::fs::remove_file(&left).expect("removed");
+    assert_eq!(said(house.bare(&["keys", "add"])).code, 0);
+    std::fs::write(&file, &before).expect("put back");
 
     let wrong = said(house.bare(&["erase", "--confirm", "other"]));
     assert!(wrong.code == 2 && wrong.err.contains("nothing was deleted"), "{}", wrong.err);

@@ -31,6 +31,9 @@ async fn clients_are_added_linked_listed_and_removed() {
     let unknown = said(house.bare(&["clients", "link", "nobody", "sheets", "2"]));
     assert!(unknown.code != 0 && unknown.err.contains("nobody"), "{}", unknown.err);
 
+    let unlinked = said(house.bare(&["clients", "unlink", "initech", "sheets", "1AbC", "--json"])).json();
+    assert_eq!((&unlinked["client"]["accounts"], &unlinked["client"]["name"]), (&json!([]), &json!("Initech")), "{unlinked}");
+    assert_eq!(said(house.bare(&["clients", "link", "initrode", "sheets", "1AbC"])).code, 0, "it is free now");
     let removed = said(house.bare(&["clients", "remove", "initech"]));
     assert!(removed.code == 0 && removed.out.contains("was removed"), "{}", removed.out);
     assert_ne!(said(house.bare(&["clients", "remove", "initech"])).code, 0, "there is nothing to remove");

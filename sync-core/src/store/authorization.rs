@@ -18,6 +18,8 @@ pub struct PendingAuthorization {
     pub browser: Box<[u8]>,
     /// The sealed PKCE verifier.
     pub verifier: Vec<u8>,
+    /// The id of the client the browser was sent away with: no other can exchange its code.
+    pub client_id: Option<Box<str>>,
     /// The redirect URI that was sent, exactly.
     pub redirect_uri: Box<str>,
     /// What the connection is to be like, a JSON object of the engine's.

@@ -41,6 +41,30 @@ pub struct ClientAccount {
     pub name: Option<Box<str>>,
 }
 
+/// What is to be known of a client; `None` leaves what is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFacts {
+    /// As people know it.
+    pub name: Option<Box<str>>,
+    /// What it does.
+    pub industry: Option<Box<str>>,
+    /// Where it stands with the host.
+    pub status: Option<Box<str>>,
+    /// Its web site.
+    pub website: Option<Box<str>>,
+}
+
+impl ClientFacts {
+    /// Writes them down in a client, as of `at`.
+    pub fn apply(self, client: &mut Client, at: DateTime<Utc>) {
+        client.name = self.name.unwrap_or_else(|| std::mem::take(&mut client.name));
+        client.industry = self.industry.or_else(|| client.industry.take());
+        client.status = self.status.or_else(|| client.status.take());
+        client.website = self.website.or_else(|| client.website.take());
+        client.updated_at = at;
+    }
+}
+
 impl Client {
     /// A client without any account, as of `at`.
     pub fn new(id: impl Into<Box<str>>, name: impl Into<Box<str>>, at: DateTime<Utc>) -> Self {
@@ -67,9 +91,7 @@ impl Client {
         }
         let mut seen = BTreeSet::new();
         for account in &self.accounts {
-            if account.provider.is_empty() || account.account_id.is_empty() {
-                return refused(format!("an account of client {:?} lacks its provider or its id", self.id));
-            }
+            account.check(&self.id)?;
             if !seen.insert((&account.provider, &account.account_id)) {
                 return refused(format!("account {:?} of {} is listed twice", account.account_id, account.provider));
             }
@@ -78,7 +100,24 @@ impl Client {
     }
 }
 
+/// The error of a client that is not there.
+#[must_use]
+pub fn unknown_client(operation: &'static str, id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, operation, format!("there is no client {id:?} in this workspace"))
+}
+
 impl ClientAccount {
+    /// What every storage refuses: an account without provider or id.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config).
+    pub fn check(&self, client: &str) -> Result<()> {
+        if self.provider.is_empty() || self.account_id.is_empty() {
+            return Err(Error::config("put_client", format!("an account of client {client:?} lacks its provider or its id")));
+        }
+        Ok(())
+    }
+
     /// The error of an account that belongs to another client already.
     #[must_use]
     pub fn taken(&self, by: &str) -> Error {
@@ -103,6 +142,38 @@ pub trait ClientStore: Debug + Send + Sync {
     async fn put_client(&self, client: Client, by: Option<&str>) -> Result<Client> {
         let _ = (client, by);
         Err(Error::unsupported("put_client"))
+    }
+
+    /// Says that an account is a client's, whatever else is changed of the client at the same moment. An account that is its own already
+    /// gets the name, if there is one. The connection of the account gets the client as [`put_client`](Self::put_client) has it. Durable;
+    /// answers the client.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound); [`Conflict`](ErrorKind::Conflict) for an account that is linked to another client: it names
+    /// that one. [`Config`](ErrorKind::Config) for an account without provider or id.
+    async fn link_account(&self, client: &str, account: ClientAccount, by: Option<&str>, at: DateTime<Utc>) -> Result<Client> {
+        let _ = (client, account, by, at);
+        Err(Error::unsupported("link_account"))
+    }
+
+    /// Says that an account is a client's no more, durably; answers the client. One that is not linked to it changes nothing. Connections
+    /// keep their subject.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound).
+    async fn unlink_account(&self, client: &str, provider: &str, account_id: &str, at: DateTime<Utc>) -> Result<Client> {
+        let _ = (client, provider, account_id, at);
+        Err(Error::unsupported("unlink_account"))
+    }
+
+    /// Changes what is known of a client and leaves its accounts alone; one that is not there is made, called by its id unless it is given
+    /// a name. Durable; answers the client, and whether it was made.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) as of [`Client::check`].
+    async fn describe_client(&self, id: &str, facts: ClientFacts, at: DateTime<Utc>) -> Result<(Client, bool)> {
+        let _ = (id, facts, at);
+        Err(Error::unsupported("describe_client"))
     }
 
     /// One client; `None` for unknown ids and those of other workspaces alike.

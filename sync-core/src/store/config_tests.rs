@@ -69,7 +69,7 @@ fn each_field_that_differs_is_named() {
     let before = ConnectionConfig::of(&connection());
     let patch = |patch: ConnectionPatch| {
         let mut after = connection();
-        patch.apply(&mut after, minute(9));
+        patch.apply(&mut after, minute(9)).expect("nothing leads out of disconnected");
         ConnectionConfig::of(&after).changed(&before)
     };
     let none = ConnectionPatch::default;
@@ -135,7 +135,7 @@ fn putting_a_whole_configuration_leaves_failing_connections_failing() {
     let mut failing = Connection { status: ConnectionStatus::Error, error_count: 3, ..connection() };
     let earlier = ConnectionConfig { account_name: None, sync_frequency_minutes: 5, ..ConnectionConfig::of(&connection()) };
     let patch = ConnectionPatch { config: Some(earlier.clone()), ..ConnectionPatch::default() };
-    patch.apply(&mut failing, minute(9));
+    patch.apply(&mut failing, minute(9)).expect("nothing leads out of disconnected");
     assert_eq!((failing.status, failing.error_count, failing.updated_at), (ConnectionStatus::Error, 3, minute(9)));
     assert_eq!(ConnectionConfig::of(&failing), earlier);
 }

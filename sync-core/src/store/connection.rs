@@ -140,6 +140,8 @@ pub struct SealedCredentials {
     pub grant: Option<GrantKind>,
     /// The scopes the service says it granted; `None` leaves what is stored beside a grant of the same kind, and is unknown otherwise.
     pub scopes: Option<Vec<Box<str>>>,
+    /// The OAuth client they were given to, and no other can renew or revoke them; `None` is unknown, or none takes part.
+    pub client_id: Option<Box<str>>,
     /// When the token was given: with its end this says how long it lives. `None` is unknown.
     pub issued_at: Option<DateTime<Utc>>,
     /// When the token ends; `None` is unknown, not expired.
@@ -171,6 +173,8 @@ pub struct NewConnection {
     pub sync_frequency_minutes: u32,
     /// Its credentials, sealed for `id`, stored in the same transaction under the next version; `None` leaves those there are.
     pub credentials: Option<SealedCredentials>,
+    /// The version of the stored credentials these were made from, where they hold a part of those; `None` when they do not.
+    pub over: Option<u64>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -256,7 +260,8 @@ pub trait ConnectionStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when credentials are given and the account is known under another id than `new.id`:
-    /// they were sealed for an id that is not kept. Nothing is written; [`account`](Self::account) tells the id.
+    /// they were sealed for an id that is not kept, and when those stored are no longer of the version `new.over`. Nothing is written;
+    /// [`account`](Self::account) tells the id.
     async fn connect(&self, new: NewConnection) -> Result<Connection>;
 
     /// The connection of an account, if there is one.

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
-    client::{Client, ClientAccount, ClientStore},
+    client::{Client, ClientAccount, ClientFacts, ClientStore, unknown_client},
     commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
     config::{
         APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,
@@ -47,7 +47,7 @@ pub use self::{
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
-    sealed::{KnownKey, SealedField, SealedPlace, SealedValue},
+    sealed::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},
 };
 use crate::{Error, Result, WorkspaceId};
 
@@ -127,6 +127,9 @@ pub trait FleetStore: Debug + Send + Sync {
     }
 
     /// Retires a key, durably, if no sealed value has an envelope that begins with `header`; `false` when one has.
+    ///
+    /// From then on no call stores an envelope of it: each that would, of any store, ends in [`Key`](crate::ErrorKind::Key) and changes
+    /// nothing. Who stores one at the same moment is either counted here or refused.
     async fn retire_key(&self, id: &str, header: &[u8], at: DateTime<Utc>) -> Result<bool> {
         let _ = (id, header, at);
         Err(Error::unsupported("retire_key"))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::WorkspaceId;
+use crate::{Error, ErrorKind, WorkspaceId};
 
 /// Which secret a sealed value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,4 +73,40 @@ pub struct KnownKey {
     pub check: Vec<u8>,
     /// Since when it is not to be used any more.
     pub retired_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// The id of the key an envelope is sealed with, as its header says (`0x01 | length | id`); `None` for what is no envelope.
+#[must_use]
+pub fn key_of(envelope: &[u8]) -> Option<&str> {
+    let [1, length, rest @ ..] = envelope else { return None };
+    std::str::from_utf8(rest.get(..usize::from(*length))?).ok()
+}
+
+/// The error of a value that is sealed with a key that was retired: every storage refuses to store it, since soon nobody could open it.
+#[must_use]
+pub fn retired_key(operation: &'static str, id: &str) -> Error {
+    let text = format!(
+        "key {id:?} was retired while this process went on sealing with it; nothing was stored. Start the process with the newest key in front"
+    );
+    Error::new(ErrorKind::Key, operation, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_names_its_key_and_nothing_else_does() {
+        for (envelope, id) in [
+            (&b"\x01\x02k1rest"[..], Some("k1")),
+            (b"\x01\x02k1", Some("k1")),
+            (b"\x01\x03k1", None),
+            (b"\x02\x02k1rest", None),
+            (b"\x01\x02\xff\xfe", None),
+            (b"\x01", None),
+            (b"", None),
+        ] {
+            assert_eq!(key_of(envelope), id, "{envelope:?}");
+        }
+    }
 }

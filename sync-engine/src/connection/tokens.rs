@@ -1,8 +1,8 @@
 //! What a host may do with a connection's tokens, and taking the connection away.
 
 use sync_core::{
-    AccessToken, AuthScheme, Error, ErrorKind, OAuthCall, Result, Services as _,
-    store::{self, ConnectionStatus, SealedCredentials},
+    AccessToken, AuthScheme, Error, ErrorKind, OAuthCall, Result, Revokes, Services as _,
+    store::{self, ConnectionStatus},
 };
 
 use super::Connection;
@@ -67,9 +67,11 @@ impl Connection {
             let mut seals = self.services.seals().await?;
             let mut sealed = self.services.seal(&mut seals, &self.id, &credentials, row.token_version + 1)?;
             if sealed.grant.is_none()
-                && let Some(SealedCredentials { refresh, grant, .. }) = kept
+                && let Some(kept) = kept
             {
-                (sealed.refresh, sealed.grant) = (refresh, grant);
+                // Sealed anew: a rotation of keys may have passed by since we looked.
+                sealed.refresh = self.services.resealed(&mut seals, &self.id, &kept)?;
+                (sealed.grant, sealed.client_id) = (kept.grant, kept.client_id);
             }
             let now = self.services.now();
             if store.replace_credentials(&self.id, row.token_version, sealed, now).await? {
@@ -80,11 +82,11 @@ impl Connection {
         Err(Error::new(ErrorKind::Conflict, "update_oauth_tokens", text).at("connection", self.id.as_str()))
     }
 
-    /// Begins to connect this account again in a browser, with its present settings.
+    /// Begins to connect this account again in a browser. Its settings and frequency stay what they are when the browser comes back, unless
+    /// others are given.
     pub async fn begin_authorization(&self) -> Result<BeginAuthorization> {
-        let row = self.load_config().await?;
-        let begin = self.workspace.begin_authorization(self.integration_name()).again(self.id.clone());
-        Ok(begin.settings(row.settings).every_minutes(row.sync_frequency_minutes))
+        self.load_config().await?;
+        Ok(self.workspace.begin_authorization(self.integration_name()).again(self.id.clone()))
     }
 
     /// Takes the connection away: its tokens are revoked at the service where that is possible, and deleted here in any case. Its rows
@@ -102,6 +104,7 @@ impl Connection {
             }
         };
         let row = self.workspace.store.disconnect_by(&self.id, self.workspace.user.as_deref(), self.services.now()).await?;
+        self.services.forget_token().await;
         self.log(&row, "disconnected", true, None).await?;
         Ok(revoked)
     }
@@ -110,10 +113,15 @@ impl Connection {
         let (Some(oauth), Some(sealed)) = (self.provider.as_oauth(), self.workspace.store.credentials(&self.id).await?) else {
             return Ok(false);
         };
-        let Some(token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
+        let Some(mut token) = self.services.revocable(&self.id, &sealed)? else { return Ok(false) };
+        if oauth.spec().revokes == Revokes::Access {
+            // Renewed first where it has ended: what has ended cannot be revoked, and the refresh token would go on living.
+            token = self.services.token(&self.id, None).await?.secret;
+        }
         let shared = &self.workspace.engine.shared;
         let (workspace, authority) = (&self.workspace.id, oauth.spec().authority);
-        let client = shared.clients.find(&shared.keyring, &*self.workspace.store, workspace, authority).await?;
+        let client =
+            shared.clients.matching(&shared.keyring, &*self.workspace.store, workspace, authority, sealed.client_id.as_deref()).await?;
         let call = OAuthCall {
             workspace,
             client_id: &client.id,

@@ -28,13 +28,18 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 /// What the connection is to be like, while the browser is away.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Wanted {
-    pub(super) settings: Value,
+    /// `None`: those the connection has when the browser comes back, or none.
+    pub(super) settings: Option<Value>,
     pub(super) subject: Option<Box<str>>,
     pub(super) user: Option<Box<str>>,
-    pub(super) frequency_minutes: u32,
+    /// `None`: as the connection has it when the browser comes back, or every hour.
+    pub(super) frequency_minutes: Option<u32>,
     pub(super) return_to: Option<Box<str>>,
     /// The connection that is to be connected again.
     pub(super) again: Option<ConnectionId>,
+    /// Whether an account that is connected already is refused.
+    #[serde(default)]
+    pub(super) only_new: bool,
 }
 
 /// An authorization about to begin; await it.
@@ -67,12 +72,11 @@ impl fmt::Debug for Authorization {
 
 impl BeginAuthorization {
     pub(crate) fn new(workspace: Workspace, provider: &str) -> Self {
-        let settings = Value::Object(serde_json::Map::new());
         let user = workspace.actor();
-        Self { workspace, provider: provider.into(), wanted: Wanted { settings, user, frequency_minutes: 60, ..Wanted::default() } }
+        Self { workspace, provider: provider.into(), wanted: Wanted { user, ..Wanted::default() } }
     }
 
-    /// For a connection that exists: it has to be the same account that comes back.
+    /// For a connection that exists: it has to be the same account that comes back, and what is not said here stays as it is then.
     pub(crate) fn again(mut self, connection: ConnectionId) -> Self {
         self.wanted.again = Some(connection);
         self
@@ -80,7 +84,7 @@ impl BeginAuthorization {
 
     /// The provider's settings, a JSON object; the provider checks them when the account is known.
     pub fn settings(mut self, settings: Value) -> Self {
-        self.wanted.settings = settings;
+        self.wanted.settings = Some(settings);
         self
     }
 
@@ -97,9 +101,17 @@ impl BeginAuthorization {
         self
     }
 
-    /// Minutes between scheduled runs; 60 by default.
+    /// Minutes between scheduled runs; by default as the connection has it, or 60.
     pub fn every_minutes(mut self, minutes: u32) -> Self {
-        self.wanted.frequency_minutes = minutes.max(1);
+        self.wanted.frequency_minutes = Some(minutes.max(1));
+        self
+    }
+
+    /// Refuses an account that is connected already, instead of giving its connection these settings: with
+    /// [`Conflict`](sync_core::ErrorKind::Conflict) when the browser comes back, and nothing is stored. One that was disconnected is
+    /// connected again all the same.
+    pub fn only_new(mut self) -> Self {
+        self.wanted.only_new = true;
         self
     }
 
@@ -118,7 +130,9 @@ impl BeginAuthorization {
             let text = "this provider is not authorised in a browser; connect it with a key or token";
             Error::config("begin_authorization", text).at("provider", name)
         })?;
-        crate::connection::raw(&self.wanted.settings)?;
+        if let Some(settings) = &self.wanted.settings {
+            crate::connection::raw(settings)?;
+        }
         if let Some(path) = &self.wanted.return_to
             && !engine.return_paths.contains(path)
         {
@@ -147,6 +161,7 @@ impl BeginAuthorization {
                 nonce,
                 provider: name.into(),
                 browser: browser_hash(&browser),
+                client_id: Some(client.id),
                 redirect_uri: client.redirect_uri,
                 request,
                 begun_at: now,

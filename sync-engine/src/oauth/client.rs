@@ -59,7 +59,14 @@ impl OAuthClient {
         let rest = match self.redirect_uri.split_once("://") {
             Some(("https", rest)) => rest,
             Some(("http", rest)) if loopback(rest) => rest,
-            _ => return wrong("a redirect URI is an https address; http is allowed for this machine alone (127.0.0.1, [::1], localhost)"),
+            // An app's own scheme: no host.
+            _ if private_use(&self.redirect_uri) => return Ok(()),
+            _ => {
+                return wrong(
+                    "a redirect URI is an https address; http is allowed for this machine alone (127.0.0.1, [::1], localhost), and an app's \
+                     own scheme is a domain turned round (com.example.app:/callback)",
+                );
+            }
         };
         if rest.is_empty() || rest.starts_with('/') {
             return wrong("the redirect URI names no host");
@@ -72,6 +79,13 @@ impl OAuthClient {
         let Some(secret) = &self.secret else { return Ok(None) };
         shared.seals(1).await?.seal(place, secret).map(Some)
     }
+}
+
+/// Whether it is of a scheme that an app made of a domain of its own (RFC 8252, section 7.1).
+fn private_use(uri: &str) -> bool {
+    let Some((scheme, path)) = uri.split_once(':') else { return false };
+    let begins = scheme.starts_with(|c: char| c.is_ascii_lowercase());
+    begins && scheme.contains('.') && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c)) && path.starts_with('/')
 }
 
 /// Whether the part behind `http://` names this machine.
@@ -89,6 +103,37 @@ fn loopback(rest: &str) -> bool {
 pub(crate) struct Clients(pub(crate) HashMap<Box<str>, OAuthClient>);
 
 impl Clients {
+    /// The client that something at the service belongs to: the workspace's own or the host's, whichever has this id. Where none is
+    /// known it is [the workspace's](Self::find).
+    pub(crate) async fn matching(
+        &self,
+        keyring: &Keyring,
+        store: &(impl AuthorizationStore + ?Sized),
+        workspace: &WorkspaceId,
+        authority: &str,
+        id: Option<&str>,
+    ) -> Result<OAuthClient> {
+        let Some(id) = id else { return self.find(keyring, store, workspace, authority).await };
+        if let Some(hosts) = self.0.get(authority).filter(|client| *client.id == *id) {
+            // Of two with one id the workspace's own goes first.
+            return match self.find(keyring, store, workspace, authority).await? {
+                own if *own.id == *id => Ok(own),
+                _ => Ok(hosts.clone()),
+            };
+        }
+        match self.find(keyring, store, workspace, authority).await {
+            Ok(own) if *own.id == *id => Ok(own),
+            Ok(_) => {
+                let text = format!(
+                    "the account was connected with the OAuth client {id:?} of {authority:?}, and there is another one now: hand that one \
+                     over with oauth_client(…) of the builder or set_oauth_client(…) of the workspace, or connect the account again"
+                );
+                Err(Error::config("oauth_client", text))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The client of a workspace: its own, else the host's.
     pub(crate) async fn find(
         &self,
@@ -124,6 +169,8 @@ mod tests {
             "http://127.9.9.9/",
             "http://[::1]:9/callback",
             "http://localhost/callback",
+            "com.example.app:/callback",
+            "com.example.app://callback",
         ] {
             OAuthClient::new("id", good).check("slack").expect(good);
         }
@@ -133,6 +180,9 @@ mod tests {
             ("http://localhost.example/", "https"),
             ("ftp://localhost/", "https"),
             ("/callback", "https"),
+            ("javascript:/callback", "https"),
+            ("1.example:/callback", "https"),
+            ("com.example.app:callback", "https"),
             ("https:///callback", "no host"),
             ("https://", "no host"),
             ("https://app.example/#part", "fragment"),

@@ -65,7 +65,9 @@ impl Syncline {
             callback.code.as_ref().ok_or_else(|| begin_again("the service sent neither a code nor an error").at("provider", name))?;
         let wanted: Wanted = serde_json::from_value(pending.request.clone())
             .map_err(|e| Error::new(ErrorKind::Internal, OPERATION, "the stored request cannot be read").because(e))?;
-        let client = shared.clients.find(&shared.keyring, &*workspace.store, &workspace.id, oauth.spec().authority).await?;
+        let (authority, sent_with) = (oauth.spec().authority, pending.client_id.as_deref());
+        let client = shared.clients.matching(&shared.keyring, &*workspace.store, &workspace.id, authority, sent_with).await;
+        let client = client.map_err(|e| e.at("provider", name))?;
         if client.redirect_uri != pending.redirect_uri {
             let text = "the client's redirect URI was changed while the browser was away; begin again";
             return Err(Error::new(ErrorKind::Auth, OPERATION, text).at("provider", name));
@@ -93,7 +95,7 @@ impl Syncline {
             return Err(Error::new(ErrorKind::Forbidden, OPERATION, text).at("provider", name));
         }
         // Tokens that are not stored are not revoked either: that may take back the grant of a connection that works.
-        let connection = self.keep(&workspace, making, wanted.clone(), &tokens).await.map_err(|e| e.at("provider", name))?;
+        let connection = self.keep(&workspace, making, wanted.clone(), (&client.id, &tokens)).await.map_err(|e| e.at("provider", name))?;
         engine.crash_points.at("o3");
         let mut lost_streams: Vec<Box<str>> =
             missing.iter().flat_map(|scope| scope.streams.iter().map(|stream| (*stream).into())).collect();
@@ -104,14 +106,12 @@ impl Syncline {
     }
 
     /// Asks the account who it is, and stores the connection with its tokens.
-    async fn keep(&self, workspace: &Workspace, making: Making, wanted: Wanted, tokens: &TokenSet) -> Result<Connection> {
-        let mut settings = wanted.settings;
-        if let Some(object) = settings.as_object_mut() {
-            object.extend(tokens.settings.clone());
-        }
-        let credentials = Credentials::answered(tokens.clone(), None, self.0.shared.clock.now());
+    async fn keep(&self, workspace: &Workspace, making: Making, wanted: Wanted, (client, tokens): (&str, &TokenSet)) -> Result<Connection> {
+        let credentials = Credentials::answered(tokens.clone(), Some(client.into()), None, self.0.shared.clock.now());
         let making = Making {
-            settings,
+            settings: wanted.settings,
+            answered: tokens.settings.clone(),
+            only_new: wanted.only_new,
             subject: wanted.subject,
             connected_by: wanted.user,
             frequency_minutes: wanted.frequency_minutes,

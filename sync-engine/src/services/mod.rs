@@ -46,6 +46,8 @@ pub(crate) struct Shared {
 impl Shared {
     /// Leave to seal so many times.
     pub(crate) async fn seals(&self, seals: u64) -> Result<Seals> {
+        // A key that was retired meanwhile is found out before a service is asked for what could not be stored then.
+        crate::vault::check_active(&self.keyring, &*self.fleet).await?;
         self.keyring.reserve(&*self.fleet, seals).await
     }
 }

@@ -162,6 +162,7 @@ mod tests {
             refresh: Some(vec![2]),
             grant: Some(GrantKind::RefreshToken),
             scopes: None,
+            client_id: None,
             issued_at: Some(at(0)),
             expires_at: Some(at(life)),
             version: 3,

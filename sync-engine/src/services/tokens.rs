@@ -91,6 +91,13 @@ impl ConnectionServices {
         Ok(opened.insert(Opened { token, at: now, until }).token.clone())
     }
 
+    /// Forgets the token that was opened last: it was taken back.
+    pub(crate) async fn forget_token(&self) {
+        if let Tokens::Vault(opened) = &self.tokens {
+            *opened.lock().await = None;
+        }
+    }
+
     /// Renews the token whatever its life, and whatever came of renewing it before.
     pub(crate) async fn renewed_token(&self, connection: &ConnectionId) -> Result<AccessToken> {
         let version = self.credentials(connection).await?.version;
@@ -249,7 +256,7 @@ impl ConnectionServices {
             return self.open(connection, &credentials);
         }
         self.shared.crash_points.at("p3");
-        let answered = self.ask(oauth, &grant).await;
+        let answered = self.ask(oauth, &grant, credentials.client_id.as_deref()).await;
         self.shared.crash_points.at("p4");
         match answered {
             Ok(tokens) => self.save(&row, &credentials, seals, grant, tokens).await,
@@ -286,15 +293,19 @@ impl ConnectionServices {
         })
     }
 
-    /// Asks the service for a token.
-    pub(crate) async fn ask(&self, oauth: &dyn OAuthProvider, grant: &Grant) -> Result<TokenSet> {
+    /// Asks the service for a token, with the client the grant belongs to where that is known; answers the id of the one that asked too.
+    pub(crate) async fn ask(
+        &self,
+        oauth: &dyn OAuthProvider,
+        grant: &Grant,
+        client_id: Option<&str>,
+    ) -> Result<(TokenSet, Option<Box<str>>)> {
         let client = match grant {
             // The key file is the client.
             Grant::ServiceAccount(_) => None,
             Grant::RefreshToken(_) | Grant::ClientCredentials => {
-                let found =
-                    self.shared.clients.find(&self.shared.keyring, &*self.stores.authorizations, &self.workspace, oauth.spec().authority);
-                Some(found.await?)
+                let (keyring, store, authority) = (&self.shared.keyring, &*self.stores.authorizations, oauth.spec().authority);
+                Some(self.shared.clients.matching(keyring, store, &self.workspace, authority, client_id).await?)
             }
         };
         let call = OAuthCall {
@@ -304,7 +315,8 @@ impl ConnectionServices {
             redirect_uri: client.as_ref().map_or("", |client| &client.redirect_uri),
             services: self,
         };
-        oauth.renew(&call, grant).await
+        let tokens = oauth.renew(&call, grant).await?;
+        Ok((tokens, client.map(|client| client.id)))
     }
 
     /// Stores new tokens before anybody uses them (TS2).
@@ -314,10 +326,10 @@ impl ConnectionServices {
         old: &SealedCredentials,
         mut seals: Seals,
         grant: Grant,
-        tokens: TokenSet,
+        (tokens, client_id): (TokenSet, Option<Box<str>>),
     ) -> Result<(AccessToken, Option<DateTime<Utc>>)> {
         let (connection, now) = (&row.id, self.now());
-        let renewed = Credentials::answered(tokens, Some(grant), now);
+        let renewed = Credentials::answered(tokens, client_id, Some(grant), now);
         let sealed = self.seal(&mut seals, connection, &renewed, old.version + 1)?;
         for attempt in 1.. {
             match self.stores.connections.replace_credentials(connection, old.version, sealed.clone(), now).await {
@@ -368,10 +380,18 @@ impl ConnectionServices {
             refresh,
             grant: credentials.grant.as_ref().map(Grant::kind),
             scopes: credentials.scopes.clone(),
+            client_id: credentials.client_id.clone(),
             issued_at: credentials.issued_at,
             expires_at: credentials.expires_at,
             version,
         })
+    }
+
+    /// The refresh token that is stored, sealed anew with the active key.
+    pub(crate) fn resealed(&self, seals: &mut Seals, connection: &ConnectionId, kept: &SealedCredentials) -> Result<Option<Vec<u8>>> {
+        let place = Place { workspace: &self.workspace, owner: connection.as_str(), field: Field::Refresh };
+        let anew = |envelope: &Vec<u8>| seals.seal(place, &self.shared.keyring.open(place, envelope)?);
+        kept.refresh.as_ref().map(anew).transpose()
     }
 
     /// Judges a failed attempt: another one's success counts for us, a revoked grant is told, everything else is tried again later.

@@ -1,8 +1,8 @@
 //! Credentials as a host hands them over.
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
-use sync_core::{Grant, TokenSet};
+use secrecy::{ExposeSecret as _, SecretString};
+use sync_core::{Error, Grant, Result, TokenSet};
 
 /// What an account is reached with. `Debug` shows no secret, memory is zeroed on drop.
 #[derive(Clone, Debug)]
@@ -11,12 +11,14 @@ pub struct Credentials {
     pub(crate) access: Option<SecretString>,
     pub(crate) grant: Option<Grant>,
     pub(crate) scopes: Option<Vec<Box<str>>>,
+    /// The OAuth client they were given to, where it is known.
+    pub(crate) client_id: Option<Box<str>>,
     pub(crate) issued_at: Option<DateTime<Utc>>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Credentials {
-    const NONE: Self = Self { access: None, grant: None, scopes: None, issued_at: None, expires_at: None };
+    const NONE: Self = Self { access: None, grant: None, scopes: None, client_id: None, issued_at: None, expires_at: None };
 
     /// An API key or personal access token: no refresh, no known end.
     pub fn api_key(key: impl Into<SecretString>) -> Self {
@@ -26,6 +28,22 @@ impl Credentials {
     /// An access token the host got by itself.
     pub fn token(token: impl Into<SecretString>) -> Self {
         Self::api_key(token)
+    }
+
+    /// A user and a password (RFC 7617), for services that take those with each call. They are kept as one secret, `user:password`, which
+    /// providers send with `Auth::BasicPair`.
+    ///
+    /// # Errors
+    /// [`Config`](sync_core::ErrorKind::Config) for a user that is empty or has a colon in it, and an empty password.
+    pub fn basic(user: &str, password: impl Into<SecretString>) -> Result<Self> {
+        let password = password.into();
+        if user.is_empty() || user.contains(':') {
+            return Err(Error::config("credentials", "the user of HTTP Basic is empty, or has a colon in it (RFC 7617, section 2)"));
+        }
+        if password.expose_secret().is_empty() {
+            return Err(Error::config("credentials", "the password is empty"));
+        }
+        Ok(Self::api_key(format!("{user}:{}", password.expose_secret())))
     }
 
     /// A service account's key file, as the JSON it was downloaded as: tokens are got with it when they are needed (RFC 7523). It is
@@ -54,14 +72,31 @@ impl Credentials {
         self
     }
 
-    /// What a token endpoint answered at `now`; without a refresh token the grant stays `kept`.
-    pub(crate) fn answered(tokens: TokenSet, kept: Option<Grant>, now: DateTime<Utc>) -> Self {
+    /// What a token endpoint answered this client at `now`; without a refresh token the grant stays `kept`.
+    pub(crate) fn answered(tokens: TokenSet, client_id: Option<Box<str>>, kept: Option<Grant>, now: DateTime<Utc>) -> Self {
         Self {
             access: Some(tokens.access),
             grant: tokens.refresh.map(Grant::RefreshToken).or(kept),
             scopes: tokens.scopes,
+            client_id,
             issued_at: Some(now),
             expires_at: tokens.expires_in.and_then(|life| now.checked_add_signed(chrono::Duration::from_std(life).ok()?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_and_a_password_are_one_secret_that_comes_apart_again() {
+        let pair = Credentials::basic("ada", "s3:cret").expect("well formed");
+        assert_eq!(pair.access.as_ref().map(|pair| pair.expose_secret()), Some("ada:s3:cret"));
+        assert!(pair.grant.is_none() && !format!("{pair:?}").contains("s3"), "{pair:?}");
+        for (user, password) in [("", "x"), ("a:b", "x"), ("ada", "")] {
+            let error = Credentials::basic(user, password).expect_err("refused");
+            assert!(error.kind() == sync_core::ErrorKind::Config && !error.to_string().contains("a:b"), "{error}");
         }
     }
 }

@@ -15,6 +15,6 @@ pub use self::{
 };
 pub(crate) use self::{
     envelope::{Field, Place, header},
-    rotation::check,
+    rotation::{check, check_active},
     uses::Seals,
 };

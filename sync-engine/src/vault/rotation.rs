@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sync_core::{
     Error, ErrorKind, Result,
-    store::{FleetStore, SealedPlace, SealedValue},
+    store::{FleetStore, SealedPlace, SealedValue, retired_key},
 };
 
 use super::{Keyring, Place, Seals, header};
@@ -110,6 +110,19 @@ pub(crate) async fn check(keyring: &Keyring, fleet: &dyn FleetStore) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Refuses to go on with an active key that others have retired.
+pub(crate) async fn check_active(keyring: &Keyring, fleet: &dyn FleetStore) -> Result<()> {
+    let id = keyring.active_id();
+    // A process without keys is told so where it seals.
+    if id.is_empty() {
+        return Ok(());
+    }
+    match know(keyring, fleet, id).await? {
+        Some(_) => Err(retired_key("seal", id)),
+        None => Ok(()),
+    }
 }
 
 /// Since when a key is retired.

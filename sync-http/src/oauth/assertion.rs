@@ -74,7 +74,7 @@ fn key_file(text: &str) -> Result<KeyFile, String> {
 
 #[cfg(test)]
 mod tests {
-    use sync_core::{ClientAuth, ErrorKind, RefreshRule};
+    use sync_core::{ClientAuth, ErrorKind, RefreshRule, Revokes};
 
     use super::*;
 
@@ -84,11 +84,11 @@ mod tests {
             authorize_url: "https://accounts.example/auth".into(),
             token_url: "https://oauth2.example/token".into(),
             revoke_url: None,
+            revokes: Revokes::Refresh,
             client_auth: ClientAuth::Body,
             scopes: &[],
             scope_separator: ' ',
             authorize_params: &[],
-            pkce: true,
             refresh: RefreshRule::Kept,
             life: None,
             issuer: None,

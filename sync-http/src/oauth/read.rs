@@ -83,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
     use secrecy::ExposeSecret;
     use serde_json::json;
-    use sync_core::{ClientAuth, RefreshRule};
+    use sync_core::{ClientAuth, RefreshRule, Revokes};
 
     use super::*;
     use crate::{HeaderMap, StatusCode};
@@ -94,11 +94,11 @@ mod tests {
             authorize_url: "https://shop.example/authorize".into(),
             token_url: "https://shop.example/token".into(),
             revoke_url: None,
+            revokes: Revokes::Refresh,
             client_auth: ClientAuth::Body,
             scopes: &[],
             scope_separator: ' ',
             authorize_params: &[],
-            pkce: true,
             refresh: RefreshRule::Kept,
             life,
             issuer: None,

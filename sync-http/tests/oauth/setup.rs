@@ -5,7 +5,8 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sync_core::{
-    AuthorizeRequest, ClientAuth, Delivery, Grant, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Result, Scope, TokenSet, WorkspaceId,
+    AuthorizeRequest, ClientAuth, Delivery, Grant, OAuthCall, OAuthProvider, OAuthSpec, RefreshRule, Result, Revokes, Scope, TokenSet,
+    WorkspaceId,
 };
 use sync_http::StandardOAuth;
 use sync_testkit::{AuthorizationRules, AuthorizationServer, Decision, Simulation, TestServices};
@@ -26,11 +27,11 @@ pub(crate) fn spec(refresh: RefreshRule, client_auth: ClientAuth) -> OAuthSpec {
         authorize_url: "https://shop.example/authorize".into(),
         token_url: "https://shop.example/token".into(),
         revoke_url: Some("https://shop.example/revoke".into()),
+        revokes: Revokes::Refresh,
         client_auth,
         scopes: SCOPES,
         scope_separator: ' ',
         authorize_params: &[],
-        pkce: true,
         refresh,
         life: None,
         issuer: None,

@@ -18,7 +18,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "makes a client anew that it has",
         harm: Harm::FoundClient(|client| client.created_at = client.updated_at),
-        fails: &["putting_a_client_again_replaces_it_whole"],
+        fails: &["putting_a_client_again_replaces_it_whole", "accounts_are_linked_and_unlinked_one_by_one"],
     },
     Fault {
         name: "keeps the accounts a client had",
@@ -32,6 +32,11 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["clients_are_listed_by_name"],
     },
     Fault { name: "takes accounts away from other clients", harm: Harm::TakesAccounts, fails: &["an_account_has_one_client"] },
+    Fault {
+        name: "forgets the other accounts when one is linked",
+        harm: Harm::LinksAlone,
+        fails: &["accounts_are_linked_and_unlinked_one_by_one", "links_made_at_once_all_stand"],
+    },
     Fault { name: "writes a half of what it refuses", harm: Harm::HalfPuts, fails: &["an_account_has_one_client"] },
     Fault {
         name: "does not say which client has an account",

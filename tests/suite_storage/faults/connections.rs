@@ -156,6 +156,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "what_was_committed_outlives_its_owner",
             "an_intent_outlives_its_run",
             "uses_of_a_key_add_up",
+            "sealing_and_retiring_take_turns",
             "secrets_that_were_taken_away_are_nowhere",
             "an_authorization_is_taken_once",
             "a_race_gives_one_lease",

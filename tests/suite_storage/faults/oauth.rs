@@ -20,6 +20,9 @@ pub(super) const FAULTS: &[Fault] = &[
             "the_same_credentials_once_more_change_nothing",
             "tokens_near_their_end_are_listed",
             "tokens_near_their_end_are_listed_in_pages",
+            "a_retired_key_seals_nothing",
+            "sealing_and_retiring_take_turns",
+            "credentials_made_of_others_need_those",
             "a_disconnected_connection_has_no_credentials",
             "connecting_again_ends_a_disconnection",
             "secrets_that_were_taken_away_are_nowhere",
@@ -53,6 +56,15 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["credentials_come_with_the_connection", "scopes_stay_when_the_service_does_not_tell"],
     },
     Fault {
+        name: "forgets which client tokens were given to",
+        harm: Harm::Sealing(|sealed| sealed.client_id = None),
+        fails: &[
+            "scopes_stay_when_the_service_does_not_tell",
+            "the_same_credentials_once_more_change_nothing",
+            "a_retired_key_seals_nothing",
+        ],
+    },
+    Fault {
         name: "takes the scopes away when the service does not tell",
         harm: Harm::Sealing(|sealed| sealed.scopes = Some(sealed.scopes.take().unwrap_or_default())),
         fails: &["scopes_stay_when_the_service_does_not_tell"],
@@ -66,6 +78,16 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "tells who asks again that others were faster",
         harm: Harm::RefusesRepeats,
         fails: &["the_same_credentials_once_more_change_nothing"],
+    },
+    Fault {
+        name: "says that a key is retired and goes on with it",
+        harm: Harm::RetiresInWords,
+        fails: &["a_retired_key_seals_nothing", "sealing_and_retiring_take_turns"],
+    },
+    Fault {
+        name: "does not look what credentials were made of",
+        harm: Harm::Connect(|new| new.over = None),
+        fails: &["credentials_made_of_others_need_those"],
     },
     Fault { name: "counts each use of a key as the first", harm: Harm::ForgetsUses, fails: &["uses_of_a_key_add_up"] },
     Fault {
@@ -145,6 +167,15 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "forgets what the connection is to be like",
         harm: Harm::Authorization(|pending| pending.request = serde_json::json!({})),
+        fails: &[
+            "an_authorization_is_kept_as_it_was_begun",
+            "a_nonce_is_known_once",
+            "authorizations_clients_and_leases_are_of_one_workspace",
+        ],
+    },
+    Fault {
+        name: "forgets which client a browser was sent away with",
+        harm: Harm::Authorization(|pending| pending.client_id = None),
         fails: &[
             "an_authorization_is_kept_as_it_was_begun",
             "a_nonce_is_known_once",

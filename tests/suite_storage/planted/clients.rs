@@ -5,6 +5,8 @@ use syncline::core::{Result, async_trait, store::*};
 use super::Store;
 use crate::harm::Harm;
 
+type Time = chrono::DateTime<chrono::Utc>;
+
 #[async_trait]
 impl ClientStore for Store {
     async fn put_client(&self, mut client: Client, by: Option<&str>) -> Result<Client> {
@@ -30,6 +32,22 @@ impl ClientStore for Store {
             client.accounts.extend(more.collect::<Vec<_>>());
         }
         self.error(self.to("put_client").put_client(client, by).await)
+    }
+
+    async fn link_account(&self, client: &str, account: ClientAccount, by: Option<&str>, at: Time) -> Result<Client> {
+        if let (Harm::LinksAlone, Some(known)) = (self.harm, self.own.client(client).await?) {
+            // As who read the client before the others wrote it.
+            return self.own.put_client(Client { accounts: vec![account], updated_at: at, ..known }, by).await;
+        }
+        self.to("link_account").link_account(client, account, by, at).await
+    }
+
+    async fn unlink_account(&self, client: &str, provider: &str, account_id: &str, at: Time) -> Result<Client> {
+        self.to("unlink_account").unlink_account(client, provider, account_id, at).await
+    }
+
+    async fn describe_client(&self, id: &str, facts: ClientFacts, at: Time) -> Result<(Client, bool)> {
+        self.to("describe_client").describe_client(id, facts, at).await
     }
 
     async fn client(&self, id: &str) -> Result<Option<Client>> {

@@ -195,6 +195,25 @@ impl FleetStore for PlantedFleet {
         self.inner.know_key(id, check).await
     }
 
+    async fn sealed(&self, header: &[u8], after: Option<&SealedPlace>, limit: u32) -> Result<Vec<SealedValue>> {
+        self.inner.sealed(header, after, limit).await
+    }
+
+    async fn count_sealed(&self, header: &[u8]) -> Result<u64> {
+        self.inner.count_sealed(header).await
+    }
+
+    async fn reseal(&self, old: &SealedValue, envelope: Vec<u8>) -> Result<bool> {
+        self.inner.reseal(old, envelope).await
+    }
+
+    async fn retire_key(&self, id: &str, header: &[u8], at: Time) -> Result<bool> {
+        if let Harm::RetiresInWords = self.harm {
+            return Ok(self.inner.count_sealed(header).await? == 0);
+        }
+        self.inner.retire_key(id, header, at).await
+    }
+
     async fn use_key(&self, id: &str, uses: u64) -> Result<u64> {
         let counted = self.inner.use_key(id, uses).await?;
         Ok(if let Harm::ForgetsUses = self.harm { uses } else { counted })

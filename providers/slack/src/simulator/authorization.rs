@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sync_core::RefreshRule;
-use sync_testkit::{AuthorizationRules, AuthorizationServer, Issued, Refusal, SimAnswer, SimRequest, Simulator};
+use sync_testkit::{Access, AuthorizationRules, AuthorizationServer, Issued, Refusal, SimAnswer, SimRequest, Simulator};
 
 use super::{answer::refuse, state::State};
 
@@ -34,8 +34,13 @@ pub(super) fn answer(server: &AuthorizationServer, state: &State, request: &SimR
             200,
             match request.bearer() {
                 None => refuse("not_authed"),
-                Some(token) if server.revoke(token) => json!({"ok": true, "revoked": true}),
-                Some(_) => refuse("token_revoked"),
+                Some(token) => match server.access(token, request.now) {
+                    Access::Good(_) => json!({"ok": server.revoke(token), "revoked": true}),
+                    Access::Expired => refuse("token_expired"),
+                    Access::Revoked => refuse("token_revoked"),
+                    // Refresh tokens too.
+                    Access::Unknown => refuse("invalid_auth"),
+                },
             },
         ),
         _ => server.answer(request),

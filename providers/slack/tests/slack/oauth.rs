@@ -5,8 +5,8 @@ use std::time::Duration;
 use provider_slack::{Slack, simulator::SlackSim};
 use serde_json::json;
 use sync_core::{
-    AuthorizeRequest, ErrorKind, ExposeSecret, Grant, IntegrationSync, OAuthCall, OAuthProvider, RefreshRule, Result, SecretString,
-    TokenSet, WorkspaceId,
+    AuthorizeRequest, ErrorKind, ExposeSecret, Grant, IntegrationSync, OAuthCall, OAuthProvider, RefreshRule, Result, Revokes,
+    SecretString, TokenSet, WorkspaceId,
 };
 use sync_testkit::{AuthorizationServer, Decision, Fault, Simulation, TestServices};
 
@@ -123,6 +123,19 @@ async fn a_token_is_taken_back_by_slacks_own_method_and_twice_is_no_error() {
     }
     assert_eq!(bench.test(&tokens.access).await.expect_err("revoked").kind(), ErrorKind::AuthRevoked);
     assert_eq!(bench.simulation.count("oauth.revoke"), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_token_and_one_that_has_ended_are_not_said_to_be_taken_back() {
+    let bench = Bench::new(true);
+    let tokens = bench.connected().await;
+    assert_eq!(bench.oauth().spec().revokes, Revokes::Access);
+    let error = bench.oauth().revoke(&bench.call(), &tokens.refresh.expect("a refresh token")).await.expect_err("no access token");
+    assert!(error.kind() == ErrorKind::Auth && error.text().contains("invalid_auth"), "{error}");
+    bench.services.clock().advance(Duration::from_secs(43_200));
+    let error = bench.oauth().revoke(&bench.call(), &tokens.access).await.expect_err("it has ended");
+    assert!(error.kind() == ErrorKind::Auth && error.text().contains("token_expired"), "{error}");
+    assert_eq!(bench.server.grants(), 1, "nothing was taken back");
 }
 
 #[tokio::test]

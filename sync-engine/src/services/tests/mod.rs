@@ -115,6 +115,7 @@ impl World {
             refresh: refresh.map(|text| seal(Field::Refresh, text)),
             grant: kind(refresh),
             scopes: None,
+            client_id: None,
             issued_at: Some(at(0)),
             expires_at: ends.map(at),
             version,

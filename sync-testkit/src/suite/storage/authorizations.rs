@@ -28,6 +28,7 @@ pub(super) fn pending(nonce: &str, verifier: &[u8]) -> PendingAuthorization {
         provider: "sheets".into(),
         browser: Box::from([1, 0, 255]),
         verifier: verifier.to_vec(),
+        client_id: Some("client".into()),
         redirect_uri: "https://host.example/callback?a=1&b=%20".into(),
         request: json!({"connected_by": "someone", "settings": {"tabs": ["A", "ü"], "rows": 7, "all": null}}),
         begun_at: at(0),
@@ -47,7 +48,7 @@ pub(super) fn client(authority: &str, secret: Option<&[u8]>) -> StoredClient {
 
 async fn an_authorization_is_kept_as_it_was_begun(scene: Scene) -> Looked {
     let acme = scene.acme();
-    let (one, two) = (pending("one", b"first"), PendingAuthorization { provider: "slack".into(), ..pending("two", b"") });
+    let (one, two) = (pending("one", b"first"), PendingAuthorization { provider: "slack".into(), client_id: None, ..pending("two", b"") });
     acme.keep_authorization(one.clone()).await?;
     acme.keep_authorization(two.clone()).await?;
     same!(acme.take_authorization("nope").await?, None, "an unknown nonce");

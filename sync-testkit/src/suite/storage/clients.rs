@@ -1,8 +1,9 @@
 //! Clients, and the accounts that are theirs.
 
+use futures_util::future::join_all;
 use sync_core::{
     ErrorKind,
-    store::{Client, ClientAccount, NewConnection, WorkspaceStore},
+    store::{Client, ClientAccount, ClientFacts, NewConnection, WorkspaceStore},
 };
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
     check!(linking_a_connected_account_names_its_client, "Linking an account sets the subject of a connection that has none, and of no other", needs Clients),
     check!(a_removed_client_leaves_its_connections, "Removing a client takes its links away and no connection's subject", needs Clients),
     check!(clients_are_of_one_workspace, "Another workspace neither sees nor changes clients and links, and may have equal ones", needs Clients),
+    check!(accounts_are_linked_and_unlinked_one_by_one, "Linking or unlinking an account, and changing what is known of a client, leaves all else of it alone", needs Clients),
+    check!(links_made_at_once_all_stand, "Of accounts linked to a client at once, and facts changed meanwhile, none is lost", needs Clients, Owners),
 ];
 
 fn account(id: &str) -> ClientAccount {
@@ -173,5 +176,67 @@ async fn clients_are_of_one_workspace(scene: Scene) -> Looked {
     same!(acme.client("initech").await?, Some(initech()), "the client");
     holds!(globex.remove_client("initech").await?, "the other workspace cannot remove its own");
     same!(acme.client_of("slack", "a").await?, Some(initech()), "the client of its account after the other one was removed");
+    Ok(())
+}
+
+fn of_slack(id: &str, name: Option<&str>) -> ClientAccount {
+    ClientAccount { provider: "slack".into(), account_id: id.into(), name: name.map(Into::into) }
+}
+
+async fn accounts_are_linked_and_unlinked_one_by_one(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let facts = ClientFacts { industry: Some("software".into()), ..ClientFacts::default() };
+    let (made, new) = acme.describe_client("initech", facts, at(1)).await?;
+    let expected = Client { industry: Some("software".into()), ..Client::new("initech", "initech", at(1)) };
+    same!((made, new), (expected.clone(), true), "the client that was made");
+    acme.connect(unowned("c1", "T1")).await?;
+    acme.link_account("initech", of_slack("T1", Some("One")), Some("ada"), at(2)).await?;
+    let linked = acme.link_account("initech", of_slack("T2", None), None, at(3)).await?;
+    let accounts = vec![of_slack("T1", Some("One")), of_slack("T2", None)];
+    let expected = Client { accounts, updated_at: at(3), ..expected };
+    same!(linked, expected, "the client with two accounts");
+    same!(acme.account("demo", "T1").await?.and_then(|row| row.subject_id), None, "the subject of another provider's account");
+    let named = acme.link_account("initech", of_slack("T2", Some("Two")), None, at(4)).await?;
+    same!(named.accounts[1].name.as_deref(), Some("Two"), "the name of an account that is linked once more");
+    same!(acme.link_account("initech", of_slack("T2", None), None, at(4)).await?, named, "linked once more without a name");
+    let facts = ClientFacts { name: Some("Initech".into()), ..ClientFacts::default() };
+    let (told, new) = acme.describe_client("initech", facts, at(5)).await?;
+    same!((&told, new), (&Client { name: "Initech".into(), updated_at: at(5), ..named }, false), "the client that was there");
+    acme.describe_client("initrode", ClientFacts::default(), at(5)).await?;
+    refused(acme.link_account("initrode", of_slack("T1", None), None, at(6)).await, ErrorKind::Conflict, "another client's account")?;
+    refused(acme.link_account("nobody", of_slack("T3", None), None, at(6)).await, ErrorKind::NotFound, "an unknown client")?;
+    refused(acme.link_account("initech", of_slack("", None), None, at(6)).await, ErrorKind::Config, "an account without an id")?;
+    refused(acme.unlink_account("nobody", "slack", "T1", at(6)).await, ErrorKind::NotFound, "an unknown client's account")?;
+    let empty = ClientFacts { name: Some("".into()), ..ClientFacts::default() };
+    refused(acme.describe_client("new", empty, at(6)).await, ErrorKind::Config, "an empty name")?;
+    same!(acme.unlink_account("initrode", "slack", "T1", at(6)).await?.accounts.len(), 0, "unlinked from who has it not");
+    same!(acme.client("initech").await?, Some(told.clone()), "what is stored after all that was refused");
+    let left = acme.unlink_account("initech", "slack", "T1", at(7)).await?;
+    same!(left, Client { accounts: vec![of_slack("T2", Some("Two"))], updated_at: at(7), ..told }, "the client after unlinking");
+    same!(acme.link_account("initrode", of_slack("T1", None), None, at(8)).await?.accounts.len(), 1, "an account that is free again");
+    Ok(())
+}
+
+async fn links_made_at_once_all_stand(scene: Scene) -> Looked {
+    let other = scene.database.open().await?;
+    scene.acme().describe_client("initech", ClientFacts::default(), at(1)).await?;
+    let linking = (0..12).map(|n| {
+        let store = if n % 2 == 0 { scene.acme() } else { other.workspace(&"acme".into()) };
+        async move {
+            if n % 4 == 3 {
+                let facts = ClientFacts { industry: Some("software".into()), ..ClientFacts::default() };
+                return store.describe_client("initech", facts, at(2)).await.map(drop);
+            }
+            store.link_account("initech", of_slack(&format!("T{n:02}"), None), None, at(2)).await.map(drop)
+        }
+    });
+    for done in join_all(linking).await {
+        done?;
+    }
+    let found = there(scene.acme().client("initech").await?, "the client")?;
+    let mut linked: Vec<_> = found.accounts.iter().map(|account| &*account.account_id).collect();
+    linked.sort_unstable();
+    same!(linked, ["T00", "T01", "T02", "T04", "T05", "T06", "T08", "T09", "T10"], "the accounts");
+    same!(found.industry.as_deref(), Some("software"), "what is known of it");
     Ok(())
 }

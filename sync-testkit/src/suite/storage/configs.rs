@@ -120,7 +120,16 @@ async fn what_changes_nothing_makes_no_version(scene: Scene) -> Looked {
         acme.update_connection(&id, ConnectionPatch { status: Some(status), clear_errors: true, ..none() }, at(3)).await?;
     }
     let access = b"never in a version".to_vec();
-    let sealed = SealedCredentials { access, refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 };
+    let sealed = SealedCredentials {
+        access,
+        refresh: None,
+        grant: None,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    };
     holds!(acme.replace_credentials(&id, 0, sealed, at(4)).await?, "the credentials were not replaced");
     acme.connect(NewConnection { connected_by: Some("bob".into()), at: at(5), ..connection("c1", "acc") }).await?;
     refused(acme.update_connection(&"nope".into(), by("ada", none()), at(6)).await, ErrorKind::NotFound, "an unknown id")?;

@@ -25,7 +25,16 @@ pub(super) const CHECKS: &[Check] = &[
 
 pub(super) fn sealed(version: u64) -> SealedCredentials {
     let (grant, expires_at) = (Some(GrantKind::RefreshToken), Some(at(30)));
-    SealedCredentials { access: vec![1, version as u8], refresh: Some(vec![2]), grant, scopes: None, issued_at: None, expires_at, version }
+    SealedCredentials {
+        access: vec![1, version as u8],
+        refresh: Some(vec![2]),
+        grant,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at,
+        version,
+    }
 }
 
 async fn a_new_connection_is_as_it_was_asked_for(scene: Scene) -> Looked {

@@ -34,6 +34,7 @@ fn sealed(version: u64) -> SealedCredentials {
     SealedCredentials {
         access: format!("access {version}").into(),
         refresh: Some(b"refresh".to_vec()),
+        client_id: None,
         grant: Some(GrantKind::RefreshToken),
         scopes: None,
         issued_at: Some(at(1)),

@@ -1,14 +1,18 @@
 //! Grants: credentials that come with a connection, how renewing them goes, and that they are gone with it.
 
+use futures_util::future::join;
 use sync_core::{
     ConnectionId, ErrorKind, GrantKind,
-    store::{Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewConnection, Renewal, SealedCredentials, WorkspaceStore},
+    store::{
+        Connection, ConnectionPatch, ConnectionStatus, DueRenewal, NewConnection, Renewal, SealedCredentials, SealedField, SealedPlace,
+        SealedValue, WorkspaceStore,
+    },
 };
 
 use super::{
     Check,
     authorizations::{client, pending},
-    check::{Looked, refused, there},
+    check::{Looked, broken, refused, there},
     scene::{Scene, at, connection},
 };
 use crate::suite::Finding;
@@ -25,6 +29,9 @@ pub(super) const CHECKS: &[Check] = &[
     check!(tokens_near_their_end_are_listed, "Tokens near their end are listed over all workspaces, those ending first at first, of connections that may be renewed", needs OAuth),
     check!(tokens_near_their_end_are_listed_in_pages, "A page of tokens near their end goes on behind the last one of the page before", needs OAuth),
     check!(uses_of_a_key_add_up, "Uses of a key are counted over all handles", needs OAuth, Owners),
+    check!(a_retired_key_seals_nothing, "What is sealed with a retired key is refused, and nothing is written", needs OAuth),
+    check!(sealing_and_retiring_take_turns, "A key is retired while others seal with it only if nothing of it is stored, then or later", needs OAuth, Owners),
+    check!(credentials_made_of_others_need_those, "Credentials that hold a part of those stored are refused when these were changed since", needs OAuth),
     check!(a_disconnected_connection_has_no_credentials, "Disconnecting deletes the credentials and lets their version grow; the connection stays", needs OAuth),
     check!(connecting_again_ends_a_disconnection, "An account that was disconnected is connected again under its id", needs OAuth),
     check!(secrets_that_were_taken_away_are_nowhere, "Of credentials, clients and authorizations that were deleted no table holds a trace", needs OAuth, Search),
@@ -36,6 +43,7 @@ fn granted(access: &[u8]) -> SealedCredentials {
         refresh: Some([access, b"/refresh"].concat()),
         grant: Some(GrantKind::RefreshToken),
         scopes: Some(vec!["read".into(), "write".into()]),
+        client_id: Some("client of acme".into()),
         issued_at: Some(at(1)),
         expires_at: Some(at(30)),
         // Not looked at by connect, which counts by itself.
@@ -91,7 +99,7 @@ async fn new_credentials_heal_under_the_kept_id(scene: Scene) -> Looked {
     holds!(acme.note_renewal(&id, 1, failing(), None, at(1)).await?, "the renewal was not noted");
     let broken = ConnectionPatch { status: Some(ConnectionStatus::Error), ..ConnectionPatch::default() };
     acme.update_connection(&id, broken, at(2)).await?;
-    let key = SealedCredentials { refresh: None, grant: None, issued_at: None, expires_at: None, ..granted(b"second") };
+    let key = SealedCredentials { refresh: None, grant: None, client_id: None, issued_at: None, expires_at: None, ..granted(b"second") };
     let again = NewConnection { at: at(3), credentials: Some(key.clone()), ..connection("c1", "acc") };
     let healed = acme.connect(again).await?;
     same!((&healed.id, healed.created_at, healed.updated_at), (&id, first.created_at, at(3)), "id and times");
@@ -172,8 +180,16 @@ async fn scopes_stay_when_the_service_does_not_tell(scene: Scene) -> Looked {
     let client = SealedCredentials { grant: Some(GrantKind::ClientCredentials), version: 4, ..file };
     holds!(acme.replace_credentials(&id, 3, client, at(3)).await?, "the fourth were not stored");
     same!(told(&c1(&*acme).await?), (4, Some(GrantKind::ClientCredentials), Some(Vec::new()), true), "what the connection tells");
-    let key =
-        SealedCredentials { refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 5, ..granted(b"fifth") };
+    let key = SealedCredentials {
+        refresh: None,
+        grant: None,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 5,
+        ..granted(b"fifth")
+    };
     holds!(acme.replace_credentials(&id, 4, key.clone(), at(4)).await?, "the fifth were not stored");
     same!(told(&c1(&*acme).await?), (5, None, None, false), "what the connection tells of a bare key");
     stored(&*acme, &key, 5, "the bare key, whose scopes nobody knows").await?;
@@ -292,6 +308,84 @@ async fn uses_of_a_key_add_up(scene: Scene) -> Looked {
     same!(fleet.know_key("one", b"check of one").await?.retired_at, None, "whether it is retired");
     same!(fleet.use_key("one", 0).await?, (1 << 32) + 20, "the uses in all");
     Ok(())
+}
+
+/// What an envelope under a key looks like.
+fn under(key: &str, rest: &[u8]) -> Vec<u8> {
+    [&[1, key.len() as u8], key.as_bytes(), rest].concat()
+}
+
+fn sealed_under(key: &str, access: &[u8]) -> SealedCredentials {
+    SealedCredentials { access: under(key, access), refresh: Some(under(key, b"refresh")), ..granted(access) }
+}
+
+async fn a_retired_key_seals_nothing(scene: Scene) -> Looked {
+    let (acme, fleet) = (scene.acme(), scene.storage.fleet());
+    for key in ["old", "new"] {
+        fleet.know_key(key, b"check").await?;
+    }
+    let connecting = |key: &str| NewConnection { credentials: Some(sealed_under(key, b"first")), ..connection("c1", "acc") };
+    acme.connect(connecting("old")).await?;
+    holds!(!fleet.retire_key("old", &under("old", b""), at(1)).await?, "a key was retired that something is sealed with");
+    let second = SealedCredentials { version: 2, ..sealed_under("new", b"second") };
+    holds!(acme.replace_credentials(&"c1".into(), 1, second.clone(), at(2)).await?, "the credentials were not replaced");
+    holds!(fleet.retire_key("old", &under("old", b""), at(3)).await?, "a key was not retired that nothing is sealed with");
+    let refresh = SealedCredentials { refresh: Some(under("old", b"kept")), version: 3, ..sealed_under("new", b"third") };
+    for (late, what) in [(SealedCredentials { version: 3, ..sealed_under("old", b"late") }, "a token"), (refresh, "a refresh token")] {
+        refused(acme.replace_credentials(&"c1".into(), 2, late, at(4)).await, ErrorKind::Key, what)?;
+    }
+    refused(acme.connect(connecting("old")).await, ErrorKind::Key, "connecting again")?;
+    let other = NewConnection { id: "c2".into(), account_id: "other".into(), ..connecting("old") };
+    refused(acme.connect(other).await, ErrorKind::Key, "connecting")?;
+    refused(acme.keep_authorization(pending("nonce", &under("old", b"verifier"))).await, ErrorKind::Key, "a verifier")?;
+    refused(acme.set_oauth_client(client("google", Some(&under("old", b"secret")))).await, ErrorKind::Key, "a client's secret")?;
+    let stored = SealedValue {
+        place: SealedPlace { field: SealedField::Access, workspace: "acme".into(), owner: "c1".into() },
+        envelope: second.access.clone(),
+    };
+    refused(fleet.reseal(&stored, under("old", b"again")).await, ErrorKind::Key, "a value that is sealed anew")?;
+    same!(acme.credentials(&"c1".into()).await?, Some(second), "the credentials that are stored");
+    same!(acme.connections().await?.len(), 1, "the connections there are");
+    same!(fleet.count_sealed(&under("old", b"")).await?, 0, "what is sealed with the retired key");
+    Ok(())
+}
+
+async fn sealing_and_retiring_take_turns(scene: Scene) -> Looked {
+    let other = scene.database.open().await?;
+    for round in 0..20 {
+        let key = format!("key {round}");
+        let (acme, fleet) = (scene.acme(), other.fleet());
+        fleet.know_key(&key, b"check").await?;
+        let account = format!("account {round}");
+        let new = NewConnection { credentials: Some(sealed_under(&key, b"late")), ..connection(&format!("c{round}"), &account) };
+        let header = under(&key, b"");
+        // Now the one sets out first, now the other.
+        let (connected, retired) = if round % 2 == 0 {
+            join(acme.connect(new), fleet.retire_key(&key, &header, at(1))).await
+        } else {
+            let (retired, connected) = join(fleet.retire_key(&key, &header, at(1)), acme.connect(new)).await;
+            (connected, retired)
+        };
+        let sealed = fleet.count_sealed(&header).await?;
+        match (connected, retired?) {
+            (Ok(_), false) => holds!(sealed > 0, "a key was not retired, and nothing is sealed with it"),
+            (Ok(_), true) => return Err(broken(format!("a key was retired, and {sealed} values are sealed with it"))),
+            (Err(error), true) if error.kind() == ErrorKind::Key => same!(sealed, 0, "what is sealed with a retired key"),
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn credentials_made_of_others_need_those(scene: Scene) -> Looked {
+    let acme = scene.acme();
+    let over = |version: u64, access: &[u8]| NewConnection { over: Some(version), ..connecting("c1", access) };
+    refused(acme.connect(over(1, b"first")).await, ErrorKind::Conflict, "credentials made of some that never were")?;
+    same!(acme.connections().await?, [], "the connections there are");
+    acme.connect(connecting("c1", b"first")).await?;
+    acme.connect(over(1, b"second")).await?;
+    refused(acme.connect(over(1, b"third")).await, ErrorKind::Conflict, "credentials made of some that are gone")?;
+    stored(&*acme, &granted(b"second"), 2, "the credentials that are stored").await
 }
 
 async fn a_disconnected_connection_has_no_credentials(scene: Scene) -> Looked {

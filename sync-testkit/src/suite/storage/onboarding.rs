@@ -188,8 +188,16 @@ async fn what_is_refused_moves_nobody(scene: Scene) -> Looked {
     let acme = scene.acme();
     acme.connect(by("c1", "ada")).await?;
     acme.disconnect(&"c1".into(), at(1)).await?;
-    let sealed =
-        SealedCredentials { access: vec![1], refresh: None, grant: None, scopes: None, issued_at: None, expires_at: None, version: 1 };
+    let sealed = SealedCredentials {
+        access: vec![1],
+        refresh: None,
+        grant: None,
+        scopes: None,
+        client_id: None,
+        issued_at: None,
+        expires_at: None,
+        version: 1,
+    };
     let foreign = NewConnection { account_id: "c1".into(), credentials: Some(sealed), ..by("c9", "bob") };
     refused(acme.connect(foreign).await, ErrorKind::Conflict, "credentials sealed for another id")?;
     refused(acme.connect(NewConnection { account_id: "c9".into(), ..by("c1", "bob") }).await, ErrorKind::Conflict, "an id that is in use")?;

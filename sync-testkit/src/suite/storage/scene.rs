@@ -64,6 +64,7 @@ pub(super) fn connection(id: &str, account: &str) -> NewConnection {
         settings: serde_json::json!({"channels": ["a"]}),
         sync_frequency_minutes: 60,
         credentials: None,
+        over: None,
         at: at(0),
     }
 }

@@ -279,9 +279,9 @@ async fn sources_end_alike_in_whatever_order_they_come(on: On) {
                 let Some(winner) = (0..3).rev().find(|at| said(*at, who, field).is_some()) else { continue };
                 let winning = said(winner, who, field).expect("a value");
                 owners.push(format!("{who}|{field}|{}|{}", SOURCES[winner].0, SOURCES[winner].1));
-                for loser in 0..winner {
-                    if let Some(value) = said(loser, who, field).filter(|value| *value != winning) {
-                        let (loser, winner) = (SOURCES[loser].0.to_owned(), SOURCES[winner].0.to_owned());
+                for (at, loser) in SOURCES[..winner].iter().enumerate() {
+                    if let Some(value) = said(at, who, field).filter(|value| *value != winning) {
+                        let (loser, winner) = (loser.0.to_owned(), SOURCES[winner].0.to_owned());
                         open.push([who.clone(), field.to_owned(), loser, value.to_string(), winner, winning.to_string()]);
                     }
                 }

@@ -32,14 +32,14 @@ impl IntegrationSync for Moody {
 
     async fn validate_credentials(&self, cx: &SyncContext) -> Result<Account> {
         let turn = self.turns.fetch_add(1, SeqCst);
-        let token = cx.services.token(&cx.connection, None).await?;
+        cx.services.token(&cx.connection, None).await?;
         let call = CallSite { workspace: &cx.workspace, connection: Some(&cx.connection), host: "moody", bucket: "test", cost: 1 };
         let _permit = cx.services.permit(&call, cx.deadline).await?;
         match turn {
             1 | 4 => panic!("the answer was not what I thought"),
             2 => Err(Error::new(ErrorKind::Transport, "test", "the service is down")),
             3 => Err(Error::new(ErrorKind::Auth, "test", "refused")),
-            _ => Ok(Account { id: format!("account of version {}", token.version.min(0)).into(), name: None }),
+            _ => Ok(Account { id: "account of version 0".into(), name: None }),
         }
     }
 

@@ -146,8 +146,11 @@ async fn changes_are_written_down(scene: Scene) -> Looked {
     Ok(())
 }
 
-/// What is told of each row: the lines by run and kind, and whether it is there.
-fn told(history: &RunHistory) -> Vec<(String, Vec<(i64, LineageOp)>, bool)> {
+/// A row's lines, by run and kind.
+type Lines = Vec<(i64, LineageOp)>;
+
+/// What is told of each row: its lines, and whether it is there.
+fn told(history: &RunHistory) -> Vec<(String, Lines, bool)> {
     let lines = |row: &sync_core::store::RowHistory| row.lines.iter().map(|line| (line.run, line.op)).collect();
     history.rows.iter().map(|row| (row.entity.to_string(), lines(row), row.live.is_some())).collect()
 }

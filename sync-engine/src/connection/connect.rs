@@ -139,14 +139,14 @@ impl Making {
             services: Arc::new(self.services.connecting(access.clone())),
         };
         let account = self.provider.validate_credentials(&cx).await.map_err(|e| e.at("provider", name))?;
-        if let Some(row) = again {
-            if row.account_id != account.id {
-                let text = format!(
-                    "the account {:?} came back, and this connection is of {:?}; sign in to that one, or connect the other by itself",
-                    account.id, row.account_id
-                );
-                return Err(Error::new(ErrorKind::Conflict, "connect", text).at("connection", row.id.as_str()));
-            }
+        if let Some(row) = again
+            && row.account_id != account.id
+        {
+            let text = format!(
+                "the account {:?} came back, and this connection is of {:?}; sign in to that one, or connect the other by itself",
+                account.id, row.account_id
+            );
+            return Err(Error::new(ErrorKind::Conflict, "connect", text).at("connection", row.id.as_str()));
         }
         let row = self.store(workspace, &credentials, &account).await?;
         let connection = Connection::new(workspace.clone(), &row)?;

@@ -146,7 +146,7 @@ impl Connection {
     /// what was not applied.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when there is no such plan; [`Conflict`](ErrorKind::Conflict) when it was applied or discarded, or
+    /// [`NotFound`](sync_core::ErrorKind::NotFound) when there is no such plan; [`Conflict`](sync_core::ErrorKind::Conflict) when it was applied or discarded, or
     /// belongs to another connection; as of [`sync_from_external`](Self::sync_from_external).
     pub async fn apply(&self, apply: Apply) -> Result<SyncResult> {
         crate::plan::apply(self, apply).await
@@ -159,7 +159,7 @@ impl Connection {
     /// show it, it goes again.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for an unknown run; [`Conflict`](ErrorKind::Conflict) for one of another connection, one that is
+    /// [`NotFound`](sync_core::ErrorKind::NotFound) for an unknown run; [`Conflict`](sync_core::ErrorKind::Conflict) for one of another connection, one that is
     /// under way, one that wrote to the service, and one whose lineage is not kept.
     pub async fn plan_undo(&self, run: RunId, by: &str) -> Result<Plan> {
         crate::plan::plan_undo(self, run, by).await

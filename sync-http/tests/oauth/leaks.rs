@@ -1,43 +1,13 @@
 //! Nothing secret comes out: errors, their causes, logs, whatever the service repeats.
 
-use std::{cell::RefCell, io, sync::Once};
-
 use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::json;
 use sync_core::{ClientAuth, Grant, OAuthCall, OAuthProvider, RefreshRule};
 use sync_testkit::{Canary, Fault};
 
+use crate::log::logged;
 use crate::setup::{Bench, CLIENT, TOKEN};
-
-thread_local! {
-    /// What this thread logged.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn logged<T>(work: impl FnOnce() -> T) -> (T, String) {
-    static SUBSCRIBER: Once = Once::new();
-    SUBSCRIBER.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log).finish();
-        tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
-    });
-    LOG.take();
-    let done = work();
-    (done, String::from_utf8(LOG.take()).expect("text"))
-}
 
 /// A fault whose answer repeats everything that was sent.
 fn any_fault(said: String) -> impl Strategy<Value = Fault> {

@@ -4,5 +4,7 @@ mod assertion;
 mod faults;
 mod flow;
 mod leaks;
+#[path = "../common/log.rs"]
+mod log;
 mod setup;
 mod wire;

@@ -197,7 +197,10 @@ async fn a_commit_that_fails_stops_the_run_and_those_after_it_are_waited_for() {
     for (third, fourth) in [(9, 1), (1, 9)] {
         let stage = Stage::new(2, 2, move |n| Duration::from_millis([0, 0, third, fourth][n.min(3)])).await;
         stage.provider.pages(pages(&[10; 20]));
-        let result = stage.end(stage.pull(10)).await;
+        let run = stage.pull(10);
+        // The clock stands until both are under way: however slow the machine is, the third is not refused before the fourth begins.
+        stage.begun(4).await;
+        let result = stage.end(run).await;
         assert_eq!((result.outcome, result.errors.len()), (Outcome::Failed, 1), "{:?}", result.errors);
         assert!(messages(&result).contains("commit 2 is refused"), "{}", messages(&result));
         assert_eq!(result.counts.created, 20, "what was written before counts");

@@ -2,6 +2,7 @@
 
 mod activity;
 mod authorization;
+mod builder;
 mod client;
 mod commit;
 mod config;
@@ -25,6 +26,7 @@ mod named_lease;
 mod nul;
 mod numbers;
 mod onboarding;
+mod open;
 mod plan;
 mod push;
 mod retention;
@@ -48,8 +50,9 @@ mod view;
 pub use sqlx;
 
 pub use self::{
+    builder::PostgresBuilder,
     doctor::{Finding, Level, Report, TableFacts},
     hook::{Committed, HookResult},
     schema::{Pending, migrations},
-    storage::{PostgresBuilder, PostgresStorage, RowSecurity},
+    storage::{PostgresStorage, RowSecurity},
 };

@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Error as Sql, PgConnection, PgPool, pool::PoolConnection, postgres::PgConnectOptions};
 
-use crate::{error::Db, storage::From, tx::stalled};
+use crate::{builder::From, error::Db, tx::stalled};
 
 /// Where they come from.
 pub(crate) enum Source {

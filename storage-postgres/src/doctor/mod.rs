@@ -15,9 +15,10 @@ use sync_core::Result;
 use self::probe::Probe;
 pub use self::report::{Finding, Level, Report, TableFacts};
 use crate::{
+    builder::PostgresBuilder,
     error::{Fault, explain},
+    open::place,
     source::Source,
-    storage::{PostgresBuilder, place},
 };
 
 impl PostgresBuilder {

@@ -9,6 +9,7 @@
 //! A contestant is a mode of this program: the child reads from the service, writes into the database it is given and prints one
 //! `Sample` as JSON; `main` knows the modes and `compare` lets them run.
 
+#[expect(dead_code, reason = "each bench uses a part of what they share")]
 mod support;
 
 use std::{env, path::Path};
@@ -17,7 +18,7 @@ use support::{
     limit, limit_postgres,
     measure::{self, Contestant, Sample},
     members, on_postgres, on_sqlite,
-    pipeline::{self, Options},
+    pipeline::{self, Options, Work},
 };
 
 fn main() {
@@ -37,7 +38,7 @@ fn main() {
 }
 
 fn options(lineage: &str, mode: &str) -> Options {
-    Options { lineage: lineage == "lineage", full: mode == "full" }
+    Options { lineage: lineage == "lineage", full: mode == "full", work: Work::Pull }
 }
 
 fn print_sample(sample: Sample) {

@@ -93,7 +93,15 @@ impl Databases {
         self.on(&self.url, sql);
     }
 
-    fn on(&self, url: &str, sql: &str) {
+    /// One whole number that a database tells.
+    pub(crate) fn number(&self, url: &str, sql: &str) -> i64 {
+        self.runtime.block_on(async {
+            let mut connection: PgConnection = connect(url).await;
+            sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.expect("the server answers")
+        })
+    }
+
+    pub(crate) fn on(&self, url: &str, sql: &str) {
         self.runtime.block_on(async {
             let mut connection: PgConnection = connect(url).await;
             sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("the server does as it is told");

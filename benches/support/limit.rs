@@ -126,7 +126,7 @@ fn upsert() -> String {
 }
 
 /// Fetches page after page on one connection and a thread of its own, at most one page ahead of the writer.
-fn fetch(api: &str) -> mpsc::IntoIter<Bytes> {
+pub(crate) fn fetch(api: &str) -> mpsc::IntoIter<Bytes> {
     #[derive(Deserialize)]
     struct Total {
         total_items: usize,

@@ -92,17 +92,23 @@ pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     /// The share of the first contestant's rate it is to reach.
     pub(crate) goal: Option<f64>,
+    /// What its table must hold, where that is not what the others' hold.
+    pub(crate) rows: Option<u64>,
     /// One run.
     pub(crate) run: Box<dyn FnMut(usize) -> Sample + 'a>,
 }
 
 impl<'a> Contestant<'a> {
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(usize) -> Sample + 'a) -> Self {
-        Self { name: name.into(), goal: None, run: Box::new(run) }
+        Self { name: name.into(), goal: None, rows: None, run: Box::new(run) }
     }
 
     pub(crate) fn goal(self, share: f64) -> Self {
         Self { goal: Some(share), ..self }
+    }
+
+    pub(crate) fn rows(self, rows: u64) -> Self {
+        Self { rows: Some(rows), ..self }
     }
 }
 
@@ -113,7 +119,7 @@ pub(crate) struct Medians {
     goal: Option<f64>,
     rate: f64,
     pub(crate) seconds: f64,
-    cpu: f64,
+    pub(crate) cpu: f64,
     pub(crate) peak_kib: u64,
     server_cpu: Option<f64>,
     /// Bytes of write-ahead log.
@@ -128,7 +134,7 @@ pub(crate) fn in_turn(rounds: usize, rows: u64, contestants: &mut [Contestant<'_
     for round in 0..rounds {
         for (contestant, samples) in contestants.iter_mut().zip(&mut samples) {
             let sample = (contestant.run)(round);
-            assert_eq!(sample.rows, rows, "{} left the wrong number of rows", contestant.name);
+            assert_eq!(sample.rows, contestant.rows.unwrap_or(rows), "{} left the wrong number of rows", contestant.name);
             eprintln!("  round {}: {} {}", round + 1, contestant.name, seconds(sample.seconds));
             samples.push(sample);
         }

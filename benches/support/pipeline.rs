@@ -2,11 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use storage_postgres::PostgresStorage;
 use syncline::{
-    Credentials, Keyring, Pull, SqliteStorage, Syncline,
+    Credentials, Keyring, Pull, RunFilter, SqliteStorage, Syncline,
     core::{
         Account, AuthScheme, Capabilities, Cursor, Descriptor, Error, ErrorKind, IntegrationSync, Next, Operation, Partitions, PullPage,
         PullRequest, RecordBatch, Result, Stream, StreamName, SyncContext, TokenLife, async_trait, store::Storage,
@@ -15,6 +16,7 @@ use syncline::{
 };
 
 use super::{
+    mapped,
     measure::{Sample, Stopwatch},
     server::ServerStopwatch,
 };
@@ -76,23 +78,15 @@ impl IntegrationSync for Members {
         }
         let answer = self.api.send(cx, call).await?;
         let page: Page<'_> = answer.json("members.list")?;
-        let mut batch = RecordBatch::over(answer.body.clone())?;
         let mut latest = since.unwrap_or_default().to_owned();
-        for raw in &page.members {
-            let mut record = batch.record();
-            record.object(raw)?;
-            let text = |name| record.cell(name).map(|json| json.trim_matches('"').to_owned());
-            let (Some(id), Some(changed)) = (text("id"), text("last_changed")) else {
-                return Err(Error::new(ErrorKind::Decode, "members.list", "a member without id or last_changed"));
-            };
+        let batch = batch(&answer.body, &page, |changed| {
             if changed > latest {
                 latest = changed;
             }
-            record.finish(id, Operation::Upsert, None);
-        }
-        let got = batch.len() as u64;
+        })?;
+        let (got, total) = (batch.len() as u64, page.total_items);
         let mut answer = PullPage::new(batch);
-        answer.next = match offset_next(offset, got, Some(page.total_items), PAGE) {
+        answer.next = match offset_next(offset, got, Some(total), PAGE) {
             Some(token) => Next::Page(token),
             None => Next::End { complete: since.is_none() },
         };
@@ -102,11 +96,47 @@ impl IntegrationSync for Members {
     }
 }
 
+/// The records of a page; tells when each was last changed.
+fn batch(body: &Bytes, page: &Page<'_>, mut changed: impl FnMut(String)) -> Result<RecordBatch> {
+    let mut batch = RecordBatch::over(body.clone())?;
+    for raw in &page.members {
+        let mut record = batch.record();
+        record.object(raw)?;
+        let text = |name| record.cell(name).map(|json| json.trim_matches('"').to_owned());
+        let (Some(id), Some(last_changed)) = (text("id"), text("last_changed")) else {
+            return Err(Error::new(ErrorKind::Decode, "members.list", "a member without id or last_changed"));
+        };
+        changed(last_changed);
+        record.finish(id, Operation::Upsert, None);
+    }
+    Ok(batch)
+}
+
+/// The records of one page's text, as a pull of it has them.
+pub(crate) fn records(body: &Bytes) -> RecordBatch {
+    let page: Page<'_> = serde_json::from_slice(body).expect("a page of members");
+    batch(body, &page, drop).expect("a page of members")
+}
+
 /// What a run shall do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) lineage: bool,
     pub(crate) full: bool,
+    pub(crate) work: Work,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A pull into the stream's own table.
+    Pull,
+    /// A pull by the [mapping](mapped::mapping).
+    Mapped,
+    /// A plan of a pull.
+    Plan,
+    /// Taking back the last run.
+    Undo,
 }
 
 /// The mode `ours`: reads the members from `api` into `database`, from the first request to the end of the run.
@@ -149,17 +179,31 @@ async fn pull<W>(
     let workspace = syncline.workspace("bench");
     // Connecting again heals the same account, with a key of this process.
     let connection = workspace.connect("members", Credentials::api_key("none")).await.expect("nothing is asked of it");
-    let mut pull = Pull::stream("members").safety_lag(Duration::ZERO);
+    let (mut pull, table) = match options.work {
+        Work::Mapped => (Pull::mapped(mapped::mapping()), "member"),
+        Work::Pull | Work::Plan | Work::Undo => (Pull::stream("members"), "members_members"),
+    };
+    pull = pull.safety_lag(Duration::ZERO);
     if options.full {
         pull = pull.full();
     }
     if !options.lineage {
         pull = pull.without_lineage();
     }
+    let last = workspace.runs(RunFilter { limit: 1, ..RunFilter::default() }).await.expect("runs can be listed");
     let watch = start().await;
-    let result = connection.sync_from_external(pull).await.expect("the run starts");
-    assert!(result.success(), "{:?}", result.errors);
+    let result = match options.work {
+        Work::Pull | Work::Mapped => connection.sync_from_external(pull).await.expect("the run starts"),
+        Work::Undo => connection.undo(last[0].id, "bench").await.expect("the run can be taken back"),
+        Work::Plan => {
+            let plan = connection.plan(pull).await.expect("the pull can be planned").plan;
+            let mut sample = stop(watch, plan.counts.read).await;
+            sample.rows = workspace.count(table).await.expect("the table can be counted");
+            return sample;
+        }
+    };
+    assert!(result.success() && result.counts.failed == 0, "{:?}", result.errors);
     let mut sample = stop(watch, result.counts.read).await;
-    sample.rows = workspace.count("members_members").await.expect("the table can be counted");
+    sample.rows = workspace.count(table).await.expect("the table can be counted");
     sample
 }

@@ -32,6 +32,7 @@ mod push;
 mod retention;
 mod row;
 mod run;
+mod run_rows;
 mod scans;
 mod schema;
 mod sealed;

@@ -7,18 +7,17 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use sync_core::{
-    Counts, EntityType, Error, ErrorKind, Place, Result, RunId, WorkspaceId, json_value,
-    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, history},
+    Counts, EntityType, Error, ErrorKind, Result, RunId, WorkspaceId, json_value,
+    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, history},
 };
 
 use crate::{
     commit::book,
     error::{Db, damaged},
-    host::Host,
-    retention, row, run,
+    retention, row, run, run_rows,
     storage::Scoped,
     table::{Keyed, Table},
-    tx::{Ask, Door, Repeat, Tx, raw},
+    tx::{Ask, Door, Repeat, Tx},
 };
 
 /// The lines about an entity, by the connection whose row they are about.
@@ -45,7 +44,7 @@ async fn lines(tx: &mut Tx, workspace: &WorkspaceId, table: &Table, key: &str) -
 }
 
 /// A line from its first seven columns.
-fn line(row: &PgRow) -> Db<LineageLine> {
+pub(crate) fn line(row: &PgRow) -> Db<LineageLine> {
     let unreadable = || damaged("lineage", "line of lineage");
     Ok(LineageLine {
         seq: row.try_get(0)?,
@@ -55,88 +54,6 @@ fn line(row: &PgRow) -> Db<LineageLine> {
         at: row.try_get(4)?,
         created: row.try_get::<Option<i64>, _>(5)?.zip(row.try_get::<Option<DateTime<Utc>>, _>(6)?),
     })
-}
-
-/// The histories of all rows that a run changed.
-async fn run_history(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunHistory>> {
-    let found = sqlx::query_as::<_, (String, String, DateTime<Utc>)>(
-        "SELECT entity_type, connection_id, started_at FROM sync_runs WHERE workspace_id = $1 AND id = $2",
-    );
-    let found = found.bind(workspace.as_str()).bind(run.0).fetch_optional(&mut **tx).await?;
-    let Some((entity, connection, started)) = found else { return Ok(None) };
-    let entity = EntityType::from(entity);
-    let Some(table) = Table::load(tx, &entity).await? else { return Ok(Some(RunHistory::none(Place::Stream))) };
-    let (place, number) = match table.keyed {
-        Keyed::Stream => {
-            let number = sqlx::query_scalar("SELECT no FROM connection_numbers WHERE workspace_id = $1 AND connection_id = $2");
-            let number: Option<i64> = number.bind(workspace.as_str()).bind(&connection).fetch_optional(&mut **tx).await?;
-            (Place::Stream, number.unwrap_or(-1))
-        }
-        Keyed::Managed => (Place::Managed { key: Arc::from([]) }, 0),
-        Keyed::Host => match Host::registered(tx, workspace, &entity, table.id).await? {
-            Some(host) => (Place::Host(Arc::new(host.spec)), 0),
-            None => return Ok(Some(RunHistory::none(Place::Stream))),
-        },
-    };
-    // All lines of a run are looked for once, in whatever way is fastest.
-    raw(tx, "SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_hashjoin = on").await?;
-    let made = match table.keyed {
-        Keyed::Host => String::new(),
-        Keyed::Stream | Keyed::Managed => format!(
-            " UNION SELECT m.entity_id FROM {} m WHERE m.workspace_id = $1 AND m.connection_no = $5 AND m.created_run = $2",
-            table.sql
-        ),
-    };
-    let keys = format!(
-        "SELECT k.e FROM (SELECT l.entity_id AS e FROM lineage_entries l WHERE l.workspace_id = $1 AND (l.run_id = $2 OR l.created_run = $2) AND l.type_id = $3{made}) k \
-         WHERE $5::bigint IS NOT NULL ORDER BY k.e COLLATE \"C\" LIMIT $4"
-    );
-    let keys: Vec<String> = sqlx::query_scalar(AssertSqlSafe(keys))
-        .bind(workspace.as_str())
-        .bind(run.0)
-        .bind(table.id)
-        .bind(i64::from(limit) + 1)
-        .bind(number)
-        .fetch_all(&mut **tx)
-        .await?;
-    let mut keys = keys;
-    keys.dedup();
-    if keys.len() > limit as usize {
-        let text = format!("run {run} changed more than {limit} rows, too many at once");
-        return Err(Error::config("run_history", text).into());
-    }
-    let found = sqlx::query(
-        "SELECT l.seq, l.run_id, l.op::text, l.changes::text, l.changed_at, l.created_run, l.created_at, k.n \
-         FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL (SELECT * FROM lineage_entries l \
-         WHERE l.workspace_id = $1 AND l.type_id = $2 AND l.entity_id = k.key AND ($4::text IS NULL OR EXISTS \
-         (SELECT FROM sync_runs r WHERE r.workspace_id = $1 AND r.id = l.run_id AND r.connection_id = $4)) OFFSET 0) l ORDER BY k.n, l.seq",
-    );
-    let whose = (table.keyed == Keyed::Stream).then_some(connection);
-    let found = found.bind(workspace.as_str()).bind(table.id).bind(&keys).bind(whose).fetch_all(&mut **tx).await?;
-    let mut rows: Vec<RowHistory> =
-        keys.iter().map(|key| RowHistory { entity: key.as_str().into(), lines: Vec::new(), live: None }).collect();
-    for row in &found {
-        rows[row.try_get::<i64, _>(7)? as usize - 1].lines.push(line(row)?);
-    }
-    if table.keyed != Keyed::Host {
-        let sql = format!(
-            "SELECT k.n, m.created_run, m.created_at, {} FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n) CROSS JOIN LATERAL \
-             (SELECT * FROM {} m WHERE m.workspace_id = $1 AND m.connection_no = $2 AND m.entity_id = k.key AND m.created_run IS NOT NULL \
-             OFFSET 0) m",
-            row::columns(&table),
-            table.sql
-        );
-        let found = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(number).bind(&keys).fetch_all(&mut **tx).await?;
-        for row in &found {
-            let mut fields = BTreeMap::new();
-            row::fields(&table, row, 3, |field, json| {
-                fields.insert(field.to_owned(), json.to_owned());
-            })?;
-            rows[row.try_get::<i64, _>(0)? as usize - 1].live = Some(LiveRow { run: row.try_get(1)?, made: row.try_get(2)?, fields });
-        }
-    }
-    let pruned = retention::lineage_mark(tx).await?.is_some_and(|pruned| started < pruned);
-    Ok(Some(RunHistory { place, rows, pruned }))
 }
 
 /// The rows with this key that are there now and have lineage, by connection.
@@ -283,11 +200,20 @@ impl LineageStore for Scoped {
         done.await.map(drop)
     }
 
-    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+    async fn run_rows(&self, run: RunId, limit: u32) -> Result<Option<RunRows>> {
         let workspace = self.workspace.clone();
-        let found = self.inner.read("run_history", &self.workspace, move |tx| {
+        let found = self.inner.read("run_rows", &self.workspace, move |tx| {
             let workspace = workspace.clone();
-            async move { run_history(tx, &workspace, run, limit).await }.boxed()
+            async move { run_rows::rows(tx, &workspace, run, limit).await }.boxed()
+        });
+        found.await
+    }
+
+    async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
+        let (workspace, keys) = (self.workspace.clone(), Arc::<[Box<str>]>::from(keys));
+        let found = self.inner.read("row_histories", &self.workspace, move |tx| {
+            let (workspace, keys) = (workspace.clone(), Arc::clone(&keys));
+            async move { run_rows::histories(tx, &workspace, run, &keys).await }.boxed()
         });
         found.await
     }

@@ -24,6 +24,7 @@ mod push;
 mod retention;
 mod row;
 mod run;
+mod run_rows;
 mod schema;
 mod sealed;
 mod seen;

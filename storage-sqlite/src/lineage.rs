@@ -1,31 +1,26 @@
 //! The history of an entity, in the same terms as the view `syncline_field_lineage`.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
-    Counts, EntityType, Error, ErrorKind, Place, Result, RunId, WorkspaceId,
-    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, history},
+    Counts, EntityType, Error, ErrorKind, Result, RunId, WorkspaceId,
+    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, history},
 };
 
 use crate::{
     commit::journal::Journal,
     entity::origins,
     error::{Db, damaged},
-    host::Host,
-    retention, row, run,
+    retention, row, run, run_rows,
     storage::{Cache, Durability, Scoped},
     table::{Keyed, Table},
     time,
 };
 
 /// The lines about an entity, by the connection whose row they are about.
-fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<LineageLine>>> {
+pub(crate) fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<BTreeMap<String, Vec<LineageLine>>> {
     let mut found = tx.prepare_cached(
         "SELECT l.seq, l.run_id, l.op, l.changes, l.changed_at, l.created_run, l.created_at, r.connection_id FROM syncline_lineage_entries l \
          JOIN syncline_sync_runs r ON r.id = l.run_id WHERE l.workspace_id = ?1 AND l.type_id = ?2 AND l.entity_id = ?3 ORDER BY l.seq",
@@ -46,7 +41,7 @@ fn lines(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, key: &str
     Ok(lines)
 }
 
-fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection_no: i64, key: &str) -> Db<Option<LiveRow>> {
+pub(crate) fn live(tx: &Transaction<'_>, workspace: &WorkspaceId, table: &Table, connection_no: i64, key: &str) -> Db<Option<LiveRow>> {
     let sql = format!(
         "SELECT created_run, created_at, {} FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND entity_id = ?3 AND created_run IS NOT NULL",
         row::columns(table),
@@ -129,62 +124,6 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     Ok(entries)
 }
 
-/// The histories of all rows that a run changed.
-fn run_history(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunHistory>> {
-    let found: Option<(String, String, DateTime<Utc>)> = tx
-        .prepare_cached("SELECT entity_type, connection_id, started_at FROM syncline_sync_runs WHERE workspace_id = ?1 AND id = ?2")?
-        .query_row((workspace.as_str(), run.0), |row| Ok((row.get(0)?, row.get(1)?, time::column(row, 2)?)))
-        .optional()?;
-    let Some((entity, connection, started)) = found else { return Ok(None) };
-    let entity = EntityType::from(entity);
-    let Some(table) = Table::load(tx, &entity)? else { return Ok(Some(RunHistory::none(Place::Stream))) };
-    let (place, number) = match table.keyed {
-        Keyed::Stream => {
-            let mut number =
-                tx.prepare_cached("SELECT no FROM syncline_connection_numbers WHERE workspace_id = ?1 AND connection_id = ?2")?;
-            (Place::Stream, number.query_row((workspace.as_str(), &connection), |row| row.get(0)).optional()?.unwrap_or(-1))
-        }
-        Keyed::Managed => (Place::Managed { key: Arc::from([]) }, 0),
-        Keyed::Host => match Host::registered(tx, workspace, &entity, table.id)? {
-            Some(host) => (Place::Host(Arc::new(host.spec)), 0),
-            None => return Ok(Some(RunHistory::none(Place::Stream))),
-        },
-    };
-    let mut rows: BTreeMap<Box<str>, RowHistory> = BTreeMap::new();
-    let mut name = |key: Box<str>| -> Db<()> {
-        rows.entry(key).or_insert_with_key(|key| RowHistory { entity: key.clone(), lines: Vec::new(), live: None });
-        if rows.len() > limit as usize {
-            let text = format!("run {run} changed more than {limit} rows, too many at once");
-            return Err(Error::config("run_history", text).into());
-        }
-        Ok(())
-    };
-    let lined =
-        "SELECT entity_id FROM syncline_lineage_entries WHERE workspace_id = ?1 AND (run_id = ?2 OR created_run = ?2) AND type_id = ?3";
-    let mut lined = tx.prepare_cached(lined)?;
-    let mut found = lined.query((workspace.as_str(), run.0, table.id))?;
-    while let Some(row) = found.next()? {
-        name(row.get(0)?)?;
-    }
-    if table.keyed != Keyed::Host {
-        let made = format!("SELECT entity_id FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND created_run = ?3", table.sql);
-        let mut made = tx.prepare(&made)?;
-        let mut found = made.query((workspace.as_str(), number, run.0))?;
-        while let Some(row) = found.next()? {
-            name(row.get(0)?)?;
-        }
-    }
-    for (key, row) in &mut rows {
-        let mut of = lines(tx, workspace, &table, key)?;
-        row.lines = of.remove(if table.keyed == Keyed::Stream { connection.as_str() } else { "" }).unwrap_or_default();
-        if table.keyed != Keyed::Host {
-            row.live = live(tx, workspace, &table, number, key)?;
-        }
-    }
-    let pruned = retention::lineage_mark(tx)?.is_some_and(|pruned| started < pruned);
-    Ok(Some(RunHistory { place, rows: rows.into_values().collect(), pruned }))
-}
-
 /// Writes lines about changes that others have made.
 fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what: &RecordChanges) -> Db<()> {
     run::check_fence(tx, workspace, what.fence, "record_changes")?;
@@ -214,9 +153,14 @@ impl LineageStore for Scoped {
         self.inner.write("record_changes", move |writer| writer.write(Durability::Full, |tx, cache, _| job(tx, cache))).await
     }
 
-    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+    async fn run_rows(&self, run: RunId, limit: u32) -> Result<Option<RunRows>> {
         let workspace = self.workspace.clone();
-        self.inner.read("run_history", move |tx| run_history(tx, &workspace, run, limit)).await
+        self.inner.read("run_rows", move |tx| run_rows::rows(tx, &workspace, run, limit)).await
+    }
+
+    async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
+        let (workspace, keys) = (self.workspace.clone(), keys.to_vec());
+        self.inner.read("row_histories", move |tx| run_rows::histories(tx, &workspace, run, &keys)).await
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

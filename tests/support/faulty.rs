@@ -15,8 +15,9 @@ use syncline::core::{
         ConfigVersion, Conflict, ConflictFilter, ConflictStore, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery,
         EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig,
         NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState,
-        PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, Run, RunEnd, RunFilter,
-        RunHistory, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
+        PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, RowHistory, Run, RunEnd,
+        RunFilter, RunRows, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial,
+        WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -377,8 +378,12 @@ impl LineageStore for Scope {
         self.inner.record_changes(record).await
     }
 
-    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
-        self.inner.run_history(run, limit).await
+    async fn run_rows(&self, run: RunId, limit: u32) -> Result<Option<RunRows>> {
+        self.inner.run_rows(run, limit).await
+    }
+
+    async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
+        self.inner.row_histories(run, keys).await
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

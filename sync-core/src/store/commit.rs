@@ -1,7 +1,7 @@
 //! One transaction: rows, lineage, cursors, counts, failures, events, under the run's fence.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -101,18 +101,39 @@ pub struct Change {
 /// The entities whose changes differ, in order. That a field is null after a row was made is as good as its not being named.
 #[must_use]
 pub fn moved(expected: &[Change], made: &[Change]) -> Vec<Box<str>> {
-    let told = |change: &&Change| change.old.is_some() || change.new.as_deref().is_some_and(|new| new != "null");
-    let by_field = |changes: &[Change]| -> BTreeMap<(Box<str>, Box<str>), Change> {
-        changes.iter().filter(told).map(|change| ((change.entity.clone(), change.field.clone()), change.clone())).collect()
-    };
-    let (expected, made) = (by_field(expected), by_field(made));
-    let differ = |(at, change): &(&(Box<str>, Box<str>), &Change), other: &BTreeMap<_, Change>| {
-        other.get(*at).is_none_or(|other| (&other.old, &other.new) != (&change.old, &change.new))
-    };
-    let lacking = expected.iter().filter(|change| differ(change, &made));
-    let further = made.iter().filter(|change| differ(change, &expected));
-    let entities: BTreeSet<Box<str>> = lacking.chain(further).map(|((entity, _), _)| entity.clone()).collect();
-    entities.into_iter().collect()
+    let (mut expected, mut made) = (by_entity(expected), by_entity(made));
+    let mut moved: BTreeSet<&str> = BTreeSet::new();
+    for (entity, changes) in &mut expected {
+        let alike = made.get_mut(entity).map_or(changes.is_empty(), |made| told(made) == told(changes));
+        if !alike {
+            moved.insert(entity);
+        }
+    }
+    moved.extend(made.iter().filter(|(entity, changes)| !changes.is_empty() && !expected.contains_key(*entity)).map(|(entity, _)| *entity));
+    moved.into_iter().map(Into::into).collect()
+}
+
+/// The changes that say something, by entity.
+fn by_entity(changes: &[Change]) -> HashMap<&str, Vec<&Change>> {
+    let says = |change: &&Change| change.old.is_some() || change.new.as_deref().is_some_and(|new| new != "null");
+    let mut entities: HashMap<&str, Vec<&Change>> = HashMap::new();
+    for some in changes.chunk_by(|one, next| one.entity == next.entity) {
+        entities.entry(&some[0].entity).or_default().extend(some.iter().filter(says));
+    }
+    entities
+}
+
+/// An entity's fields in order, each with its values; of a field that is told twice the last.
+fn told<'c>(changes: &mut Vec<&'c Change>) -> Vec<(&'c str, Option<&'c str>, Option<&'c str>)> {
+    changes.sort_by(|one, other| one.field.cmp(&other.field));
+    changes.dedup_by(|later, earlier| {
+        let same = later.field == earlier.field;
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    changes.iter().map(|change| (&*change.field, change.old.as_deref(), change.new.as_deref())).collect()
 }
 
 /// Commits to try out one after the other, and what their scans would sweep then.
@@ -238,5 +259,45 @@ mod tests {
     fn a_new_rows_null_is_as_good_as_no_field_but_an_old_rows_is_not() {
         assert!(moved(&[change("a", "x", None, Some("null"))], &[]).is_empty());
         assert_eq!(moved(&[], &[change("a", "x", Some("1"), Some("null"))]), ["a".into()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
+        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: "r".into() }
+    }
+
+    #[test]
+    fn entities_have_moved_whose_changes_are_others_than_expected() {
+        let (one, two, null) = (Some("1"), Some("2"), Some("null"));
+        let cases: [(&str, Vec<Change>, Vec<Change>, &[&str]); 8] = [
+            ("the same", vec![change("a", "x", one, two)], vec![change("a", "x", one, two)], &[]),
+            (
+                "in another order",
+                vec![change("a", "x", one, two), change("b", "x", one, two), change("a", "y", one, two)],
+                vec![change("a", "y", one, two), change("a", "x", one, two), change("b", "x", one, two)],
+                &[],
+            ),
+            ("another value before", vec![change("a", "x", one, two)], vec![change("a", "x", two, two)], &["a"]),
+            ("one that is not made", vec![change("b", "x", one, two), change("a", "x", one, two)], vec![], &["a", "b"]),
+            ("one that is not expected", vec![], vec![change("a", "x", one, two)], &["a"]),
+            ("a field more", vec![change("a", "x", one, two)], vec![change("a", "x", one, two), change("a", "y", one, two)], &["a"]),
+            (
+                "a null of a new row",
+                vec![change("a", "x", None, one)],
+                vec![change("a", "x", None, one), change("a", "y", None, null)],
+                &[],
+            ),
+            ("only such nulls", vec![change("a", "y", None, null)], vec![], &[]),
+        ];
+        for (name, expected, made, entities) in cases {
+            let told = moved(&expected, &made);
+            assert_eq!(told.iter().map(|entity| &**entity).collect::<Vec<_>>(), entities, "{name}");
+        }
+        let twice = [change("a", "x", one, two), change("a", "x", one, one)];
+        assert!(moved(&[change("a", "x", one, one)], &twice).is_empty(), "the last word counts");
     }
 }

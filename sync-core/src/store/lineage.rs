@@ -64,22 +64,22 @@ pub struct RowHistory {
     pub live: Option<LiveRow>,
 }
 
-/// Everything that a run changed.
+/// The rows that a run changed.
 #[derive(Clone, Debug)]
-pub struct RunHistory {
+pub struct RunRows {
     /// The kind of table; of a managed one without its key.
     pub place: Place,
-    /// Its rows, in the order of their keys.
-    pub rows: Vec<RowHistory>,
+    /// The keys of its rows, in order.
+    pub keys: Vec<Box<str>>,
     /// Whether lines may be missing: the run is older than lineage is kept.
     pub pruned: bool,
 }
 
-impl RunHistory {
+impl RunRows {
     /// Of a run that changed nothing.
     #[must_use]
     pub fn none(place: Place) -> Self {
-        Self { place, rows: Vec::new(), pruned: false }
+        Self { place, keys: Vec::new(), pruned: false }
     }
 }
 
@@ -97,14 +97,23 @@ pub trait LineageStore: Debug + Send + Sync {
         Err(crate::Error::unsupported("record_changes"))
     }
 
-    /// The histories of the rows that a run made, changed or deleted, as far as it kept lineage; `None` when there is no such run. Refused
-    /// when there are more than `limit`.
+    /// The rows that a run made, changed or deleted, as far as it kept lineage; `None` when there is no such run. Refused when there are more
+    /// than `limit`.
     ///
     /// # Errors
     /// [`Config`](crate::ErrorKind::Config) beyond `limit`; [`Unsupported`](crate::ErrorKind::Unsupported) from storages that cannot tell.
-    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
+    async fn run_rows(&self, run: RunId, limit: u32) -> Result<Option<RunRows>> {
         let _ = (run, limit);
-        Err(crate::Error::unsupported("run_history"))
+        Err(crate::Error::unsupported("run_rows"))
+    }
+
+    /// The histories of rows with these [keys](RunRows::keys) of a run, in the order of the keys.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that cannot tell.
+    async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
+        let _ = (run, keys);
+        Err(crate::Error::unsupported("row_histories"))
     }
 
     /// The history of an entity, or of one of its fields, the oldest first.

@@ -1,23 +1,17 @@
 //! Applying a plan: each row is written as planned, or left alone because it is no longer as the plan had found it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use sync_core::{
-    Counts, Direction, Error, ErrorKind, Operation, PartitionId, RecordBatch, RecordFailure, Result, RunId, SyncResult, Target,
-    store::{APPLY, Change, Fence, ItemKind, ItemState, NewRun, PageCommit, PartitionBatch, Plan, PlanItem, PlanState, Settle},
+    Counts, Direction, Error, ErrorKind, Result, RunId, SyncResult, Target,
+    store::{APPLY, Fence, ItemState, NewRun, Plan, PlanItem, PlanState, Settle},
 };
 
-use super::{Apply, Kept};
+use super::{Apply, Kept, write::Writer};
 use crate::{
     Connection, SyncEvent,
     run::{self, Report, Start},
 };
-
-/// How often rows may turn out to have moved while they are being written.
-const ROUNDS: u32 = 50;
 
 /// Writes what a stored plan says.
 pub(crate) async fn apply(connection: &Connection, apply: Apply) -> Result<SyncResult> {
@@ -71,6 +65,7 @@ impl Work {
         let (run, mut after, mut counts, mut unknown) = (self.plan.plan.run, 0, Counts::default(), self.apply.only.clone());
         let (mut state, mut left) = (self.plan.state, false);
         let rows = u32::try_from(self.apply.commit_rows).unwrap_or(u32::MAX);
+        let writer = Writer { connection: &self.connection, feed: &self.plan.plan.feed, target: &self.target, of: ("plan", run) };
         loop {
             let items = store.plan_items(run, after, rows).await?;
             let Some(last) = items.last() else { break };
@@ -84,7 +79,7 @@ impl Work {
             if chosen.is_empty() {
                 continue;
             }
-            let (done, settled) = self.commit(fence, chosen).await?;
+            let (done, settled) = writer.commit(fence, chosen, Vec::new(), Counts::default()).await?;
             counts.add(&done);
             left |= settled.iter().any(|(_, state)| *state == ItemState::Moved);
             let settle = self.settle(PlanState::Partial, Some(fence.run), settled);
@@ -114,77 +109,4 @@ impl Work {
             at: self.connection.workspace.engine.shared.clock.now(),
         }
     }
-
-    /// Writes items in one transaction: those that would change their rows in any other way than planned are left out.
-    async fn commit(&self, fence: Fence, mut items: Vec<PlanItem>) -> Result<(Counts, Vec<(u32, ItemState)>)> {
-        let mut settled: Vec<(u32, ItemState)> = Vec::new();
-        let mut failures: Vec<RecordFailure> = Vec::new();
-        for _ in 0..ROUNDS {
-            let moved = settled.len() as u64;
-            let page = self.page(fence, &items, failures.clone(), moved)?;
-            let report = self.connection.workspace.store.commit(page).await?;
-            if report.moved.is_empty() {
-                settled.extend(items.iter().map(|item| (item.no, ItemState::Applied)));
-                return Ok((report.counts, settled));
-            }
-            let names: BTreeSet<&str> = report.moved.iter().map(|entity| &**entity).collect();
-            let (gone, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| names.contains(&*item.entity));
-            if gone.is_empty() {
-                let text = "writing the plan would change rows that it does not name; nothing of this part was written";
-                return Err(Error::new(ErrorKind::Conflict, "apply", text).at("plan", self.plan.plan.run.to_string()));
-            }
-            for item in gone {
-                let text = format!("{:?} is no longer as the plan had found it; it was left as it is", &*item.entity);
-                let record = item.records.first().map_or(&*item.entity, |(_, record)| record.as_str());
-                failures.push(RecordFailure::warning(text).at_row(item.position).of_record(record));
-                settled.push((item.no, ItemState::Moved));
-            }
-            items = rest;
-        }
-        let text = "others keep changing the rows of this plan; nothing of this part was written";
-        Err(Error::new(ErrorKind::Conflict, "apply", text).at("plan", self.plan.plan.run.to_string()))
-    }
-
-    fn page(&self, fence: Fence, items: &[PlanItem], failures: Vec<RecordFailure>, moved: u64) -> Result<PageCommit> {
-        let expects: Arc<[Change]> = items.iter().flat_map(PlanItem::expected).collect();
-        let rows: Counts = Counts { read: moved, skipped: moved, ..Counts::default() };
-        let event = serde_json::json!({ "type": "sync-progress", "run": fence.run, "records": items.len() as u64 + moved });
-        Ok(PageCommit {
-            fence,
-            feed: self.plan.plan.feed.clone(),
-            target: Arc::clone(&self.target),
-            batches: batches(items),
-            failures,
-            before: rows,
-            scan: None,
-            cursors: Vec::new(),
-            events: vec![event.to_string().into()],
-            expects: Some(expects),
-            at: self.connection.workspace.engine.shared.clock.now(),
-        })
-    }
-}
-
-/// Records that say what the items say and no more, by partition.
-fn batches(items: &[PlanItem]) -> Vec<PartitionBatch> {
-    let mut parts: BTreeMap<&PartitionId, RecordBatch> = BTreeMap::new();
-    for item in items {
-        for (partition, id) in &item.records {
-            let batch = parts.entry(partition).or_default();
-            if item.kind == ItemKind::Delete {
-                batch.record().finish(id.clone(), Operation::Delete, item.position);
-                continue;
-            }
-            let cells = item.changes.iter().filter_map(|change| Some((&*change.field, change.new.as_ref()?.get())));
-            let unchanged = |field: &str| !item.changes.iter().any(|change| change.field.eq_ignore_ascii_case(field));
-            let key = item.key.iter().filter(|(field, _)| unchanged(field)).map(|(field, json)| (&**field, json.get()));
-            let cells: Vec<(usize, &str)> = key.chain(cells).map(|(field, json)| (batch.name(field), json)).collect();
-            let mut draft = batch.record();
-            for (name, json) in cells {
-                draft.made(name, json);
-            }
-            draft.finish(id.clone(), Operation::Upsert, item.position);
-        }
-    }
-    parts.into_iter().map(|(partition, batch)| PartitionBatch { partition: partition.clone(), batch, present: Vec::new() }).collect()
 }

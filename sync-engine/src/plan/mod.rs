@@ -4,6 +4,7 @@ mod apply;
 mod items;
 mod look;
 mod undo;
+mod write;
 
 use std::collections::BTreeSet;
 

@@ -7,119 +7,187 @@ use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
     json_value,
     store::{
-        EntityQuery, Feed, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
-        RowHistory, Run, WorkspaceStore,
+        APPLY, EntityQuery, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
+        RowHistory, Run, RunRows, WorkspaceStore,
     },
 };
 
-use super::{Apply, Kept, VERSION, look::planned_by};
-use crate::{Connection, run::Start};
+use super::{Kept, VERSION, look::planned_by, write::Writer};
+use crate::{
+    Connection, SyncEvent,
+    run::{self, Report, Start},
+};
 
-/// Rows of a run that can be undone at once: they are held in memory.
+/// Rows of a run that can be undone: their keys are held in memory, and their changes where it is planned.
 const ROWS_AT_MOST: u32 = 1_000_000;
+/// Rows that are written in one transaction.
+const ROWS_AT_ONCE: usize = 2_000;
 /// The rule that undoing writes down.
 const RULE: &str = "undo";
 
+/// A run that is to be taken back.
+struct Undone {
+    connection: Connection,
+    run: Run,
+    rows: RunRows,
+    target: Arc<Target>,
+}
+
+/// What takes some of its rows back, and what is to be said of them.
+#[derive(Default)]
+struct Part {
+    items: Vec<PlanItem>,
+    failures: Vec<RecordFailure>,
+    /// Of the rows that have no item.
+    left: Counts,
+}
+
 /// Plans what would take a run back.
 pub(crate) async fn plan_undo(connection: &Connection, run: RunId, by: &str) -> Result<Plan> {
-    connection.usable().await?;
-    let undone = connection.workspace.run(run).await?;
-    let refuse = |text: &'static str| Err(Error::new(ErrorKind::Conflict, "undo", text).at("run", run.to_string()));
-    if undone.feed.connection != connection.id {
-        return refuse("it is a run of another connection");
-    }
-    if undone.direction != Direction::FromExternal {
-        return refuse("it wrote to the service, and what it wrote there is not taken back");
-    }
-    if undone.completed_at.is_none() {
-        return refuse("it is still under way");
-    }
-    let new = NewRun {
-        feed: undone.feed.clone(),
-        direction: Direction::FromExternal,
-        entity: undone.entity.clone(),
-        job_type: PLAN,
-        exclusive: false,
-        triggered_by: by.into(),
-        at: connection.workspace.engine.shared.clock.now(),
-    };
-    let (this, by) = (connection.clone(), Box::from(by));
-    planned_by(connection, Start { operation: "undo", new }, move |fence| look(this, undone, by, fence)).await
+    let undone = Undone::find(connection, run).await?;
+    let (start, by) = (undone.start(PLAN, by), Box::from(by));
+    planned_by(connection, start, move |fence| undone.plan(by, fence)).await
 }
 
 /// Takes a run back, as far as nobody has changed its rows since.
 pub(crate) async fn undo(connection: &Connection, run: RunId, by: &str) -> Result<SyncResult> {
-    let plan = plan_undo(connection, run, by).await?;
-    super::apply(connection, Apply::plan(plan.plan.run).triggered_by(by)).await
+    let undone = Undone::find(connection, run).await?;
+    let start = undone.start(APPLY, by);
+    run::lead(connection, start, |fence, _| undone.write(fence)).await
 }
 
-async fn look(connection: Connection, undone: Run, by: Box<str>, fence: Fence) -> Result<Plan> {
-    let store = &connection.workspace.store;
-    let run = undone.id;
-    let history = store.run_history(run, ROWS_AT_MOST).await?;
-    let history = history.ok_or_else(|| Error::new(ErrorKind::NotFound, "undo", format!("there is no run {run} in this workspace")))?;
-    let changed = undone.counts.synced() + undone.counts.deleted + undone.counts.swept;
-    if history.pruned || (history.rows.is_empty() && changed > 0) {
-        let text = "its lineage was not kept, or is no longer, so nobody can tell what there was before";
-        return Err(Error::new(ErrorKind::Conflict, "undo", text).at("run", run.to_string()));
-    }
-    let (mut items, mut failures, mut counts) = (Vec::new(), Vec::new(), Counts::default());
-    for mut row in history.rows {
-        if let Place::Host(_) = history.place {
-            row.live = host_row(&**store, &undone, &row.entity).await?;
+impl Undone {
+    async fn find(connection: &Connection, run: RunId) -> Result<Self> {
+        connection.usable().await?;
+        let undone = connection.workspace.run(run).await?;
+        let refuse = |text: &'static str| Err(Error::new(ErrorKind::Conflict, "undo", text).at("run", run.to_string()));
+        if undone.feed.connection != connection.id {
+            return refuse("it is a run of another connection");
         }
-        let Undoing { kind, changes, kept } = backwards(run, &row);
-        let stays = |(field, by): &(Option<Box<str>>, i64)| {
-            let warning = RecordFailure::warning(format!("changed since, by run {by}; it stays as it is")).of_record(&*row.entity);
-            match field {
-                Some(field) => warning.in_column(field.clone()),
-                None => warning,
+        if undone.direction != Direction::FromExternal {
+            return refuse("it wrote to the service, and what it wrote there is not taken back");
+        }
+        if undone.completed_at.is_none() {
+            return refuse("it is still under way");
+        }
+        let rows = connection.workspace.store.run_rows(run, ROWS_AT_MOST).await?;
+        let rows = rows.ok_or_else(|| Error::new(ErrorKind::NotFound, "undo", format!("there is no run {run} in this workspace")))?;
+        let changed = undone.counts.synced() + undone.counts.deleted + undone.counts.swept;
+        if rows.pruned || (rows.keys.is_empty() && changed > 0) {
+            return refuse("its lineage was not kept, or is no longer, so nobody can tell what there was before");
+        }
+        let target = Target {
+            entity: undone.entity.clone(),
+            place: rows.place.clone(),
+            fields: Arc::from([]),
+            rules: Arc::default(),
+            duplicates: Duplicates::LastWins,
+            lineage: true,
+            source: Arc::new(Source { kind: "app".into(), id: format!("undo of run {run}").into(), refs: BTreeMap::new() }),
+            pushes: Arc::default(),
+            mode: WriteMode::ByHand,
+        };
+        Ok(Self { connection: connection.clone(), run: undone, rows, target: Arc::new(target) })
+    }
+
+    fn start(&self, job_type: &'static str, by: &str) -> Start {
+        let new = NewRun {
+            feed: self.run.feed.clone(),
+            direction: Direction::FromExternal,
+            entity: self.run.entity.clone(),
+            job_type,
+            exclusive: false,
+            triggered_by: by.into(),
+            at: self.connection.workspace.engine.shared.clock.now(),
+        };
+        Start { operation: "undo", new }
+    }
+
+    /// What takes these rows back; items are numbered from `first` on.
+    async fn part(&self, keys: &[Box<str>], first: usize) -> Result<Part> {
+        let store = &self.connection.workspace.store;
+        let mut part = Part::default();
+        for mut row in store.row_histories(self.run.id, keys).await? {
+            if let Place::Host(_) = self.rows.place {
+                row.live = host_row(&**store, &self.run, &row.entity).await?;
             }
-        };
-        failures.extend(kept.iter().map(stays));
-        counts.read += 1;
-        let Some(kind) = kind else {
-            counts.skipped += u64::from(!kept.is_empty());
-            counts.unchanged += u64::from(kept.is_empty());
-            continue;
-        };
-        match kind {
-            ItemKind::Create => counts.created += 1,
-            ItemKind::Update => counts.updated += 1,
-            ItemKind::Delete => counts.deleted += 1,
+            let Undoing { kind, changes, kept } = backwards(self.run.id, &row);
+            let stays = |(field, by): &(Option<Box<str>>, i64)| {
+                let warning = RecordFailure::warning(format!("changed since, by run {by}; it stays as it is")).of_record(&*row.entity);
+                match field {
+                    Some(field) => warning.in_column(field.clone()),
+                    None => warning,
+                }
+            };
+            part.failures.extend(kept.iter().map(stays));
+            let Some(kind) = kind else {
+                part.left.read += 1;
+                part.left.skipped += u64::from(!kept.is_empty());
+                part.left.unchanged += u64::from(kept.is_empty());
+                continue;
+            };
+            let key = if kind == ItemKind::Update { key_of(&self.rows.place, row.live.as_ref())? } else { BTreeMap::new() };
+            let no = u32::try_from(first + part.items.len()).unwrap_or(u32::MAX);
+            let records = vec![("".into(), RecordId::from(&*row.entity))];
+            part.items.push(PlanItem { no, entity: row.entity, kind, records, position: None, key, changes, state: ItemState::Open });
         }
-        let key = if kind == ItemKind::Update { key_of(&history.place, row.live.as_ref())? } else { BTreeMap::new() };
-        let no = u32::try_from(items.len() + 1).unwrap_or(u32::MAX);
-        let records = vec![("".into(), RecordId::from(&*row.entity))];
-        items.push(PlanItem { no, entity: row.entity, kind, records, position: None, key, changes, state: ItemState::Open });
+        Ok(part)
     }
-    let target = Target {
-        entity: undone.entity.clone(),
-        place: history.place,
-        fields: Arc::from([]),
-        rules: Arc::default(),
-        duplicates: Duplicates::LastWins,
-        lineage: true,
-        source: Arc::new(Source { kind: "app".into(), id: format!("undo of run {run}").into(), refs: BTreeMap::new() }),
-        pushes: Arc::default(),
-        mode: WriteMode::ByHand,
-    };
-    let key = target.place.key().to_vec();
-    let kept = Kept { version: VERSION, target };
-    let plan = NewPlan {
-        run: fence.run,
-        feed: Feed { ..undone.feed },
-        direction: Direction::FromExternal,
-        entity: undone.entity,
-        key,
-        request: kept.to_json()?,
-        counts,
-        failures,
-        errors: Vec::new(),
-        made_by: by,
-        made_at: connection.workspace.engine.shared.clock.now(),
-    };
-    store.put_plan(plan, items).await
+
+    async fn plan(self, by: Box<str>, fence: Fence) -> Result<Plan> {
+        let Part { mut items, mut failures, left: mut counts } = Part::default();
+        for keys in self.rows.keys.chunks(ROWS_AT_ONCE) {
+            let part = self.part(keys, items.len() + 1).await?;
+            counts.add(&part.left);
+            for item in &part.items {
+                counts.read += 1;
+                match item.kind {
+                    ItemKind::Create => counts.created += 1,
+                    ItemKind::Update => counts.updated += 1,
+                    ItemKind::Delete => counts.deleted += 1,
+                }
+            }
+            items.extend(part.items);
+            failures.extend(part.failures);
+        }
+        let plan = NewPlan {
+            run: fence.run,
+            feed: self.run.feed,
+            direction: Direction::FromExternal,
+            entity: self.run.entity,
+            key: self.target.place.key().to_vec(),
+            request: Kept { version: VERSION, target: (*self.target).clone() }.to_json()?,
+            counts,
+            failures,
+            errors: Vec::new(),
+            made_by: by,
+            made_at: self.connection.workspace.engine.shared.clock.now(),
+        };
+        self.connection.workspace.store.put_plan(plan, items).await
+    }
+
+    /// Writes part after part; the next is read while one is written.
+    async fn write(self, fence: Fence) -> Result<Report> {
+        let engine = &self.connection.workspace.engine;
+        let writer = Writer { connection: &self.connection, feed: &self.run.feed, target: &self.target, of: ("run", self.run.id) };
+        let mut chunks = self.rows.keys.chunks(ROWS_AT_ONCE);
+        let read = async |keys: Option<&[Box<str>]>| match keys {
+            Some(keys) => self.part(keys, 1).await.map(Some),
+            None => Ok(None),
+        };
+        let (mut counts, mut left) = (Counts::default(), false);
+        let mut ahead = read(chunks.next()).await?;
+        while let Some(part) = ahead {
+            let written = writer.commit(fence, part.items, part.failures, part.left);
+            let (written, next) = futures_util::future::join(written, read(chunks.next())).await;
+            let (done, settled) = written?;
+            counts.add(&done);
+            left |= settled.iter().any(|(_, state)| *state == ItemState::Moved);
+            engine.emit(SyncEvent::SyncProgress { run: fence.run, counts, partitions_done: 0, partitions: 1 });
+            ahead = next?;
+        }
+        Ok(Report { partial: left, ..Report::default() })
+    }
 }
 
 /// A row of the host as it is now. Who made it and when is not known.

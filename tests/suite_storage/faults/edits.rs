@@ -33,27 +33,32 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "writes down under any fence", harm: Harm::IgnoresFence("record_changes"), fails: &["changes_are_written_down"] },
     Fault {
         name: "tells lines of one run alone",
-        harm: Harm::History(|history| history.rows.iter_mut().for_each(|row| row.lines.truncate(1))),
+        harm: Harm::Histories(|rows| rows.iter_mut().for_each(|row| row.lines.truncate(1))),
         fails: &["a_runs_rows_are_told_with_their_histories"],
     },
     Fault {
         name: "tells rows without lines of none",
-        harm: Harm::History(|history| history.rows.retain(|row| !row.lines.is_empty())),
+        harm: Harm::Histories(|rows| rows.retain(|row| !row.lines.is_empty())),
         fails: &["a_runs_rows_are_told_with_their_histories"],
     },
     Fault {
         name: "tells no row that is gone",
-        harm: Harm::History(|history| history.rows.retain(|row| row.live.is_some())),
+        harm: Harm::Histories(|rows| rows.retain(|row| row.live.is_some())),
         fails: &["a_runs_rows_are_told_with_their_histories", "what_a_run_made_is_told_after_it_is_gone"],
     },
     Fault {
         name: "forgets who had made a row",
-        harm: Harm::History(|history| history.rows.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.created = None)),
+        harm: Harm::Histories(|rows| rows.iter_mut().flat_map(|row| &mut row.lines).for_each(|line| line.created = None)),
         fails: &["what_a_run_made_is_told_after_it_is_gone"],
     },
     Fault {
+        name: "forgets a row of a run",
+        harm: Harm::RunRows(|rows| drop(rows.keys.pop())),
+        fails: &["a_runs_rows_are_told_with_their_histories", "what_a_run_made_is_told_after_it_is_gone"],
+    },
+    Fault {
         name: "tells of another workspace's runs",
-        harm: Harm::Leaks("run_history"),
+        harm: Harm::Leaks("run_rows"),
         fails: &["a_runs_rows_are_told_with_their_histories"],
     },
 ];

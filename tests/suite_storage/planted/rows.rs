@@ -119,11 +119,17 @@ impl LineageStore for Store {
         self.error(self.to("record_changes").record_changes(record).await)
     }
 
-    async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
-        let mut found = self.error(self.to("run_history").run_history(run, limit).await)?;
-        if let (Harm::History(harm), Some(history)) = (self.harm, &mut found) {
-            harm(history);
+    async fn run_rows(&self, run: RunId, limit: u32) -> Result<Option<RunRows>> {
+        let mut found = self.error(self.to("run_rows").run_rows(run, limit).await)?;
+        if let (Harm::RunRows(harm), Some(rows)) = (self.harm, &mut found) {
+            harm(rows);
         }
+        Ok(found)
+    }
+
+    async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
+        let mut found = self.error(self.to("row_histories").row_histories(run, keys).await)?;
+        harm!(self, Histories, &mut found);
         Ok(found)
     }
 

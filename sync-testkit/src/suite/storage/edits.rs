@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::json;
 use sync_core::{
-    ErrorKind, FieldRule, Place, Source, Target, WriteMode,
-    store::{Change, Fence, LineageOp, RecordChanges, RunHistory},
+    ErrorKind, FieldRule, Place, RunId, Source, Target, WriteMode,
+    store::{Change, Fence, LineageOp, RecordChanges, RowHistory, RunRows, WorkspaceStore},
 };
 
 use super::{
@@ -150,9 +150,16 @@ async fn changes_are_written_down(scene: Scene) -> Looked {
 type Lines = Vec<(i64, LineageOp)>;
 
 /// What is told of each row: its lines, and whether it is there.
-fn told(history: &RunHistory) -> Vec<(String, Lines, bool)> {
-    let lines = |row: &sync_core::store::RowHistory| row.lines.iter().map(|line| (line.run, line.op)).collect();
-    history.rows.iter().map(|row| (row.entity.to_string(), lines(row), row.live.is_some())).collect()
+fn told(rows: &[RowHistory]) -> Vec<(String, Lines, bool)> {
+    let lines = |row: &RowHistory| row.lines.iter().map(|line| (line.run, line.op)).collect();
+    rows.iter().map(|row| (row.entity.to_string(), lines(row), row.live.is_some())).collect()
+}
+
+/// The rows a run changed, and their histories.
+async fn history(store: &dyn WorkspaceStore, run: RunId) -> Result<(RunRows, Vec<RowHistory>), Finding> {
+    let rows = there(store.run_rows(run, 10).await?, "the rows of the run")?;
+    let histories = store.row_histories(run, &rows.keys).await?;
+    Ok((rows, histories))
 }
 
 async fn a_runs_rows_are_told_with_their_histories(scene: Scene) -> Looked {
@@ -166,23 +173,23 @@ async fn a_runs_rows_are_told_with_their_histories(scene: Scene) -> Looked {
         second.end().await?;
         let third = scene.begin(&feed, &target).await?;
         same!(six(&third.commit(&[row("a", 3)]).await?.counts), [0, 1, 0, 0, 0, 0], "a later run");
-        let history = there(third.store.run_history(second.fence.run, 10).await?, "the history")?;
+        let (rows, histories) = history(&*third.store, second.fence.run).await?;
         let (run, later) = (second.fence.run.0, third.fence.run.0);
         let expected = [
             ("a".to_owned(), vec![(run, LineageOp::Updated), (later, LineageOp::Updated)], true),
             ("b".to_owned(), vec![(run, LineageOp::Deleted)], false),
             ("c".to_owned(), Vec::new(), true),
         ];
-        same!(told(&history), expected, "the rows of the second run");
-        let made = history.rows[2].live.as_ref().map(|live| (live.run, live.fields.get("n").map(String::as_str)));
+        same!(told(&histories), expected, "the rows of the second run");
+        let made = histories[2].live.as_ref().map(|live| (live.run, live.fields.get("n").map(String::as_str)));
         same!(made, Some((run, Some("1"))), "who made a row, and what it holds");
-        holds!(!history.pruned, "lines are said to be missing");
-        refused(third.store.run_history(second.fence.run, 2).await, ErrorKind::Config, "more rows than asked for")?;
-        let unknown = third.store.run_history(sync_core::RunId(i64::MAX), 10).await?;
+        holds!(!rows.pruned, "lines are said to be missing");
+        refused(third.store.run_rows(second.fence.run, 2).await, ErrorKind::Config, "more rows than asked for")?;
+        let unknown = third.store.run_rows(RunId(i64::MAX), 10).await?;
         holds!(unknown.is_none(), "an unknown run has a history");
         third.end().await?;
     }
-    let first = scene.globex().run_history(sync_core::RunId(1), 10).await?;
+    let first = scene.globex().run_rows(RunId(1), 10).await?;
     holds!(first.is_none(), "another workspace's run is told");
     Ok(())
 }
@@ -193,9 +200,9 @@ async fn what_a_run_made_is_told_after_it_is_gone(scene: Scene) -> Looked {
     first.end().await?;
     let second = scene.begin(&mapped("c1"), &people()).await?;
     second.commit(&[gone("r1")]).await?;
-    let history = there(second.store.run_history(first.fence.run, 10).await?, "the history")?;
-    same!(told(&history), [("a@x".to_owned(), vec![(second.fence.run.0, LineageOp::Deleted)], false)], "its row");
-    let maker = history.rows[0].lines[0].created.map(|(run, _)| run);
+    let (_, histories) = history(&*second.store, first.fence.run).await?;
+    same!(told(&histories), [("a@x".to_owned(), vec![(second.fence.run.0, LineageOp::Deleted)], false)], "its row");
+    let maker = histories[0].lines[0].created.map(|(run, _)| run);
     same!(maker, Some(first.fence.run.0), "who had made it");
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The rows that a run changed, and what happened to them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -53,7 +56,7 @@ async fn changed(tx: &mut Tx, workspace: &WorkspaceId, run: RunId) -> Db<Option<
     Ok(Some(Ok(Changed { table, place, connection, number, started })))
 }
 
-/// The keys of the rows a run changed.
+/// The keys of the rows a run changed, in the order of its lines and then of the table: so a page of either is read once.
 pub(crate) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunRows>> {
     let Changed { table, place, number, started, .. } = match changed(tx, workspace, run).await? {
         None => return Ok(None),
@@ -65,24 +68,25 @@ pub(crate) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit
     let made = match table.keyed {
         Keyed::Host => String::new(),
         Keyed::Stream | Keyed::Managed => format!(
-            " UNION SELECT m.entity_id FROM {} m WHERE m.workspace_id = $1 AND m.connection_no = $5 AND m.created_run = $2",
+            " UNION ALL (SELECT m.entity_id FROM {} m WHERE m.workspace_id = $1 AND m.connection_no = $4 AND m.created_run = $2 ORDER BY m.ctid)",
             table.sql
         ),
     };
     let keys = format!(
-        "SELECT k.e FROM (SELECT l.entity_id AS e FROM lineage_entries l WHERE l.workspace_id = $1 AND (l.run_id = $2 OR l.created_run = $2) AND l.type_id = $3{made}) k \
-         WHERE $5::bigint IS NOT NULL ORDER BY k.e COLLATE \"C\" LIMIT $4"
+        "SELECT k.e FROM ((SELECT l.entity_id AS e FROM lineage_entries l \
+         WHERE l.workspace_id = $1 AND (l.run_id = $2 OR l.created_run = $2) AND l.type_id = $3 ORDER BY l.seq){made}) k \
+         WHERE $4::bigint IS NOT NULL"
     );
     let keys: Vec<String> = sqlx::query_scalar(AssertSqlSafe(keys))
         .bind(workspace.as_str())
         .bind(run.0)
         .bind(table.id)
-        .bind(i64::from(limit) + 1)
         .bind(number)
         .fetch_all(&mut **tx)
         .await?;
     let mut keys: Vec<Box<str>> = keys.into_iter().map(Into::into).collect();
-    keys.dedup();
+    let mut met = HashSet::with_capacity(keys.len());
+    keys.retain(|key| met.insert(key.clone()));
     if keys.len() > limit as usize {
         let text = format!("run {run} changed more than {limit} rows, too many at once");
         return Err(Error::config("run_rows", text).into());

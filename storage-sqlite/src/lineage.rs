@@ -10,7 +10,7 @@ use sync_core::{
 };
 
 use crate::{
-    commit::journal::Journal,
+    commit::journal::{Journal, Shown},
     entity::origins,
     error::{Db, damaged},
     retention, row, run, run_rows,
@@ -132,7 +132,7 @@ fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what
         return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
     };
     cache.sources.point(tx, workspace, what.fence.run, &what.source)?;
-    let mut journal = Journal::new(true, false);
+    let mut journal = Journal::new(true, Shown::Nothing);
     for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
         journal.open(&row[0].entity);
         for change in row {

@@ -1,6 +1,6 @@
 //! The rows that a run changed, and what happened to them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -53,7 +53,7 @@ fn changed(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId) -> Db<Opti
     Ok(Some(Ok(Changed { table, place, connection, number, started })))
 }
 
-/// The keys of the rows a run changed.
+/// The keys of the rows a run changed, in the order of its lines and then of the table: so a page of either is read once.
 pub(crate) fn rows(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunRows>> {
     let Changed { table, place, number, started, .. } = match changed(tx, workspace, run)? {
         None => return Ok(None),
@@ -61,23 +61,25 @@ pub(crate) fn rows(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, li
         Some(Ok(changed)) => changed,
     };
     let mut keys: Vec<Box<str>> = Vec::new();
-    let lined =
-        "SELECT entity_id FROM syncline_lineage_entries WHERE workspace_id = ?1 AND (run_id = ?2 OR created_run = ?2) AND type_id = ?3";
+    let lined = "SELECT entity_id FROM syncline_lineage_entries WHERE workspace_id = ?1 AND (run_id = ?2 OR created_run = ?2) AND type_id = ?3 ORDER BY seq";
     let mut lined = tx.prepare_cached(lined)?;
     let mut found = lined.query((workspace.as_str(), run.0, table.id))?;
     while let Some(row) = found.next()? {
         keys.push(row.get(0)?);
     }
     if table.keyed != Keyed::Host {
-        let made = format!("SELECT entity_id FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND created_run = ?3", table.sql);
+        let made = format!(
+            "SELECT entity_id FROM {} WHERE workspace_id = ?1 AND connection_no = ?2 AND created_run = ?3 ORDER BY rowid",
+            table.sql
+        );
         let mut made = tx.prepare(&made)?;
         let mut found = made.query((workspace.as_str(), number, run.0))?;
         while let Some(row) = found.next()? {
             keys.push(row.get(0)?);
         }
     }
-    keys.sort_unstable();
-    keys.dedup();
+    let mut met = HashSet::with_capacity(keys.len());
+    keys.retain(|key| met.insert(key.clone()));
     if keys.len() > limit as usize {
         let text = format!("run {run} changed more than {limit} rows, too many at once");
         return Err(Error::config("run_rows", text).into());

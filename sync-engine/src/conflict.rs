@@ -7,8 +7,8 @@ use sync_core::{
     WriteMode,
     mapping::{ConflictState, FieldSource},
     store::{
-        Change, Conflict, ConflictFilter, ConflictId, Conflicts, EntityQuery, Fence, NewRun, PageCommit, PartitionBatch, SettleConflicts,
-        TAKE,
+        Change, Conflict, ConflictFilter, ConflictId, Conflicts, EntityQuery, Expected, Fence, NewRun, PageCommit, PartitionBatch,
+        SettleConflicts, TAKE,
     },
 };
 
@@ -249,7 +249,7 @@ impl Work {
             let page = PageCommit {
                 failures: failures.clone(),
                 before: Counts { read: left, skipped: left, ..Counts::default() },
-                expects: Some(shown.changes.iter().filter(about).cloned().collect()),
+                expects: Some(Arc::new(Expected::of(shown.changes.iter().filter(about)))),
                 ..if others.is_empty() { page } else { self.page(fence, &fits).await? }
             };
             let report = store.commit(page).await?;

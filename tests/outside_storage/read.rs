@@ -6,7 +6,7 @@ use syncline::core::{
     EntityType, Error, ErrorKind, HostTable, Result, async_trait,
     store::{
         Activity, ActivityStore, CommitReport, Entity, EntityQuery, EntityStore, LineageEntry, LineageStore, NewActivity, PageCommit,
-        Preview, Sweep, SweepReport, Trial, moved,
+        Preview, Sweep, SweepReport, Trial,
     },
 };
 
@@ -60,7 +60,9 @@ impl EntityStore for Scoped {
         self.handle.write_all(|world| {
             world.fenced(&self.workspace, commit.fence, "commit")?;
             if let Some(expected) = &commit.expects {
-                let moved = moved(expected, &commit::write(&mut world.clone(), &self.workspace, &commit)?.changes);
+                let mut made = expected.nothing_yet();
+                made.extend(&commit::write(&mut world.clone(), &self.workspace, &commit)?.changes);
+                let moved = expected.moved(&made);
                 if !moved.is_empty() {
                     return Ok(CommitReport { moved, ..CommitReport::default() });
                 }

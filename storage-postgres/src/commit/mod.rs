@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use sync_core::{
     EntityType, Place, WorkspaceId,
-    store::{Change, CommitReport, Gone, PageCommit, Preview, moved},
+    store::{Change, CommitReport, Gone, PageCommit, Preview},
 };
 
 pub(crate) use self::tally::{Keys, Tally};
@@ -170,7 +170,9 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         return Ok(Written { preview: Preview { report, changes, gone, swept: None }, table: None, mark: None });
     }
     if let Some(expected) = &commit.expects {
-        let moved = moved(expected, &changes);
+        let mut made = expected.nothing_yet();
+        made.extend(&changes);
+        let moved = expected.moved(&made);
         if !moved.is_empty() {
             return Err(Fault::Moved(moved));
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rusqlite::{Transaction, types::ValueRef};
 use sync_core::{
     RunId, WorkspaceId,
-    store::{Change, Gone},
+    store::{Change, Expected, Gone},
 };
 
 use crate::{
@@ -22,6 +22,17 @@ struct Line {
     created: Option<(i64, Box<str>)>,
 }
 
+/// Whom changes are shown to.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// Nobody.
+    Nothing,
+    /// Somebody who wants to know all of them.
+    Preview(Vec<Change>),
+    /// A commit that expects others or the same.
+    Compared(Expected),
+}
+
 /// Collects lines in one text; they are written after the rows, in one go.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -29,33 +40,25 @@ pub(crate) struct Journal {
     text: String,
     lines: Vec<Line>,
     key: Range<usize>,
-    previews: Option<Vec<Change>>,
+    shown: Shown,
     gone: Vec<Gone>,
-    /// Where the open line's changes begin in `previews`.
+    /// Where the open line's changes begin in a preview.
     preview_from: usize,
 }
 
 impl Journal {
-    pub(crate) fn new(lineage: bool, preview: bool) -> Self {
-        Self {
-            lineage,
-            text: String::new(),
-            lines: Vec::new(),
-            key: 0..0,
-            previews: preview.then(Vec::new),
-            gone: Vec::new(),
-            preview_from: 0,
-        }
+    pub(crate) fn new(lineage: bool, shown: Shown) -> Self {
+        Self { lineage, text: String::new(), lines: Vec::new(), key: 0..0, shown, gone: Vec::new(), preview_from: 0 }
     }
 
-    /// Whether changes are shown to somebody.
-    pub(crate) fn previews(&self) -> bool {
-        self.previews.is_some()
+    /// Whether changes are shown to anybody.
+    pub(crate) fn shows(&self) -> bool {
+        !matches!(self.shown, Shown::Nothing)
     }
 
     /// Begins a line about this row.
     pub(crate) fn open(&mut self, key: &str) {
-        self.preview_from = self.previews.as_ref().map_or(0, Vec::len);
+        self.preview_from = if let Shown::Preview(changes) = &self.shown { changes.len() } else { 0 };
         let from = self.text.len();
         self.text.push_str(key);
         self.key = from..self.text.len();
@@ -74,14 +77,18 @@ impl Journal {
             Some((value, form)) => decode(value, form, &mut self.text),
             None => self.text.push_str("null"),
         }
-        if let Some(changes) = &mut self.previews {
-            changes.push(Change {
-                entity: self.text[self.key.clone()].into(),
+        let entity = &self.text[self.key.clone()];
+        let old = old.map(|_| &self.text[from..]);
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Preview(changes) => changes.push(Change {
+                entity: entity.into(),
                 field: field.into(),
-                old: old.map(|_| self.text[from..].into()),
+                old: old.map(Into::into),
                 new: new.map(Into::into),
                 rule: rule.into(),
-            });
+            }),
+            Shown::Compared(made) => made.add(entity, field, old, new),
         }
         self.text.push(',');
         self.text.push_str(new.unwrap_or("null"));
@@ -95,10 +102,12 @@ impl Journal {
 
     /// Drops the open line.
     pub(crate) fn abandon(&mut self) {
-        self.text.truncate(self.key.start);
-        if let Some(changes) = &mut self.previews {
-            changes.truncate(self.preview_from);
+        match &mut self.shown {
+            Shown::Nothing => {}
+            Shown::Preview(changes) => changes.truncate(self.preview_from),
+            Shown::Compared(made) => made.forget(&self.text[self.key.clone()]),
         }
+        self.text.truncate(self.key.start);
     }
 
     /// Drops the open line but shows its changes: the row itself keeps the lineage of its creation.
@@ -141,18 +150,19 @@ impl Journal {
 
     /// Notes, for a preview, that a record no longer stands behind an entity.
     pub(crate) fn unlinked(&mut self, entity: &str, record: &str, partition: &str) {
-        if self.previews.is_some() {
+        if matches!(self.shown, Shown::Preview(_)) {
             self.gone.push(Gone { entity: entity.into(), record: record.into(), partition: partition.into() });
         }
     }
 
-    /// The changes so far, if somebody looks.
-    pub(crate) fn changes(&self) -> &[Change] {
-        self.previews.as_deref().unwrap_or_default()
+    /// Entities whose changes are not those that were expected.
+    pub(crate) fn moved(&self, expected: &Expected) -> Vec<Box<str>> {
+        if let Shown::Compared(made) = &self.shown { expected.moved(made) } else { Vec::new() }
     }
 
     /// What a preview shows.
     pub(crate) fn into_preview(self) -> (Vec<Change>, Vec<Gone>) {
-        (self.previews.unwrap_or_default(), self.gone)
+        let changes = if let Shown::Preview(changes) = self.shown { changes } else { Vec::new() };
+        (changes, self.gone)
     }
 }

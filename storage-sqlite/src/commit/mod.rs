@@ -15,11 +15,14 @@ use std::sync::PoisonError;
 use rusqlite::Transaction;
 use sync_core::{
     Counts, PartitionId, RecordFailure, Severity, WorkspaceId,
-    store::{CommitReport, PageCommit, Preview, moved},
+    store::{CommitReport, PageCommit, Preview},
 };
 
 pub(crate) use self::book::Sources;
-use self::{journal::Journal, target::Rows};
+use self::{
+    journal::{Journal, Shown},
+    target::Rows,
+};
 use crate::{
     error::{Db, Fault, internal},
     hook::Committed,
@@ -112,6 +115,11 @@ pub(crate) fn write(
     }
     let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
     let at = time::text(commit.at);
+    let shown = match &commit.expects {
+        _ if mode == Mode::Preview => Shown::Preview(Vec::new()),
+        Some(expected) => Shown::Compared(expected.nothing_yet()),
+        None => Shown::Nothing,
+    };
     let mut work = Work {
         tx,
         workspace,
@@ -119,7 +127,7 @@ pub(crate) fn write(
         connection_no: connection_no(tx, workspace, &commit.feed.connection)?,
         at: &at,
         tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
-        journal: Journal::new(commit.target.lineage, mode == Mode::Preview || commit.expects.is_some()),
+        journal: Journal::new(commit.target.lineage, shown),
     };
     let rows = Rows::open(tx, cache, workspace, commit)?;
     open_scans(&work, cache)?;
@@ -141,7 +149,7 @@ pub(crate) fn write(
         return Ok(Preview { report, changes, gone, swept: None });
     }
     if let Some(expected) = &commit.expects {
-        let moved = moved(expected, journal.changes());
+        let moved = journal.moved(expected);
         if !moved.is_empty() {
             return Err(Fault::Moved(moved));
         }

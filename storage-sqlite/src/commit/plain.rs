@@ -208,7 +208,7 @@ impl<'a> Page<'a> {
         show(work, cache, self.scan, work.tx.last_insert_rowid())?;
         work.tally.counts.created += 1;
         work.tally.wrote(record.id.as_str());
-        if work.journal.previews() {
+        if work.journal.shows() {
             work.journal.open(record.id.as_str());
             for (name, json) in self.part.batch.cells(record) {
                 work.journal.change(&self.part.batch.names()[name], None, Some(json), "source_of_truth");

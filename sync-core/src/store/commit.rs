@@ -1,14 +1,11 @@
 //! One transaction: rows, lineage, cursors, counts, failures, events, under the run's fence.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Feed;
+use super::{Expected, Feed};
 use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target};
 
 /// Proof that a run is still its owner's; checked inside every transaction it writes with.
@@ -67,7 +64,7 @@ pub struct PageCommit {
     pub events: Vec<Box<str>>,
     /// Of an approved plan: exactly these changes and no others, in whatever order. Otherwise nothing is written, and
     /// [`CommitReport::moved`] names the entities in question.
-    pub expects: Option<Arc<[Change]>>,
+    pub expects: Option<Arc<Expected>>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -96,44 +93,6 @@ pub struct Change {
     pub new: Option<Box<str>>,
     /// The rule that decided.
     pub rule: Box<str>,
-}
-
-/// The entities whose changes differ, in order. That a field is null after a row was made is as good as its not being named.
-#[must_use]
-pub fn moved(expected: &[Change], made: &[Change]) -> Vec<Box<str>> {
-    let (mut expected, mut made) = (by_entity(expected), by_entity(made));
-    let mut moved: BTreeSet<&str> = BTreeSet::new();
-    for (entity, changes) in &mut expected {
-        let alike = made.get_mut(entity).map_or(changes.is_empty(), |made| told(made) == told(changes));
-        if !alike {
-            moved.insert(entity);
-        }
-    }
-    moved.extend(made.iter().filter(|(entity, changes)| !changes.is_empty() && !expected.contains_key(*entity)).map(|(entity, _)| *entity));
-    moved.into_iter().map(Into::into).collect()
-}
-
-/// The changes that say something, by entity.
-fn by_entity(changes: &[Change]) -> HashMap<&str, Vec<&Change>> {
-    let says = |change: &&Change| change.old.is_some() || change.new.as_deref().is_some_and(|new| new != "null");
-    let mut entities: HashMap<&str, Vec<&Change>> = HashMap::new();
-    for some in changes.chunk_by(|one, next| one.entity == next.entity) {
-        entities.entry(&some[0].entity).or_default().extend(some.iter().filter(says));
-    }
-    entities
-}
-
-/// An entity's fields in order, each with its values; of a field that is told twice the last.
-fn told<'c>(changes: &mut Vec<&'c Change>) -> Vec<(&'c str, Option<&'c str>, Option<&'c str>)> {
-    changes.sort_by(|one, other| one.field.cmp(&other.field));
-    changes.dedup_by(|later, earlier| {
-        let same = later.field == earlier.field;
-        if same {
-            *earlier = *later;
-        }
-        same
-    });
-    changes.iter().map(|change| (&*change.field, change.old.as_deref(), change.new.as_deref())).collect()
 }
 
 /// Commits to try out one after the other, and what their scans would sweep then.
@@ -227,77 +186,5 @@ impl SweepReport {
     #[must_use]
     pub fn needs_confirmation(&self) -> bool {
         self.deleted < self.missing
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
-        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: "".into() }
-    }
-
-    #[test]
-    fn entities_whose_changes_are_others_than_expected_are_named_once() {
-        let planned = [change("a", "x", Some("1"), Some("2")), change("a", "y", None, Some("3")), change("b", "x", Some("1"), None)];
-        let none: [&str; 0] = [];
-        for (made, expected) in [
-            (planned.to_vec(), &none[..]),
-            (vec![planned[2].clone(), planned[1].clone(), planned[0].clone()], &[]),
-            (vec![change("a", "x", Some("9"), Some("2")), planned[1].clone(), planned[2].clone()], &["a"]),
-            (vec![planned[0].clone(), planned[1].clone()], &["b"]),
-            ([&planned[..], &[change("c", "z", Some("1"), Some("2"))]].concat(), &["c"]),
-            ([&planned[..], &[change("a", "z", Some("1"), Some("2"))]].concat(), &["a"]),
-            (Vec::new(), &["a", "b"]),
-        ] {
-            assert_eq!(moved(&planned, &made).iter().map(|entity| &**entity).collect::<Vec<_>>(), expected, "{made:?}");
-        }
-    }
-
-    #[test]
-    fn a_new_rows_null_is_as_good_as_no_field_but_an_old_rows_is_not() {
-        assert!(moved(&[change("a", "x", None, Some("null"))], &[]).is_empty());
-        assert_eq!(moved(&[], &[change("a", "x", Some("1"), Some("null"))]), ["a".into()]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
-        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: "r".into() }
-    }
-
-    #[test]
-    fn entities_have_moved_whose_changes_are_others_than_expected() {
-        let (one, two, null) = (Some("1"), Some("2"), Some("null"));
-        let cases: [(&str, Vec<Change>, Vec<Change>, &[&str]); 8] = [
-            ("the same", vec![change("a", "x", one, two)], vec![change("a", "x", one, two)], &[]),
-            (
-                "in another order",
-                vec![change("a", "x", one, two), change("b", "x", one, two), change("a", "y", one, two)],
-                vec![change("a", "y", one, two), change("a", "x", one, two), change("b", "x", one, two)],
-                &[],
-            ),
-            ("another value before", vec![change("a", "x", one, two)], vec![change("a", "x", two, two)], &["a"]),
-            ("one that is not made", vec![change("b", "x", one, two), change("a", "x", one, two)], vec![], &["a", "b"]),
-            ("one that is not expected", vec![], vec![change("a", "x", one, two)], &["a"]),
-            ("a field more", vec![change("a", "x", one, two)], vec![change("a", "x", one, two), change("a", "y", one, two)], &["a"]),
-            (
-                "a null of a new row",
-                vec![change("a", "x", None, one)],
-                vec![change("a", "x", None, one), change("a", "y", None, null)],
-                &[],
-            ),
-            ("only such nulls", vec![change("a", "y", None, null)], vec![], &[]),
-        ];
-        for (name, expected, made, entities) in cases {
-            let told = moved(&expected, &made);
-            assert_eq!(told.iter().map(|entity| &**entity).collect::<Vec<_>>(), entities, "{name}");
-        }
-        let twice = [change("a", "x", one, two), change("a", "x", one, one)];
-        assert!(moved(&[change("a", "x", one, one)], &twice).is_empty(), "the last word counts");
     }
 }

@@ -69,7 +69,7 @@ pub struct RowHistory {
 pub struct RunRows {
     /// The kind of table; of a managed one without its key.
     pub place: Place,
-    /// The keys of its rows, in order.
+    /// The keys of its rows, each once, in the order the storage reads them best in.
     pub keys: Vec<Box<str>>,
     /// Whether lines may be missing: the run is older than lineage is kept.
     pub pruned: bool,

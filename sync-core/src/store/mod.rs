@@ -12,6 +12,7 @@ mod conflict;
 mod connection;
 mod duplicates;
 mod entity;
+mod expected;
 mod history;
 mod lease;
 mod lineage;
@@ -31,7 +32,7 @@ pub use self::{
     activity::{Activity, ActivityStore, NewActivity},
     authorization::{AuthorizationStore, PendingAuthorization, StoredClient},
     client::{Client, ClientAccount, ClientFacts, ClientStore, unknown_client},
-    commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial, moved},
+    commit::{Change, CommitReport, CursorMove, Fence, Gone, PageCommit, PartitionBatch, Preview, Sweep, SweepReport, Trial},
     config::{
         APP, CONFIG_CHANGED, CONNECTION_CONFIG, ConfigAction, ConfigCause, ConfigChange, ConfigStore, ConfigVersion, ConnectionConfig,
         NewConfig, config_activity, config_change,
@@ -40,6 +41,7 @@ pub use self::{
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
+    expected::Expected,
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
     lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunRows, as_of},

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Change, Feed};
+use super::{Expected, Feed};
 use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId};
 
 /// Where a plan stands.
@@ -193,16 +193,11 @@ pub struct PlanItem {
 }
 
 impl PlanItem {
-    /// Its changes as a commit [expects](super::PageCommit::expects) them.
-    pub fn expected(&self) -> impl Iterator<Item = Change> {
-        let text = |json: &Option<Box<RawValue>>| json.as_ref().map(|json| json.get().into());
-        self.changes.iter().map(move |change| Change {
-            entity: self.entity.clone(),
-            field: change.field.clone(),
-            old: text(&change.old),
-            new: text(&change.new),
-            rule: change.rule.clone(),
-        })
+    /// Adds its changes to what a commit [expects](super::PageCommit::expects).
+    pub fn expect(&self, expected: &mut Expected) {
+        for change in &self.changes {
+            expected.add(&self.entity, &change.field, change.old.as_deref().map(RawValue::get), change.new.as_deref().map(RawValue::get));
+        }
     }
 
     /// The documented `Change preview` body: `{entity, keyField, keyValue, type, fields, existing}`.

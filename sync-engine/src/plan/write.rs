@@ -7,7 +7,7 @@ use std::{
 
 use sync_core::{
     Counts, Error, ErrorKind, Operation, PartitionId, RecordBatch, RecordFailure, Result, RunId, Target,
-    store::{Change, Feed, Fence, ItemKind, ItemState, PageCommit, PartitionBatch, PlanItem},
+    store::{Expected, Feed, Fence, ItemKind, ItemState, PageCommit, PartitionBatch, PlanItem},
 };
 
 use crate::Connection;
@@ -63,7 +63,8 @@ impl Writer<'_> {
     }
 
     fn page(&self, fence: Fence, items: &[PlanItem], failures: Vec<RecordFailure>, before: Counts) -> Result<PageCommit> {
-        let expects: Arc<[Change]> = items.iter().flat_map(PlanItem::expected).collect();
+        let mut expects = Expected::default();
+        items.iter().for_each(|item| item.expect(&mut expects));
         let event = serde_json::json!({ "type": "sync-progress", "run": fence.run, "records": items.len() as u64 + before.read });
         Ok(PageCommit {
             fence,
@@ -75,7 +76,7 @@ impl Writer<'_> {
             scan: None,
             cursors: Vec::new(),
             events: vec![event.to_string().into()],
-            expects: Some(expects),
+            expects: Some(Arc::new(expects)),
             at: self.connection.workspace.engine.shared.clock.now(),
         })
     }

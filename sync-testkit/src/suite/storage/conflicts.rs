@@ -1,10 +1,12 @@
 //! What is kept beside fields: reference values, and what loses to a source of higher priority.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use sync_core::{
     FieldRule, Target, WriteMode,
     mapping::{Authority, ConflictState, FieldSource},
-    store::{Change, Conflict, ConflictFilter, Conflicts, PageCommit, SettleConflicts, WorkspaceStore},
+    store::{Change, Conflict, ConflictFilter, Conflicts, Expected, PageCommit, SettleConflicts, WorkspaceStore},
 };
 
 use super::{
@@ -327,7 +329,7 @@ async fn nothing_stays_beside_of_what_was_not_committed(scene: Scene) -> Looked 
     };
     nothing("a preview").await?;
     let other = Change { entity: "a".into(), field: "age".into(), old: Some("null".into()), new: Some("8".into()), rule: "r".into() };
-    let moved = low.store.commit(PageCommit { expects: Some([other].into()), ..page() }).await?;
+    let moved = low.store.commit(PageCommit { expects: Some(Arc::new(Expected::of([&other]))), ..page() }).await?;
     same!(moved.moved.len(), 1, "rows that a commit found otherwise than expected");
     nothing("a commit that took itself back").await?;
     let fence = sync_core::store::Fence { token: low.fence.token + 1, ..low.fence };
@@ -360,7 +362,7 @@ async fn what_is_beside_belongs_to_a_workspace(scene: Scene) -> Looked {
 
 async fn derived_is_not_written_by_hand_either(scene: Scene) -> Looked {
     let rules = rules(&[("score", rule(Authority::Derived, 0))]);
-    let truth = scene.begin(&mapped("truth"), &Target { rules: std::sync::Arc::clone(&rules), ..people() }).await?;
+    let truth = scene.begin(&mapped("truth"), &Target { rules: Arc::clone(&rules), ..people() }).await?;
     truth.commit(&[up("t", json!({"email": "a", "name": "Ann", "score": 1}))]).await?;
     let hand = scene.begin(&mapped("hand"), &Target { mode: WriteMode::ByHand, rules, ..people() }).await?;
     same!(hand.counts(&[up("a", json!({"score": 2, "name": "Bea"}))]).await?, [0, 1, 0, 0, 0, 0], "a commit by hand");

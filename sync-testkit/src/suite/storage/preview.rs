@@ -1,11 +1,11 @@
 //! What a preview shows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 use sync_core::{
     Counts, RecordFailure,
-    store::{Change, PageCommit, Sweep, Trial},
+    store::{Change, Expected, PageCommit, Sweep, Trial},
 };
 
 use super::{
@@ -139,7 +139,7 @@ async fn an_expected_commit_is_whole_or_not_at_all(scene: Scene) -> Looked {
         });
         for (expects, named) in [(fewer, "c"), (other.collect(), "a")] {
             let page = PageCommit {
-                expects: Some(expects.into()),
+                expects: Some(Arc::new(Expected::of(&expects))),
                 cursors: vec![moved("", "9", 1)],
                 events: vec!["{}".into()],
                 ..run.rows_page(&next())
@@ -150,7 +150,7 @@ async fn an_expected_commit_is_whole_or_not_at_all(scene: Scene) -> Looked {
             same!(run.store.partition_states(&run.feed).await?, [], "positions");
             same!(run.store.events(0, 9).await?, [], "events");
         }
-        let page = PageCommit { expects: Some(preview.changes.clone().into()), ..run.rows_page(&next()) };
+        let page = PageCommit { expects: Some(Arc::new(Expected::of(&preview.changes))), ..run.rows_page(&next()) };
         let done = run.store.commit(page).await?;
         same!((done.moved.len(), six(&done.counts)), (0, [1, 1, 1, 0, 0, 1]), "as expected");
         same!(run.history("a").await?.len() > 2, true, "its lineage is written");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sync_core::{
     Counts, Direction, Error, ErrorKind, Result, RunId, SyncResult, Target,
-    store::{APPLY, Fence, ItemState, NewRun, Plan, PlanItem, PlanState, Settle},
+    store::{APPLY, Expected, Fence, ItemState, NewRun, Plan, PlanItem, PlanState, Settle},
 };
 
 use super::{Apply, Kept, write::Writer};
@@ -79,7 +79,9 @@ impl Work {
             if chosen.is_empty() {
                 continue;
             }
-            let (done, settled) = writer.commit(fence, chosen, Vec::new(), Counts::default()).await?;
+            let mut expects = Expected::default();
+            chosen.iter().for_each(|item| item.expect(&mut expects));
+            let (done, settled) = writer.commit(fence, chosen, expects, Vec::new(), Counts::default()).await?;
             counts.add(&done);
             left |= settled.iter().any(|(_, state)| *state == ItemState::Moved);
             let settle = self.settle(PlanState::Partial, Some(fence.run), settled);

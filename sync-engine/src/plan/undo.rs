@@ -7,7 +7,7 @@ use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
     json_value,
     store::{
-        APPLY, EntityQuery, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
+        APPLY, EntityQuery, Expected, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, RunRows, WorkspaceStore,
     },
 };
@@ -37,6 +37,8 @@ struct Undone {
 #[derive(Default)]
 struct Part {
     items: Vec<PlanItem>,
+    /// The changes of the items.
+    expects: Expected,
     failures: Vec<RecordFailure>,
     /// Of the rows that have no item.
     left: Counts,
@@ -103,13 +105,26 @@ impl Undone {
         Start { operation: "undo", new }
     }
 
-    /// What takes these rows back; items are numbered from `first` on.
-    async fn part(&self, keys: &[Box<str>], first: usize) -> Result<Part> {
+    /// What takes these rows back; items are numbered from `first` on. Where nobody is going to look at them, items of rows that only the run
+    /// has touched do not name what goes.
+    async fn part(&self, keys: &[Box<str>], first: usize, looked_at: bool) -> Result<Part> {
         let store = &self.connection.workspace.store;
         let mut part = Part::default();
         for mut row in store.row_histories(self.run.id, keys).await? {
             if let Place::Host(_) = self.rows.place {
                 row.live = host_row(&**store, &self.run, &row.entity).await?;
+            }
+            let no = u32::try_from(first + part.items.len()).unwrap_or(u32::MAX);
+            let item = |entity: Box<str>, kind, key, changes| {
+                let records = vec![("".into(), RecordId::from(&*entity))];
+                PlanItem { no, entity, kind, records, position: None, key, changes, state: ItemState::Open }
+            };
+            if let Some(live) = row.live.as_ref().filter(|live| !looked_at && row.lines.is_empty() && live.run == self.run.id.0) {
+                for (field, value) in live.fields.iter().filter(|(_, value)| *value != "null") {
+                    part.expects.add(&row.entity, field, Some(value), None);
+                }
+                part.items.push(item(row.entity, ItemKind::Delete, BTreeMap::new(), Vec::new()));
+                continue;
             }
             let Undoing { kind, changes, kept } = backwards(self.run.id, &row);
             let stays = |(field, by): &(Option<Box<str>>, i64)| {
@@ -127,17 +142,17 @@ impl Undone {
                 continue;
             };
             let key = if kind == ItemKind::Update { key_of(&self.rows.place, row.live.as_ref())? } else { BTreeMap::new() };
-            let no = u32::try_from(first + part.items.len()).unwrap_or(u32::MAX);
-            let records = vec![("".into(), RecordId::from(&*row.entity))];
-            part.items.push(PlanItem { no, entity: row.entity, kind, records, position: None, key, changes, state: ItemState::Open });
+            let item = item(row.entity, kind, key, changes);
+            item.expect(&mut part.expects);
+            part.items.push(item);
         }
         Ok(part)
     }
 
     async fn plan(self, by: Box<str>, fence: Fence) -> Result<Plan> {
-        let Part { mut items, mut failures, left: mut counts } = Part::default();
+        let Part { mut items, mut failures, left: mut counts, .. } = Part::default();
         for keys in self.rows.keys.chunks(ROWS_AT_ONCE) {
-            let part = self.part(keys, items.len() + 1).await?;
+            let part = self.part(keys, items.len() + 1, true).await?;
             counts.add(&part.left);
             for item in &part.items {
                 counts.read += 1;
@@ -172,13 +187,13 @@ impl Undone {
         let writer = Writer { connection: &self.connection, feed: &self.run.feed, target: &self.target, of: ("run", self.run.id) };
         let mut chunks = self.rows.keys.chunks(ROWS_AT_ONCE);
         let read = async |keys: Option<&[Box<str>]>| match keys {
-            Some(keys) => self.part(keys, 1).await.map(Some),
+            Some(keys) => self.part(keys, 1, false).await.map(Some),
             None => Ok(None),
         };
         let (mut counts, mut left) = (Counts::default(), false);
         let mut ahead = read(chunks.next()).await?;
         while let Some(part) = ahead {
-            let written = writer.commit(fence, part.items, part.failures, part.left);
+            let written = writer.commit(fence, part.items, part.expects, part.failures, part.left);
             let (written, next) = futures_util::future::join(written, read(chunks.next())).await;
             let (done, settled) = written?;
             counts.add(&done);

@@ -31,6 +31,7 @@ impl Writer<'_> {
         &self,
         fence: Fence,
         mut items: Vec<PlanItem>,
+        mut expects: Expected,
         mut failures: Vec<RecordFailure>,
         before: Counts,
     ) -> Result<(Counts, Vec<(u32, ItemState)>)> {
@@ -40,7 +41,7 @@ impl Writer<'_> {
             let moved = settled.len() as u64;
             let mut counts = Counts { read: moved, skipped: moved, ..Counts::default() };
             counts.add(&before);
-            let page = self.page(fence, &items, failures.clone(), counts)?;
+            let page = self.page(fence, &items, expects.clone(), failures.clone(), counts)?;
             let report = self.connection.workspace.store.commit(page).await?;
             if report.moved.is_empty() {
                 settled.extend(items.iter().map(|item| (item.no, ItemState::Applied)));
@@ -52,6 +53,7 @@ impl Writer<'_> {
                 return refuse("writing it would change rows that it does not name; nothing of this part was written");
             }
             for item in gone {
+                expects.forget(&item.entity);
                 let text = format!("{:?} is no longer as the plan had found it; it was left as it is", &*item.entity);
                 let record = item.records.first().map_or(&*item.entity, |(_, record)| record.as_str());
                 failures.push(RecordFailure::warning(text).at_row(item.position).of_record(record));
@@ -62,9 +64,14 @@ impl Writer<'_> {
         refuse("others keep changing its rows; nothing of this part was written")
     }
 
-    fn page(&self, fence: Fence, items: &[PlanItem], failures: Vec<RecordFailure>, before: Counts) -> Result<PageCommit> {
-        let mut expects = Expected::default();
-        items.iter().for_each(|item| item.expect(&mut expects));
+    fn page(
+        &self,
+        fence: Fence,
+        items: &[PlanItem],
+        expects: Expected,
+        failures: Vec<RecordFailure>,
+        before: Counts,
+    ) -> Result<PageCommit> {
         let event = serde_json::json!({ "type": "sync-progress", "run": fence.run, "records": items.len() as u64 + before.read });
         Ok(PageCommit {
             fence,

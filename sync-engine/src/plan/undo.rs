@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
-    json_value,
     store::{
         EntityQuery, Feed, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, WorkspaceStore,
     },
 };
 
-use super::{Apply, Kept, VERSION, look::planned_by};
+use super::{Apply, Kept, VERSION, alike, look::planned_by};
 use crate::{Connection, run::Start};
 
 /// Rows of a run that can be undone at once: they are held in memory.
@@ -44,7 +43,7 @@ pub(crate) async fn plan_undo(connection: &Connection, run: RunId, by: &str) -> 
         at: connection.workspace.engine.shared.clock.now(),
     };
     let (this, by) = (connection.clone(), Box::from(by));
-    planned_by(connection, Start { operation: "undo", new }, move |fence| look(this, undone, by, fence)).await
+    planned_by(connection, Start { operation: "undo", new }, move |fence, _| look(this, undone, by, fence)).await
 }
 
 /// Takes a run back, as far as nobody has changed its rows since.
@@ -85,13 +84,13 @@ async fn look(connection: Connection, undone: Run, by: Box<str>, fence: Fence) -
         };
         match kind {
             ItemKind::Create => counts.created += 1,
-            ItemKind::Update => counts.updated += 1,
+            ItemKind::Update | ItemKind::Adopt => counts.updated += 1,
             ItemKind::Delete => counts.deleted += 1,
         }
         let key = if kind == ItemKind::Update { key_of(&history.place, row.live.as_ref())? } else { BTreeMap::new() };
         let no = u32::try_from(items.len() + 1).unwrap_or(u32::MAX);
         let records = vec![("".into(), RecordId::from(&*row.entity))];
-        items.push(PlanItem { no, entity: row.entity, kind, records, position: None, key, changes, state: ItemState::Open });
+        items.push(PlanItem { no, entity: row.entity, kind, records, position: None, key, changes, write: None, state: ItemState::Open });
     }
     let target = Target {
         entity: undone.entity.clone(),
@@ -297,11 +296,4 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
         }
         ((false, false), _) => nothing(Vec::new()),
     }
-}
-
-/// Whether two JSON texts say the same, however they are written and whatever type a column of the host gave them.
-fn alike(one: &str, other: &str) -> bool {
-    one == other
-        || json_value(one) == json_value(other)
-        || sync_core::key_text(one).is_some_and(|one| Some(one) == sync_core::key_text(other))
 }

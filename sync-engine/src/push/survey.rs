@@ -65,6 +65,11 @@ impl Survey {
         }
     }
 
+    /// Rows that were looked at, when nothing has to be sent.
+    pub(crate) fn idle(&self) -> Option<u64> {
+        self.idle
+    }
+
     /// Writes down that nothing had to be sent; answers whether that is so.
     pub(crate) async fn end_if_idle(&self, connection: &Connection, feed: &Feed, fence: Fence) -> Result<bool> {
         let Some(rows) = self.idle else { return Ok(false) };

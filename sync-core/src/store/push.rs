@@ -39,6 +39,8 @@ pub struct ChangedQuery {
     pub after: Option<Box<str>>,
     /// Look at so many rows at most.
     pub limit: u32,
+    /// Leave no trace: a table of the host that nobody registered yet is read if it may be registered, and is not.
+    pub trial: bool,
 }
 
 /// Rows that may have to be pushed.

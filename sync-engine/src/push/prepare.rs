@@ -98,8 +98,8 @@ impl Job {
         }
     }
 
-    /// Asks the service what the stream is like. Of a table only rows from the version `since` on are looked at.
-    pub(crate) async fn ready(self, since: Option<Box<str>>, fence: Fence, shield: Shield) -> Result<Ready> {
+    /// Asks the service what the stream is like. Of a table only rows from the version `since` on are looked at. A `trial` leaves no trace.
+    pub(crate) async fn ready(self, since: Option<Box<str>>, trial: bool, fence: Fence, shield: Shield) -> Result<Ready> {
         let Self { connection, push, feed, mapping, cx, row: _ } = self;
         let plan = Plan::make(&connection, &cx, &push, &feed, mapping.as_deref()).await?;
         let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
@@ -128,7 +128,7 @@ impl Job {
         };
         let key = if push.key.is_empty() { Arc::clone(&plan.key) } else { push.key.as_slice().into() };
         let form = Form { id: Arc::clone(&courier.key), key, writes: plan.writes.clone() };
-        let work = Work { form, connection, push, mapping, target, since };
+        let work = Work { form, connection, push, mapping, target, since, trial };
         Ok(Ready { courier: Arc::new(courier), work, plan })
     }
 }

@@ -37,11 +37,11 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
     job.check()?;
     let known = job.target();
     job.register(known.as_ref()).await?;
-    let survey = Survey::of(&job.connection, &job.push, &job.feed, known.as_ref()).await?;
+    let survey = Survey::of(&job.connection, &job.push, &job.feed, known.as_ref(), false).await?;
     if survey.end_if_idle(&job.connection, &job.feed, fence).await? {
         return Ok(Report::default());
     }
-    let Ready { courier, work, plan } = job.ready(survey.since, fence, shield).await?;
+    let Ready { courier, work, plan } = job.ready(survey.since, false, fence, shield).await?;
     let _halt = Halt(Arc::clone(&courier));
     if plan.news {
         courier.commit(Vec::new(), &mut Done::default(), Some(plan.memory.clone())).await?;
@@ -71,6 +71,8 @@ pub(crate) struct Work {
     pub(crate) target: Option<Arc<Target>>,
     /// Rows of the table below this version were pushed as they are.
     pub(crate) since: Option<Box<str>>,
+    /// It only looks.
+    pub(crate) trial: bool,
 }
 
 impl Work {
@@ -141,6 +143,7 @@ impl Work {
                 since: self.since.clone(),
                 after: None,
                 ended: false,
+                trial: self.trial,
             })),
             (What::Source(table), _, _, Some(source)) => Pages::Source {
                 source: Arc::clone(source),

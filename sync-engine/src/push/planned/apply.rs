@@ -105,7 +105,7 @@ impl Applying {
         }
         let known = job.target();
         job.register(known.as_ref()).await?;
-        let Ready { mut courier, work, plan: to } = job.ready(None, fence, shield).await?;
+        let Ready { mut courier, work, plan: to } = job.ready(None, false, fence, shield).await?;
         Kept::same_stream(self.form.as_ref(), &self.plan, &to)?;
         let screen = Arc::new(Screen::new(&self.chosen));
         match Arc::get_mut(&mut courier) {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use sync_core::{
-    Direction, Error, ErrorKind, Place, PushMode, RecordId, Result, Target,
-    store::{Fence, NewPlan, PLAN, PageCommit, Plan, Trial},
+    Direction, Error, ErrorKind, PushMode, RecordId, Result,
+    store::{Fence, NewPlan, PLAN, Plan},
 };
 use tokio::sync::mpsc;
 
@@ -46,7 +46,6 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
     job.check()?;
     let store = Arc::clone(&job.connection.workspace.store);
     let known = job.target();
-    try_table(&job, known.as_ref(), fence).await?;
     let mut kept = Kept::of(&job);
     let mut plan = NewPlan {
         run: fence.run,
@@ -61,7 +60,7 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
         made_by: job.connection.workspace.asked_by(job.push.triggered_by.as_deref()),
         made_at: job.cx.services.now(),
     };
-    let survey = Survey::of(&job.connection, &job.push, &job.feed, known.as_ref()).await?;
+    let survey = Survey::of(&job.connection, &job.push, &job.feed, known.as_ref(), true).await?;
     let Items { list, aside } = match survey.idle() {
         Some(rows) => {
             let mut items = Items::default();
@@ -69,7 +68,7 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
             items
         }
         None => {
-            let Ready { courier, work, plan: to } = job.ready(survey.since, fence, shield).await?;
+            let Ready { courier, work, plan: to } = job.ready(survey.since, true, fence, shield).await?;
             kept.saw(&to);
             if plan.key.is_empty() {
                 plan.key = work.form.key.to_vec();
@@ -82,25 +81,6 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
     plan.failures = aside.failures;
     plan.failures.truncate(FAILURES_KEPT);
     store.put_plan(plan, list).await
-}
-
-/// Whether the host's table may be used, without saying that it is: an empty commit is tried out and taken back.
-async fn try_table(job: &Job, target: Option<&Arc<Target>>, fence: Fence) -> Result<()> {
-    let Some(target) = target.filter(|target| matches!(target.place, Place::Host(_))) else { return Ok(()) };
-    let commit = PageCommit {
-        fence,
-        feed: job.feed.clone(),
-        target: Arc::clone(target),
-        batches: Vec::new(),
-        failures: Vec::new(),
-        before: sync_core::Counts::default(),
-        scan: None,
-        cursors: Vec::new(),
-        events: Vec::new(),
-        expects: None,
-        at: job.cx.services.now(),
-    };
-    job.connection.workspace.store.preview(Trial { commits: vec![commit], sweep: None }).await.map(drop)
 }
 
 /// What would be sent, in the order in which it would be.

@@ -422,11 +422,26 @@ async fn a_mass_deletion_is_no_plan_until_it_is_confirmed(on: On) {
     assert!(refused.kind() == ErrorKind::Conflict && refused.text().contains("5 of the 10 records"), "{refused}");
     let (plan, items) = stage.planned(push.confirm_deletes(), "confirmed").await;
     assert!(items.iter().all(|item| item.kind == ItemKind::Delete && item.changes.len() == 2) && items.len() == 5, "{items:?}");
-    // A row comes back before it is applied: its record stays.
+    // A row comes back before it is applied: its record stays. So does one that came there meanwhile.
     stage.world.place().host("INSERT INTO staff VALUES ('p7', 1)");
+    stage.service.state().records.insert("guest".into(), json!({ "name": "guest", "v": 0 }));
     let result = stage.crm.apply(Apply::plan(plan.plan.run)).await.expect("it begins");
     assert_eq!((result.counts.deleted, result.counts.skipped), (4, 1), "{result:?}");
-    assert_eq!(stage.service.truth(), ["p0=1", "p1=1", "p2=1", "p3=1", "p4=1", "p7=1"]);
+    assert_eq!(stage.service.truth(), ["guest=0", "p0=1", "p1=1", "p2=1", "p3=1", "p4=1", "p7=1"]);
+}
+
+/// The service accepted something else of a row since, which is as it was planned again: somebody has to look at it anew.
+async fn what_was_pushed_otherwise_since_is_left_alone(on: On) {
+    let stage = Stage::new(on, Way::Table).await;
+    let rows = |v: usize| -> Rows { [("a".to_owned(), v), ("b".to_owned(), 2)].into() };
+    clean(&stage.crm.sync_to_external(stage.push(&rows(1))).await.expect("it runs"));
+    let (plan, items) = stage.planned(stage.push(&rows(2)), "otherwise").await;
+    assert_eq!(items.len(), 1);
+    clean(&stage.crm.sync_to_external(stage.push(&rows(3))).await.expect("it runs"));
+    drop(stage.push(&rows(2)));
+    let result = stage.crm.apply(Apply::plan(plan.plan.run)).await.expect("it begins");
+    assert_eq!((result.counts.updated, result.counts.skipped), (0, 1), "{result:?}");
+    assert_eq!((stage.service.truth(), stage.items(&plan).await[0].state), (vec!["a=3".to_owned(), "b=2".to_owned()], ItemState::Moved));
 }
 
 /// Engines and connections on a simulated service, as processes that come and go.
@@ -590,6 +605,11 @@ mod on_sqlite {
     }
 
     #[tokio::test]
+    async fn what_was_pushed_otherwise_since_is_left_alone() {
+        super::what_was_pushed_otherwise_since_is_left_alone(Sqlite).await;
+    }
+
+    #[tokio::test]
     async fn a_plan_is_applied_once_whatever_dies() {
         for point in ["w1", "w4", "w9", "w11", "w12", "w13"] {
             super::a_plan_is_applied_once_whatever_dies(Sqlite, point).await;
@@ -642,6 +662,11 @@ mod on_postgres {
     #[tokio::test]
     async fn a_mass_deletion_is_no_plan_until_it_is_confirmed() {
         super::a_mass_deletion_is_no_plan_until_it_is_confirmed(Postgres).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_otherwise_since_is_left_alone() {
+        super::what_was_pushed_otherwise_since_is_left_alone(Postgres).await;
     }
 
     #[tokio::test]

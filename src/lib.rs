@@ -38,7 +38,7 @@ pub use sync_core::{
     store::{
         Client, ClientAccount, ClientFacts, ConfigAction, ConfigVersion, Conflict, ConflictFilter, ConflictId, ConnectionConfig,
         ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding,
-        OnboardingStep, Plan, PlanItem, PlanState, PlannedChange, ReferenceValue, Run, RunFilter, RunStatus,
+        OnboardingStep, Plan, PlanItem, PlanState, PlannedChange, PlannedWrite, ReferenceValue, Run, RunFilter, RunStatus, SeenRecord,
     },
 };
 #[doc(hidden)]

@@ -55,6 +55,7 @@ impl Bench {
                 all: false,
                 after,
                 limit: PAGE,
+                trial: false,
             };
             let page = self.runtime.block_on(self.store.changed_rows(query)).expect("read");
             changed += page.batch.len();

@@ -127,9 +127,9 @@ pub(crate) enum Command {
     Pull(Pull),
     /// Read as `pull` does and write nothing: show what would change, row by row, and keep it to be applied.
     Plan(Plan),
-    /// The plans there are, or one of them; approve or discard it.
+    /// The plans there are, of pulls and of pushes, or one of them; approve or discard it.
     Plans(Plans),
-    /// Write what a plan says, in whole or in part; rows that have changed since are left alone and named.
+    /// Write what a plan says, in whole or in part; what has changed since is left alone and named.
     Apply(Apply),
     /// Plan what would take a run back; what others changed since stays, and is listed.
     Undo(Undo),
@@ -340,6 +340,7 @@ pub(crate) struct Pull {
   syncline push sheets Partners --records partners.csv --key email
   syncline push slack messages --records messages.jsonl --key id
   syncline push sheets Partners --mapping partners.toml
+  syncline push sheets Partners --mapping partners.toml --plan --look
 
 Records are a JSON list of objects, one JSON object per line, or a .csv file with a header; - is standard input. A key column that the
 stream does not have is not sent: it only tells records apart, so that a repeat cannot double one.")]
@@ -375,6 +376,15 @@ pub(crate) struct Push {
     /// Seconds to wait at the end for writes whose answer was lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 240)]
     pub(crate) patience: u64,
+    /// Send nothing: show what would be written, record by record, and keep it to be applied.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Read the stream too, to show what each write replaces and to refuse later what has changed there since.
+    #[arg(long, requires = "plan")]
+    pub(crate) look: bool,
+    /// Records of a plan shown; all of them are kept.
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "plan")]
+    pub(crate) show: u32,
 }
 
 /// The modes of a push.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sync_core::{
-    EntityType, RecordFailure, Result, RunId, Severity,
+    Direction, EntityType, RecordFailure, Result, RunId, Severity,
     store::{EntityQuery, ItemKind, ItemState, LOCAL, Plan, PlanState, Run, RunFilter, RunStatus},
 };
 
@@ -151,7 +151,8 @@ impl Workspace {
             sync_core::ErrorKind::Unsupported => Ok(Vec::new()),
             _ => Err(error),
         })?;
-        for plan in plans.iter().filter(|plan| plan.plan.entity == *entity && waits(plan)) {
+        for plan in plans.iter().filter(|plan| plan.plan.direction == Direction::FromExternal && plan.plan.entity == *entity && waits(plan))
+        {
             let mut after = 0;
             while after < ITEMS.1 {
                 let items = self.store.plan_items(plan.plan.run, after, ITEMS.0).await?;

@@ -11,15 +11,36 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use sync_core::{
-    Error, ErrorKind, Place, RecordId, Result,
+    Error, ErrorKind, HostTable, Place, RecordId, Result,
     store::{ChangedQuery, ChangedRows, EntityStore as _, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore},
 };
 
 use crate::{
+    host::Host,
     run::{self, Mark},
     storage::Scoped,
     tx::{Ask, Door, Repeat},
 };
+
+impl Scoped {
+    /// Rows of a table of the host, as they would be found once it was registered.
+    async fn tried_rows(&self, table: Arc<HostTable>, query: Arc<ChangedQuery>) -> Result<ChangedRows> {
+        let workspace = self.workspace.clone();
+        let found = self.inner.try_out("changed_rows", &self.workspace, move |tx| {
+            let (workspace, table, query) = (workspace.clone(), Arc::clone(&table), Arc::clone(&query));
+            async move {
+                Host::register(tx, &workspace, &table, &[]).await?;
+                changed::rows(tx, &workspace, &query).await
+            }
+            .boxed()
+        });
+        found.await?.ok_or_else(unregistered)
+    }
+}
+
+fn unregistered() -> Error {
+    Error::new(ErrorKind::Internal, "changed_rows", "a table that was just registered is not")
+}
 
 #[async_trait]
 impl PushStore for Scoped {
@@ -38,9 +59,12 @@ impl PushStore for Scoped {
         }
         // A table of the host is read by those alone who have registered it: one without a workspace column belongs to one workspace.
         if let Place::Host(table) = &query.target.place {
+            if query.trial {
+                return self.tried_rows(Arc::clone(table), query).await;
+            }
             self.register_table(Arc::clone(table), &[]).await?;
         }
-        read().await?.ok_or_else(|| Error::new(ErrorKind::Internal, "changed_rows", "a table that was just registered is not"))
+        read().await?.ok_or_else(unregistered)
     }
 
     async fn push_links(&self, feed: &Feed, keys: &[Box<str>]) -> Result<Vec<Option<PushLink>>> {

@@ -313,6 +313,7 @@ impl Push {
             all: false,
             after: None,
             limit: 1000,
+            trial: false,
         }
     }
 

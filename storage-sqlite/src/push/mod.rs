@@ -9,8 +9,9 @@ pub(crate) mod link;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Transaction;
 use sync_core::{
-    Place, RecordId, Result,
+    HostTable, Place, RecordId, Result,
     store::{ChangedQuery, ChangedRows, EntityStore as _, Feed, Intent, IntentFilter, PushCommit, PushLink, PushMemory, PushStore},
 };
 
@@ -20,6 +21,18 @@ use crate::{
     storage::{Durability, Scoped},
 };
 
+impl Scoped {
+    /// Rows of a table of the host, as they would be found once it was registered.
+    async fn tried_rows(&self, table: Arc<HostTable>, query: ChangedQuery) -> Result<ChangedRows> {
+        let workspace = self.workspace.clone();
+        let rows = move |tx: &Transaction<'_>| {
+            Host::register(tx, &workspace, &table, &[])?;
+            changed::rows(tx, &workspace, &query)
+        };
+        self.inner.write("changed_rows", move |writer| writer.try_out(|tx, _, _| rows(tx))).await
+    }
+}
+
 #[async_trait]
 impl PushStore for Scoped {
     async fn changed_rows(&self, query: ChangedQuery) -> Result<ChangedRows> {
@@ -27,6 +40,9 @@ impl PushStore for Scoped {
         if let Place::Host(table) = &query.target.place {
             let (workspace, spec) = (self.workspace.clone(), Arc::clone(table));
             if !self.inner.read("changed_rows", move |tx| Host::is_registered(tx, &workspace, &spec)).await? {
+                if query.trial {
+                    return self.tried_rows(Arc::clone(table), query).await;
+                }
                 self.register_table(Arc::clone(table), &[]).await?;
             }
         }

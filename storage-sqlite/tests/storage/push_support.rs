@@ -62,6 +62,7 @@ impl Push {
             all: false,
             after: None,
             limit: 1000,
+            trial: false,
         }
     }
 

@@ -1,7 +1,7 @@
-//! `plan`, `plans`, `apply` and `undo`: what a pull would change, shown before it is written.
+//! `plan`, `plans`, `apply` and `undo`: what a pull or a push would change, shown before it is written.
 
 use serde_json::{json, value::RawValue};
-use syncline::{Apply, Counts, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId};
+use syncline::{Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId};
 
 use super::{View, ended};
 use crate::{
@@ -26,11 +26,16 @@ pub(crate) async fn plan(config: &Config, args: &args::Plan, view: View) -> Done
     let connection = session.connection(&args.pull.connection).await?;
     let title = format!("{}/{}", connection.integration_name(), output::plain(&args.pull.stream));
     let show = Show::for_terminal(view.quiet);
-    let plan = match progress::watch(&session.engine, connection.plan(pull), &title, show).await {
-        Watched::Ended(ended) => (*ended).map_err(|error| Failure::of(&error))?,
-        Watched::Stopped(run) => return ended::stopped(&session.workspace, run, view).await,
-    };
-    tell(&session, &plan, args.show, view).await
+    let planned = progress::watch(&session.engine, connection.plan(pull), &title, show).await;
+    told(&session, planned, args.show, view).await
+}
+
+/// Shows a plan that was just made, or why there is none.
+pub(crate) async fn told(session: &Session, planned: Watched<Plan>, limit: u32, view: View) -> Done {
+    match planned {
+        Watched::Ended(ended) => tell(session, &(*ended).map_err(|error| Failure::of(&error))?, limit, view).await,
+        Watched::Stopped(run) => ended::stopped(&session.workspace, run, view).await,
+    }
 }
 
 pub(crate) async fn plans(config: &Config, args: &args::Plans, view: View) -> Done {
@@ -95,6 +100,7 @@ async fn list(session: &Session, limit: u32, view: View) -> Done {
         vec![
             plan.plan.run.to_string(),
             plan.state.as_str().to_owned(),
+            if outward(plan) { "push" } else { "pull" }.to_owned(),
             output::plain(plan.plan.feed.stream.as_str()),
             plan.plan.entity.to_string(),
             number(plan.items),
@@ -104,7 +110,7 @@ async fn list(session: &Session, limit: u32, view: View) -> Done {
         ]
     };
     let rows: Vec<Vec<String>> = plans.iter().map(row).collect();
-    let header = ["plan", "state", "stream", "table", "rows", "made (UTC)", "by", "last changed by"];
+    let header = ["plan", "state", "of a", "stream", "table", "rows", "made (UTC)", "by", "last changed by"];
     for line in output::table(&header, &rows, output::width().max(100), Style::stdout()) {
         output::line(line);
     }
@@ -155,18 +161,19 @@ fn next(plan: &Plan, style: Style) -> String {
 
 /// The plan as a diff.
 fn lines(plan: &Plan, items: &[PlanItem], style: Style) -> Vec<String> {
-    let Counts { created, updated, deleted, swept, unchanged, skipped, failed, .. } = plan.plan.counts;
-    let stream = output::plain(plan.plan.feed.stream.as_str());
+    let Counts { created, updated, deleted, swept, unchanged, skipped, failed, unsettled, .. } = plan.plan.counts;
+    let (stream, entity) = (output::plain(plan.plan.feed.stream.as_str()), plan.plan.entity.to_string());
+    let (from, to) = if outward(plan) { (entity, stream) } else { (stream, entity) };
     let mut lines = vec![format!(
-        "{}  {stream} → {}  {}, {}, {}",
+        "{}  {from} → {to}  {}, {}, {}",
         style.bold(format!("plan {}", plan.plan.run)),
-        plan.plan.entity,
         style.good(format!("{} to make", number(created))),
         style.warn(format!("{} to change", number(updated))),
         style.bad(format!("{} to delete", number(deleted + swept))),
     )];
     let rest = format!("{} as they are, {} skipped, {} failed", number(unchanged), number(skipped), number(failed));
-    lines.push(style.faint(format!("  {rest}")));
+    let open = if unsettled > 0 { format!(", {} of earlier pushes not settled", number(unsettled)) } else { String::new() };
+    lines.push(style.faint(format!("  {rest}{open}")));
     for item in items {
         lines.extend(row(item, style));
     }
@@ -185,9 +192,9 @@ fn lines(plan: &Plan, items: &[PlanItem], style: Style) -> Vec<String> {
 /// One row, and below it its fields.
 fn row(item: &PlanItem, style: Style) -> Vec<String> {
     let (sign, key) = match item.kind {
-        ItemKind::Create => (style.good("+"), style.good(output::plain(&item.entity))),
-        ItemKind::Update => (style.warn("~"), style.bold(output::plain(&item.entity))),
-        ItemKind::Delete => (style.bad("-"), style.bad(output::plain(&item.entity))),
+        ItemKind::Create => (style.good("+"), style.good(output::plain(name(item)))),
+        ItemKind::Update | ItemKind::Adopt => (style.warn("~"), style.bold(output::plain(name(item)))),
+        ItemKind::Delete => (style.bad("-"), style.bad(output::plain(name(item)))),
     };
     let place = item.position.map(|row| style.faint(format!("  row {row}"))).unwrap_or_default();
     let state = match item.state {
@@ -195,26 +202,62 @@ fn row(item: &PlanItem, style: Style) -> Vec<String> {
         ItemState::Applied => style.good("  applied"),
         ItemState::Moved => style.warn("  left alone: it has changed since"),
     };
+    let why = item.write.as_ref().map(|write| style.faint(format!("  {}", why(item, &write.rule)))).unwrap_or_default();
     let wide = item.changes.iter().map(|change| console::measure_text_width(&change.field)).max().unwrap_or(0);
-    let mut lines = vec![format!("{sign} {key}{place}{state}")];
-    lines.extend(item.changes.iter().map(|change| field(change, item.kind, wide, style)));
+    let mut lines = vec![format!("{sign} {key}{place}{why}{state}")];
+    lines.extend(item.changes.iter().map(|change| field(change, item, wide, style)));
     lines
 }
 
-fn field(change: &PlannedChange, kind: ItemKind, wide: usize, style: Style) -> String {
+/// What people know it by. A record of nobody of ours has the service's id behind a control character.
+fn name(item: &PlanItem) -> &str {
+    item.entity.trim_start_matches(char::is_control)
+}
+
+/// Which record of the service a push writes, and for what reason.
+fn why(item: &PlanItem, rule: &str) -> String {
+    let reason = match (item.kind, rule) {
+        (ItemKind::Adopt, _) => "is there already and is not linked yet",
+        (_, "new") => "is not known there",
+        (_, "changed") => "changed since the last push",
+        (_, "resent") => "is sent although unchanged",
+        (_, "deleted") => "shall go",
+        (_, "mirrored") => "is not among the rows",
+        (_, "retried") => "failed before",
+        (_, other) => other,
+    };
+    match item.records.first() {
+        // A record of nobody of ours goes by its own id.
+        Some((_, id)) if name(item) != id.as_str() => format!("{}  {reason}", output::plain(id.as_str())),
+        _ => reason.to_owned(),
+    }
+}
+
+/// Whether it writes to the service.
+fn outward(plan: &Plan) -> bool {
+    plan.plan.direction == Direction::ToExternal
+}
+
+fn field(change: &PlannedChange, item: &PlanItem, wide: usize, style: Style) -> String {
     let name = output::plain(&change.field);
     let gap = " ".repeat(wide.saturating_sub(console::measure_text_width(&name)));
-    let value = match kind {
-        ItemKind::Create => told(change.new.as_deref()),
-        ItemKind::Delete => style.faint(told(change.old.as_deref())),
-        ItemKind::Update => format!("{} → {}", style.faint(told(change.old.as_deref())), told(change.new.as_deref())),
+    let unknown = item.write.is_some() && change.old.is_none();
+    let values = match item.kind {
+        ItemKind::Update | ItemKind::Adopt if unknown => format!("{} → {}", style.faint("unknown"), value(change.new.as_deref())),
+        ItemKind::Create => value(change.new.as_deref()),
+        ItemKind::Delete => style.faint(value(change.old.as_deref())),
+        ItemKind::Update | ItemKind::Adopt => format!("{} → {}", style.faint(value(change.old.as_deref())), value(change.new.as_deref())),
     };
-    let rule = if PLAIN_RULES.contains(&&*change.rule) { String::new() } else { style.faint(format!("  ({})", change.rule)) };
-    format!("    {}{gap}  {value}{rule}", style.faint(name))
+    let rule = if item.write.is_some() || PLAIN_RULES.contains(&&*change.rule) {
+        String::new()
+    } else {
+        style.faint(format!("  ({})", change.rule))
+    };
+    format!("    {}{gap}  {values}{rule}", style.faint(name))
 }
 
 /// A value with all its digits.
-fn told(json: Option<&RawValue>) -> String {
+fn value(json: Option<&RawValue>) -> String {
     match json.map(RawValue::get) {
         None | Some("null") => "nothing".into(),
         Some(text) if text.starts_with('"') => match serde_json::from_str::<String>(text) {
@@ -246,6 +289,15 @@ mod tests {
         );
         let made = item(r#"{"no":1,"entity":"b","kind":"create","records":[],"changes":[{"field":"n","new":7,"rule":"source_of_truth"}]}"#);
         assert_eq!(row(&made, Style::plain()), ["+ b", "    n  7"]);
+        let pushed = item(
+            r#"{"no":1,"entity":"7","kind":"update","records":[["","rec9"]],"write":{"rule":"changed","hash":1},"changes":[
+                {"field":"n","new":1,"rule":"changed"},{"field":"m","old":null,"new":2,"rule":"changed"}]}"#,
+        );
+        let lines = ["~ 7  rec9  changed since the last push", "    n  unknown → 1", "    m  nothing → 2"];
+        assert_eq!(row(&pushed, Style::plain()), lines);
+        let stranger =
+            item(r#"{"no":1,"entity":"\u0001c9","kind":"delete","records":[["","c9"]],"write":{"rule":"mirrored","hash":0},"changes":[]}"#);
+        assert_eq!(row(&stranger, Style::plain()), ["- c9  is not among the rows"]);
         let gone = item(r#"{"no":1,"entity":"c","kind":"delete","records":[],"changes":[{"field":"n","old":[1],"rule":"deleted"}]}"#);
         assert_eq!(row(&gone, Style::plain()), ["- c", "    n  [1]"]);
     }

@@ -1,4 +1,4 @@
-//! `push` and `retry`: one run, from the first question to what became of the records.
+//! `push` and `retry`: one run, from the first question to what became of the records, or to what would.
 
 use std::{path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use syncline::{
     mapping::Mapping,
 };
 
-use super::{View, ended, mapping, records};
+use super::{View, ended, mapping, plans, records};
 use crate::{
     args::{self, Mode},
     config::Config,
@@ -33,7 +33,14 @@ pub(crate) async fn push(config: &Config, args: &args::Push, view: View) -> Done
         (None, Some(file)) => Push::mapped(mapped(file, &args.stream)?),
         (None, None) => return Err(Failure::usage("there is nothing to push", "push", "name --records FILE or --mapping FILE")),
     };
-    run(&session, &connection, &args.stream, options(push, args), view).await
+    let push = options(push, args);
+    if !args.plan {
+        return run(&session, &connection, &args.stream, push, view).await;
+    }
+    let push = if args.look { push.look() } else { push };
+    let title = format!("{}/{}", connection.integration_name(), output::plain(&args.stream));
+    let planned = progress::watch(&session.engine, connection.plan_push(push), &title, Show::for_terminal(view.quiet)).await;
+    plans::told(&session, planned, args.show, view).await
 }
 
 pub(crate) async fn retry(config: &Config, args: &args::Retry, view: View) -> Done {

@@ -41,6 +41,50 @@ async fn records_of_a_file_are_written_once_and_told_by_their_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_is_planned_shown_and_applied_but_for_what_has_changed_since() {
+    let house = House::new().await;
+    house.connect();
+    house.write("people.csv", PEOPLE);
+    let before = sheet(&house);
+    let push = ["push", "sheets", "Staff", "--records", "people.csv", "--key", "id", "--plan"];
+    let blind = said(house.syncline(&push));
+    assert_eq!(blind.code, 0, "{}{}", blind.out, blind.err);
+    assert!(blind.out.contains("name   unknown → \"Ada\""), "{}", blind.out);
+    let plan = said(house.syncline(&[&push[..], &["--look"]].concat()));
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
+    for part in [
+        "plan 2  sheets_staff → Staff  1 to make, 1 to change, 0 to delete",
+        "~ 1  is there already and is not linked yet",
+        "+ 4  is not known there",
+        "name   \"Radia, =1+1\"",
+        "nothing was written. To write it: syncline apply 2",
+    ] {
+        assert!(plan.out.contains(part), "{} lacks {part}", plan.out);
+    }
+    assert_eq!(sheet(&house), before, "a plan writes nothing");
+    let listed = said(house.bare(&["plans"]));
+    assert!(listed.out.contains("push") && listed.out.contains("open"), "{}", listed.out);
+    let json = said(house.bare(&["plans", "2", "--json"])).json();
+    let radia = &json["changes"][1];
+    assert_eq!((&radia["keyValue"], &radia["type"], &radia["rule"]), (&"4".into(), &"create".into(), &"new".into()), "{json}");
+    assert_eq!(radia["fields"]["name"], "Radia, =1+1");
+    assert_eq!(json["plan"]["direction"], "to_external");
+    // The record there moves on before the plan is applied.
+    house.google.sim().set_cell("Staff", 2, 2, "Ada Lovelace");
+    let applied = said(house.syncline(&["apply", "2"]));
+    assert_eq!(applied.code, 3, "{}{}", applied.out, applied.err);
+    assert!(applied.out.contains("its record at the service is no longer as the plan had found it"), "{}", applied.out);
+    let after = sheet(&house);
+    assert!(after.iter().any(|row| row.starts_with("1|Ada Lovelace")), "{after:?}");
+    assert_eq!(after.last().map(String::as_str), Some("4|Radia, =1+1|1951-12-18"));
+    let told = said(house.bare(&["plans", "2"]));
+    assert!(told.out.contains("left alone: it has changed since") && told.out.contains("applied in part"), "{}", told.out);
+    assert_eq!(said(house.bare(&["plans", "1", "--discard", "--json"])).json()["plan"]["state"], "discarded");
+    let refused = said(house.syncline(&["apply", "1"]));
+    assert!(refused.code != 0 && refused.err.contains("discarded"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_record_is_listed_with_its_reason_and_sent_again_on_demand() {
     let house = House::new().await;
     house.connect();

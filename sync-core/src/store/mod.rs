@@ -46,7 +46,7 @@ pub use self::{
     lease::LeaseStore,
     lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunRows, as_of},
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
-    plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
+    plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, PlannedWrite, SeenRecord, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
     run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},

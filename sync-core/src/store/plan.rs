@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Expected, Feed};
+use super::{Expected, Feed, PushLink};
 use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId};
 
 /// Where a plan stands.
@@ -103,6 +103,8 @@ pub enum ItemKind {
     Update,
     /// It goes.
     Delete,
+    /// Of a push: the service has the record already, though nothing linked it to the row so far; it is written and linked.
+    Adopt,
 }
 
 impl ItemKind {
@@ -113,6 +115,7 @@ impl ItemKind {
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Adopt => "adopt",
         }
     }
 }
@@ -121,12 +124,12 @@ impl ItemKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemState {
-    /// Nothing.
+    /// Nothing, or, of a push, nothing the service has confirmed: it is there to be applied again.
     #[default]
     Open,
     /// It was applied.
     Applied,
-    /// Its row was no longer as the plan had found it: it was left alone.
+    /// Its row, or the record at the service, was no longer as the plan had found it: it was left alone.
     Moved,
 }
 
@@ -153,7 +156,7 @@ impl ItemState {
 pub struct PlannedChange {
     /// The field.
     pub field: Box<str>,
-    /// Before; absent when there is no row.
+    /// Before; absent when there is no row, and of a push when nobody looked what the service has.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub old: Option<Box<RawValue>>,
     /// After; absent when the row goes.
@@ -168,6 +171,39 @@ fn present<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Opt
     Box::<RawValue>::deserialize(from).map(Some)
 }
 
+/// The record of a planned write as it was found at the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeenRecord {
+    /// It was not there.
+    Absent,
+    /// It was there; what it held was not read.
+    There,
+    /// It was there, and what a write would replace had this digest.
+    Read(u64),
+}
+
+/// What a planned write to a service rests on. Applying leaves it alone once any of that has moved.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedWrite {
+    /// The rule that decided.
+    pub rule: Box<str>,
+    /// The hash of the row's content, as links keep it.
+    pub hash: u64,
+    /// What was known of the row at the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PushLink>,
+    /// The record at the service; absent when nobody looked, or nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenRecord>,
+    /// The fields as they are sent, where there is no row to read again, or they tell what to compare with what was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Box<RawValue>>,
+    /// Whether it is a write that failed before and belongs to none of the rows that were looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_over: bool,
+}
+
 /// What becomes of one row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanItem {
@@ -177,7 +213,8 @@ pub struct PlanItem {
     pub entity: Box<str>,
     /// What becomes of it.
     pub kind: ItemKind,
-    /// The record that says so, and its partition; of a row that goes all records that no longer stand behind it.
+    /// The record that says so, and its partition; of a row that goes all records that no longer stand behind it. Of a push the service's
+    /// own key of the record, where it is known.
     pub records: Vec<(PartitionId, RecordId)>,
     /// Where a person finds the record in the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,8 +222,11 @@ pub struct PlanItem {
     /// The record's values of the key fields.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub key: BTreeMap<Box<str>, Box<RawValue>>,
-    /// Field by field.
+    /// Field by field. Of a push the fields that are sent, without those that a look found as they shall be.
     pub changes: Vec<PlannedChange>,
+    /// Of a plan of a push: what the write rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<Box<PlannedWrite>>,
     /// What was done with it so far.
     #[serde(skip, default)]
     pub state: ItemState,
@@ -200,7 +240,8 @@ impl PlanItem {
         }
     }
 
-    /// The documented `Change preview` body: `{entity, keyField, keyValue, type, fields, existing}`.
+    /// The documented `Change preview` body: `{entity, keyField, keyValue, type, fields, existing}`. Of a push also `rule`, and in
+    /// `existing` what is known of the record at the service.
     #[must_use]
     pub fn to_json(&self, entity: &EntityType, key: &[Box<str>]) -> serde_json::Value {
         let side = |of: fn(&PlannedChange) -> &Option<Box<RawValue>>| -> serde_json::Map<String, serde_json::Value> {
@@ -217,6 +258,9 @@ impl PlanItem {
         });
         if self.kind != ItemKind::Create {
             body["existing"] = side(|change| &change.old).into();
+        }
+        if let Some(write) = &self.write {
+            body["rule"] = (*write.rule).into();
         }
         body
     }

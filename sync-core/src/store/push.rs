@@ -10,7 +10,7 @@ use super::{Feed, Fence};
 use crate::{ConnectionId, Counts, Marker, Operation, PushMode, RecordBatch, RecordFailure, RecordId, Result, RunError, RunId, Target};
 
 /// What is known of one of our rows at the service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushLink {
     /// The service's key of its record.
     pub id: Option<RecordId>,
@@ -39,6 +39,8 @@ pub struct ChangedQuery {
     pub after: Option<Box<str>>,
     /// Look at so many rows at most.
     pub limit: u32,
+    /// Leave no trace: a table of the host that nobody registered yet is read if it may be registered, and is not.
+    pub trial: bool,
 }
 
 /// Rows that may have to be pushed.
@@ -157,6 +159,17 @@ pub enum Settled {
     },
     /// It is not confirmed; the intent is kept as it is now.
     Open(Box<Intent>),
+}
+
+impl Settled {
+    /// Our key of the row.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Accepted { key, .. } | Self::Deleted { key } | Self::Dropped { key } => key,
+            Self::Open(intent) => &intent.key,
+        }
+    }
 }
 
 /// The shape of a stream when it was last pushed to, so that a change of it is noticed before anything is sent.

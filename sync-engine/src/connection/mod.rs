@@ -21,7 +21,7 @@ pub use self::{
     connect::Connect,
     diagnosis::{Actor, Diagnosis},
 };
-use crate::{Apply, Pull, Workspace, services::ConnectionServices, workspace::unknown};
+use crate::{Apply, Pull, Push, Workspace, services::ConnectionServices, workspace::unknown};
 
 /// How long one page, or one call outside of a run, may take with all its attempts and waits.
 pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(300);
@@ -141,13 +141,33 @@ impl Connection {
         crate::plan::plan(self, pull).await
     }
 
+    /// Stops a push before it sends: decides about every row as the push would, and stores what it would write, record by record, with the
+    /// rule that decided each. Nothing is written to the service, and no table but those of plans and runs. The service is read where the
+    /// push has to know what is there: a mirror reads the whole stream, records that are told apart by key columns are looked for.
+    /// [`Push::look`] reads the stream for the values that would be replaced.
+    ///
+    /// Writes of earlier pushes that are not settled stay so, and their rows are left out.
+    ///
+    /// # Errors
+    /// As of [`sync_to_external`](Self::sync_to_external), and what stopped the run: a mass deletion that is not confirmed too.
+    pub async fn plan_push(&self, push: Push) -> Result<Plan> {
+        if !self.provider.descriptor().capabilities.push {
+            return Err(Error::unsupported("plan").at("provider", self.integration_name()));
+        }
+        crate::push::plan(self, push).await
+    }
+
     /// Writes what a stored plan says, in whole or in part: exactly these changes and no others. A row that is no longer as the plan had
     /// found it is left as it is, with a warning that names it. Positions of pulls stay where they are, so that the next pull finds again
     /// what was not applied.
     ///
+    /// The plan of a push is applied by a push of what it names: each write is journaled before it leaves, as always. What failed, or is
+    /// not settled at the end, stays open in the plan, and applying it again goes on with it.
+    ///
     /// # Errors
-    /// [`NotFound`](sync_core::ErrorKind::NotFound) when there is no such plan; [`Conflict`](sync_core::ErrorKind::Conflict) when it was applied or discarded, or
-    /// belongs to another connection; as of [`sync_from_external`](Self::sync_from_external).
+    /// [`NotFound`](sync_core::ErrorKind::NotFound) when there is no such plan; [`Conflict`](sync_core::ErrorKind::Conflict) when it was applied or discarded,
+    /// belongs to another connection, or, of a push, when account, settings or fields of the stream are no longer those it was made for;
+    /// as of [`sync_from_external`](Self::sync_from_external) and [`sync_to_external`](Self::sync_to_external).
     pub async fn apply(&self, apply: Apply) -> Result<SyncResult> {
         crate::plan::apply(self, apply).await
     }

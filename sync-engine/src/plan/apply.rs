@@ -7,7 +7,7 @@ use sync_core::{
     store::{APPLY, Expected, Fence, ItemState, NewRun, Plan, PlanItem, PlanState, Settle},
 };
 
-use super::{Apply, Kept, write::Writer};
+use super::{Apply, Kept, appliable, unfit, write::Writer};
 use crate::{
     Connection, SyncEvent,
     run::{self, Report, Start},
@@ -18,6 +18,9 @@ pub(crate) async fn apply(connection: &Connection, apply: Apply) -> Result<SyncR
     connection.usable().await?;
     let workspace = &connection.workspace;
     let plan = workspace.plan(apply.plan).await?;
+    if plan.plan.direction == Direction::ToExternal {
+        return crate::push::apply(connection, apply, plan).await;
+    }
     let target = Arc::new(fitting(connection, &plan)?);
     let new = NewRun {
         feed: plan.plan.feed.clone(),
@@ -34,21 +37,9 @@ pub(crate) async fn apply(connection: &Connection, apply: Apply) -> Result<SyncR
 
 /// Where the rows of a plan go, if it may be applied.
 fn fitting(connection: &Connection, plan: &Plan) -> Result<Target> {
-    let run = plan.plan.run;
-    let refuse = |text: String| Err(Error::new(ErrorKind::Conflict, "apply", text).at("plan", run.to_string()));
-    let who = || plan.changed_by.as_deref().unwrap_or("somebody");
-    match plan.state {
-        PlanState::Open | PlanState::Approved | PlanState::Partial => {}
-        PlanState::Applied => return refuse(format!("it was applied already, by {}; make a new plan", who())),
-        PlanState::Discarded => return refuse(format!("it was discarded by {}; make a new plan", who())),
-    }
-    if plan.plan.feed.connection != connection.id {
-        return refuse(format!("it belongs to the connection {}", plan.plan.feed.connection));
-    }
-    match Kept::read(&plan.plan.request) {
-        Some(kept) => Ok(kept.target),
-        None => refuse("another version of this library made it; make a new plan".into()),
-    }
+    appliable(connection, plan)?;
+    let kept = Kept::read(&plan.plan.request);
+    kept.map(|kept| kept.target).ok_or_else(|| unfit(plan, "another version of this library made it; make a new plan"))
 }
 
 struct Work {

@@ -41,12 +41,12 @@ impl Draft {
         let fields = std::mem::take(&mut self.fields).into_iter().map(|change| match kind {
             ItemKind::Create => Change { old: None, new: change.new.or_else(null), ..change },
             // A field of a row that went and came back without it.
-            ItemKind::Update => Change { old: change.old.or_else(null), new: change.new.or_else(null), ..change },
+            ItemKind::Update | ItemKind::Adopt => Change { old: change.old.or_else(null), new: change.new.or_else(null), ..change },
             ItemKind::Delete => Change { new: None, ..change },
         });
         match kind {
             ItemKind::Create => fields.filter(|change| change.new.as_deref() != Some("null")).collect(),
-            ItemKind::Update => fields.filter(|change| change.old != change.new).collect(),
+            ItemKind::Update | ItemKind::Adopt => fields.filter(|change| change.old != change.new).collect(),
             ItemKind::Delete => fields.filter(|change| change.old.as_deref().is_some_and(|old| old != "null")).collect(),
         }
     }
@@ -96,7 +96,7 @@ pub(super) fn items(target: &Target, commits: &[PageCommit], preview: Preview) -
         };
         let no = u32::try_from(items.len() + 1).map_err(|_| Error::config("plan", "a plan holds at most four billion rows"))?;
         let changes = changes.into_iter().map(planned).collect::<Result<_>>()?;
-        items.push(PlanItem { no, entity: draft.entity, kind, records, position, key, changes, state: ItemState::Open });
+        items.push(PlanItem { no, entity: draft.entity, kind, records, position, key, changes, write: None, state: ItemState::Open });
     }
     Ok(items)
 }

@@ -11,29 +11,33 @@ use super::{Kept, VERSION, items::items};
 use crate::{
     Connection, Pull,
     pull::{Job, Looked},
-    run::{self, Report, Start},
+    run::{self, Report, Shield, Start},
 };
 
 /// Record failures that a plan keeps; the counts tell how many there are.
-const FAILURES_KEPT: usize = 1_000;
+pub(crate) const FAILURES_KEPT: usize = 1_000;
 
 /// Reads what a pull would read, and stores what it would change.
 pub(crate) async fn plan(connection: &Connection, pull: Pull) -> Result<Plan> {
     let job = Job::new(connection, pull).await?;
     let new = job.new_run(PLAN);
-    planned_by(connection, Start { operation: "plan", new }, |fence| look(job, fence)).await
+    planned_by(connection, Start { operation: "plan", new }, |fence, _| look(job, fence)).await
 }
 
 /// The plan that a run makes which only looks.
-pub(super) async fn planned_by<W>(connection: &Connection, start: Start, look: impl FnOnce(Fence) -> W + Send + 'static) -> Result<Plan>
+pub(crate) async fn planned_by<W>(
+    connection: &Connection,
+    start: Start,
+    look: impl FnOnce(Fence, Shield) -> W + Send + 'static,
+) -> Result<Plan>
 where
     W: Future<Output = Result<Plan>> + Send + 'static,
 {
     let operation = start.operation;
     let made: Arc<Mutex<Option<Result<Plan>>>> = Arc::default();
     let slot = Arc::clone(&made);
-    let result = run::lead(connection, start, move |fence, _| async move {
-        let looked = look(fence).await;
+    let result = run::lead(connection, start, move |fence, shield| async move {
+        let looked = look(fence, shield).await;
         let ended = looked.as_ref().map(|_| Report::default()).map_err(|error| {
             // The error itself goes to the caller; the run keeps what it says.
             Error::new(error.kind(), error.operation(), error.text().to_owned())

@@ -1,4 +1,5 @@
-//! Plans: a pull that stops before it writes, and what it would have written, applied later in whole or in part.
+//! Plans: a pull that stops before it writes, and what it would have written, applied later in whole or in part. Those of pushes are
+//! made and applied where pushes are.
 
 mod apply;
 mod items;
@@ -6,14 +7,19 @@ mod look;
 mod undo;
 mod write;
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sync_core::{Error, ErrorKind, Result, RunId, Target};
+use sync_core::{
+    Error, ErrorKind, Result, RunId, Target, json_value,
+    store::{self, PlanState},
+};
+
+use crate::Connection;
 
 pub(crate) use self::{
     apply::apply,
-    look::plan,
+    look::{FAILURES_KEPT, plan, planned_by},
     undo::{plan_undo, undo},
 };
 
@@ -35,6 +41,33 @@ impl Kept {
     fn read(request: &serde_json::Value) -> Option<Self> {
         serde_json::from_value::<Self>(request.clone()).ok().filter(|kept| kept.version == VERSION)
     }
+}
+
+/// That a plan still may be applied, as far as its own state says.
+pub(crate) fn appliable(connection: &Connection, plan: &store::Plan) -> Result<()> {
+    let text = match plan.state {
+        PlanState::Open | PlanState::Approved | PlanState::Partial if plan.plan.feed.connection == connection.id => return Ok(()),
+        PlanState::Open | PlanState::Approved | PlanState::Partial => format!("it belongs to the connection {}", plan.plan.feed.connection),
+        PlanState::Applied => format!("it was applied already, by {}; make a new plan", who(plan)),
+        PlanState::Discarded => format!("it was discarded by {}; make a new plan", who(plan)),
+    };
+    Err(unfit(plan, text))
+}
+
+fn who(plan: &store::Plan) -> &str {
+    plan.changed_by.as_deref().unwrap_or("somebody")
+}
+
+/// The plan is not applied, for this reason.
+pub(crate) fn unfit(plan: &store::Plan, text: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Conflict, "apply", text).at("plan", plan.plan.run.to_string())
+}
+
+/// Whether two JSON texts say the same, however they are written and whatever type a column gave them.
+pub(crate) fn alike(one: &str, other: &str) -> bool {
+    one == other
+        || json_value(one) == json_value(other)
+        || sync_core::key_text(one).is_some_and(|one| Some(one) == sync_core::key_text(other))
 }
 
 /// The form of [`Kept`] that this version writes, and the only one it reads.

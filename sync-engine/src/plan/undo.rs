@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
-    json_value,
     store::{
         APPLY, EntityQuery, Expected, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, RunRows, WorkspaceStore,
     },
 };
 
-use super::{Kept, VERSION, look::planned_by, write::Writer};
+use super::{Kept, VERSION, alike, look::planned_by, write::Writer};
 use crate::{
     Connection, SyncEvent,
     run::{self, Report, Start},
@@ -48,7 +47,7 @@ struct Part {
 pub(crate) async fn plan_undo(connection: &Connection, run: RunId, by: &str) -> Result<Plan> {
     let undone = Undone::find(connection, run).await?;
     let (start, by) = (undone.start(PLAN, by), Box::from(by));
-    planned_by(connection, start, move |fence| undone.plan(by, fence)).await
+    planned_by(connection, start, move |fence, _| undone.plan(by, fence)).await
 }
 
 /// Takes a run back, as far as nobody has changed its rows since.
@@ -117,7 +116,7 @@ impl Undone {
             let no = u32::try_from(first + part.items.len()).unwrap_or(u32::MAX);
             let item = |entity: Box<str>, kind, key, changes| {
                 let records = vec![("".into(), RecordId::from(&*entity))];
-                PlanItem { no, entity, kind, records, position: None, key, changes, state: ItemState::Open }
+                PlanItem { no, entity, kind, records, position: None, key, changes, write: None, state: ItemState::Open }
             };
             if let Some(live) = row.live.as_ref().filter(|live| !looked_at && row.lines.is_empty() && live.run == self.run.id.0) {
                 for (field, value) in live.fields.iter().filter(|(_, value)| *value != "null") {
@@ -158,7 +157,7 @@ impl Undone {
                 counts.read += 1;
                 match item.kind {
                     ItemKind::Create => counts.created += 1,
-                    ItemKind::Update => counts.updated += 1,
+                    ItemKind::Update | ItemKind::Adopt => counts.updated += 1,
                     ItemKind::Delete => counts.deleted += 1,
                 }
             }
@@ -380,11 +379,4 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
         }
         ((false, false), _) => nothing(Vec::new()),
     }
-}
-
-/// Whether two JSON texts say the same, however they are written and whatever type a column of the host gave them.
-fn alike(one: &str, other: &str) -> bool {
-    one == other
-        || json_value(one) == json_value(other)
-        || sync_core::key_text(one).is_some_and(|one| Some(one) == sync_core::key_text(other))
 }

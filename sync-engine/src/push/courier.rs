@@ -27,6 +27,7 @@ use super::{
     item::Item,
     journal::{Verdict, answered, held_up, stops_run, unknown},
     next::Terms,
+    planned::Screen,
     rows::Aside,
 };
 use crate::{SyncEvent, connection::CALL_DEADLINE, run::Shield, syncline::Engine};
@@ -57,6 +58,8 @@ pub(crate) struct Courier {
     /// How long to wait for lost answers.
     pub(crate) patience: Duration,
     pub(crate) shield: Shield,
+    /// When a plan is applied: nothing else is sent.
+    pub(crate) screen: Option<Arc<Screen>>,
     pub(crate) halted: AtomicBool,
     /// Wakes who waits when the run is stopped.
     pub(crate) alarm: Notify,
@@ -87,15 +90,21 @@ impl Drop for Halt {
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     aside: Aside,
-    outcomes: Vec<&'static str>,
+    /// By the keys of the rows.
+    outcomes: Vec<(Box<str>, &'static str)>,
 }
 
 impl Done {
     pub(crate) fn add(&mut self, verdict: Verdict) {
         self.aside.counts.add(&verdict.counts);
         self.aside.failures.extend(verdict.failure);
+        self.outcomes.push((verdict.settled.key().into(), verdict.outcome));
         self.aside.settled.push(verdict.settled);
-        self.outcomes.push(verdict.outcome);
+    }
+
+    /// This is written down beside the items.
+    pub(crate) fn beside(aside: Aside) -> Self {
+        Self { aside, ..Self::default() }
     }
 
     /// So many writes stay open.
@@ -332,12 +341,30 @@ impl Courier {
             state.counts.add(&counts);
             state.counts
         };
-        for outcome in outcomes {
+        for (key, outcome) in outcomes {
+            if let Some(screen) = &self.screen {
+                screen.answered(&key, outcome);
+            }
             metrics::counter!("syncline_push_items_total", "provider" => self.provider.descriptor().name, "outcome" => outcome)
                 .increment(1);
         }
         self.engine.emit(SyncEvent::SyncProgress { run: self.fence.run, counts, partitions_done: 0, partitions: 1 });
         Ok(())
+    }
+
+    /// Counts what stays open once the work is done, however it ended.
+    pub(crate) async fn counted<T>(&self, worked: Result<T>) -> Result<T> {
+        let unsettled = self.unsettled().await;
+        if let Ok(many) = unsettled
+            && many > 0
+        {
+            let counted = self.commit(Vec::new(), &mut Done::unsettled(many), None).await;
+            if worked.is_ok() {
+                counted?;
+            }
+        }
+        let worked = worked?;
+        unsettled.map(|_| worked)
     }
 
     /// No more is sent, for this reason.

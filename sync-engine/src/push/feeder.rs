@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     batch::Batcher,
     courier::{Courier, Parcel},
-    item::Item,
+    item::{Basis, Item, Rule},
     pages::Seen,
     rows::{Aside, Page, Row},
     select::{Choice, Rules, choose},
@@ -46,7 +46,10 @@ impl<'c> Feeder<'c> {
 
     /// Decides about a page; answers whether anybody still takes what is handed over.
     pub(crate) async fn page(&mut self, page: Page) -> Result<bool> {
-        self.aside.absorb(page.aside);
+        if self.courier.screen.is_none() {
+            self.aside.absorb(page.aside);
+        }
+        let surplus = page.surplus;
         let rows = with_ids(self.courier, page.rows, page.links).await?;
         let intents = self.intents(&rows).await?;
         let now = self.courier.cx.services.now();
@@ -55,7 +58,13 @@ impl<'c> Feeder<'c> {
             if intent.is_some_and(|intent| intent.state == IntentState::Failed) {
                 self.met.insert(row.key.clone());
             }
-            let choice = choose(&row, link.as_ref(), intent, &self.rules, now);
+            let choice = match &self.courier.screen {
+                None => choose(&row, link.as_ref(), intent, &self.rules, now),
+                Some(screen) => match screen.choose(&row, link.as_ref(), intent) {
+                    Some(choice) => choice,
+                    None => continue,
+                },
+            };
             if let (Choice::Send | Choice::Retry, Some(id)) = (&choice, &row.id)
                 && !self.ids.first(id.as_str())
             {
@@ -77,13 +86,15 @@ impl<'c> Feeder<'c> {
                 Choice::StillFailed(reason) => self.aside.fail(RecordFailure::error(reason).of_record(row.key)),
                 Choice::Skip(reason) => self.aside.skip(&row.key, reason),
                 Choice::Send => {
-                    let item = Item::new(row, self.rules.mode, link.as_ref(), intent.cloned(), &*self.courier.cx.services);
+                    let basis = Basis { rule: Rule::of(&row, link.as_ref(), surplus), link };
+                    let item = Item::new(row, self.rules.mode, basis, intent.cloned(), &*self.courier.cx.services);
                     if !self.add(item).await {
                         return Ok(false);
                     }
                 }
                 Choice::Retry => {
-                    let again = intent.cloned().map(|intent| Item::again(intent, Earlier::Never));
+                    let basis = Some(Basis { rule: Rule::Retried, link });
+                    let again = intent.cloned().map(|intent| Item { basis, ..Item::again(intent, Earlier::Never) });
                     if let Some(item) = again
                         && !self.add(item).await
                     {
@@ -104,6 +115,11 @@ impl<'c> Feeder<'c> {
             Some(full) => self.hand_over(full).await,
             None => true,
         }
+    }
+
+    /// Whether a write that failed before is sent again here.
+    pub(crate) fn lets(&self, intent: &Intent) -> bool {
+        self.courier.screen.as_ref().is_none_or(|screen| screen.left_over(intent))
     }
 
     /// A write that needs nothing more.

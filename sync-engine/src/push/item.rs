@@ -8,10 +8,60 @@ use sync_core::{
 
 use super::rows::Row;
 
+/// Why something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// No record of the service is known for the row.
+    New,
+    /// The row is no longer as the service accepted it.
+    Changed,
+    /// It is as the service accepted it, and is sent all the same.
+    Resent,
+    /// The host hands over that it shall go.
+    Deleted,
+    /// It is not among the rows of a mirror.
+    Mirrored,
+    /// It failed before.
+    Retried,
+}
+
+impl Rule {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Resent => "resent",
+            Self::Deleted => "deleted",
+            Self::Mirrored => "mirrored",
+            Self::Retried => "retried",
+        }
+    }
+
+    /// Why a row is sent that was not refused before.
+    pub(crate) fn of(row: &Row, link: Option<&PushLink>, surplus: bool) -> Self {
+        match (row.operation, link) {
+            (Operation::Delete, _) if surplus => Self::Mirrored,
+            (Operation::Delete, _) => Self::Deleted,
+            (Operation::Upsert, Some(link)) if link.hash == Some(row.hash) => Self::Resent,
+            (Operation::Upsert, Some(link)) if link.id.is_some() => Self::Changed,
+            (Operation::Upsert, _) => Self::New,
+        }
+    }
+}
+
+/// What a row's write was decided from.
+#[derive(Clone, Debug)]
+pub(crate) struct Basis {
+    pub(crate) rule: Rule,
+    pub(crate) link: Option<PushLink>,
+}
+
 /// An intent that is about to leave, and what was stored of it before.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) intent: Intent,
+    /// `None` for a write that failed before and that none of the rows came to.
+    pub(crate) basis: Option<Basis>,
     /// What is put back when it never leaves.
     pub(crate) before: Option<Intent>,
     pub(crate) earlier: Earlier,
@@ -19,7 +69,7 @@ pub(crate) struct Item {
 
 impl Item {
     /// A write of its own, with a marker no other has.
-    pub(crate) fn new(row: Row, mode: PushMode, link: Option<&PushLink>, before: Option<Intent>, services: &dyn Services) -> Self {
+    pub(crate) fn new(row: Row, mode: PushMode, basis: Basis, before: Option<Intent>, services: &dyn Services) -> Self {
         let now = services.now();
         let intent = Intent {
             key: row.key,
@@ -29,7 +79,7 @@ impl Item {
             fields: row.fields,
             hash: row.hash,
             id: row.id,
-            version: link.and_then(|link| link.version.clone()),
+            version: basis.link.as_ref().and_then(|link| link.version.clone()),
             state: IntentState::Sending,
             attempts: 0,
             sent_at: now,
@@ -40,12 +90,12 @@ impl Item {
             error: None,
             run: sync_core::RunId(0),
         };
-        Self { intent, before, earlier: Earlier::Never }
+        Self { intent, basis: Some(basis), before, earlier: Earlier::Never }
     }
 
     /// The same write once more, in the mode it was begun in.
     pub(crate) fn again(stored: Intent, earlier: Earlier) -> Self {
-        Self { intent: stored.clone(), before: Some(stored), earlier }
+        Self { intent: stored.clone(), basis: None, before: Some(stored), earlier }
     }
 
     pub(crate) fn weight(&self) -> usize {

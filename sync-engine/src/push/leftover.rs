@@ -37,7 +37,7 @@ pub(crate) async fn leftovers(courier: &Courier, feeder: &mut Feeder<'_>, again:
         after = found.last().map(|(feed, intent)| (feed.clone(), intent.key.clone()));
         for (_, intent) in found {
             let ours = intent.run != courier.fence.run && !feeder.met.contains(&intent.key);
-            if !ours || only.is_some_and(|only| !only.contains(&intent.key)) {
+            if !ours || only.is_some_and(|only| !only.contains(&intent.key)) || !feeder.lets(&intent) {
                 continue;
             }
             let due = intent.next_at.is_some_and(|due| due <= courier.cx.services.now());

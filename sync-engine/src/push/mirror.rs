@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use sync_core::{
-    Error, ErrorKind, Next, Operation, PullRequest, RecordId, Result, Severity,
-    policy::LoopGuard,
+    Error, ErrorKind, Operation, RecordId, Result,
     store::{IntentFilter, IntentState, PushLink},
 };
 
@@ -13,23 +12,44 @@ use super::{
     feeder::with_ids,
     pages::{PAGE, Pages},
     rows::{Form, Page, Row},
+    there::{Keep, There, read},
 };
 
 /// The share of the records there that a mirror may delete without being confirmed (reliability: DS7).
 const SHARE: f64 = 0.2;
 
-/// The deletes that make the service's records those of `pages`.
+/// Reads the records that a mirror compares the rows with.
 ///
 /// # Errors
-/// Conflict when the service could not be read to its end, when it is not clear which records are ours, or when so many would go that
-/// somebody has to confirm it. Nothing was sent then.
-pub(crate) async fn surplus(courier: &Courier, mut pages: Pages, form: &Form, confirmed: bool) -> Result<Page> {
+/// Conflict when the service could not be read to its end, or when it is not clear which records are ours. Nothing was sent then.
+pub(crate) async fn survey(courier: &Courier, keep: Keep<'_>) -> Result<There> {
     if !courier.provider.descriptor().capabilities.pull {
         return Err(refused("the provider cannot read the stream, so that nothing tells what would have to go".to_owned()));
     }
     nothing_open(courier).await?;
-    let there = read(courier).await?;
-    let mut surplus = there.clone();
+    let there = read(courier, keep).await?;
+    if there.complete {
+        Ok(there)
+    } else {
+        Err(refused("the stream could not be read in full, so that nothing tells what would have to go".to_owned()))
+    }
+}
+
+/// Which records may go, and how many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deletes<'d> {
+    /// Somebody confirmed them, however many they are.
+    pub(crate) confirmed: bool,
+    /// Only these.
+    pub(crate) only: Option<&'d HashSet<RecordId>>,
+}
+
+/// The deletes that make the service's records those of `pages`.
+///
+/// # Errors
+/// Conflict when it is not clear which records are ours, or when so many would go that somebody has to confirm it. Nothing was sent then.
+pub(crate) async fn surplus(courier: &Courier, there: &There, mut pages: Pages, form: &Form, deletes: Deletes<'_>) -> Result<Page> {
+    let mut surplus: HashSet<RecordId> = there.records.keys().cloned().collect();
     while let Some(page) = pages.next(form).await? {
         if page.unreadable.iter().any(Option::is_none) {
             let text =
@@ -45,14 +65,17 @@ pub(crate) async fn surplus(courier: &Courier, mut pages: Pages, form: &Form, co
             }
         }
     }
-    let (known, missing) = (there.len(), surplus.len());
-    if !confirmed && missing as f64 > known as f64 * SHARE {
+    if let Some(only) = deletes.only {
+        surplus.retain(|id| only.contains(id));
+    }
+    let (known, missing) = (there.records.len(), surplus.len());
+    if !deletes.confirmed && missing as f64 > known as f64 * SHARE {
         let text = format!(
             "{missing} of the {known} records of the stream are not among the rows; deleting them needs to be confirmed (confirm_deletes)"
         );
         return Err(refused(text));
     }
-    deletes(courier, surplus).await
+    page_of(courier, surplus).await
 }
 
 /// A record that was made by a write whose answer was lost is not linked yet, and would be taken for a stranger.
@@ -66,50 +89,11 @@ async fn nothing_open(courier: &Courier) -> Result<()> {
     }
 }
 
-/// The ids of all records of the stream.
-async fn read(courier: &Courier) -> Result<HashSet<RecordId>> {
-    let mut ids = HashSet::new();
-    let partitions = courier.provider.partitions(&courier.fresh(), &courier.stream).await?;
-    let mut complete = partitions.complete;
-    for partition in partitions.list {
-        let mut request = PullRequest::new(courier.stream.clone(), partition, courier.cx.services.now());
-        request.key = std::sync::Arc::clone(&courier.key);
-        let mut guard = LoopGuard::default();
-        loop {
-            let page = courier.provider.pull(&courier.fresh(), &request).await?;
-            guard.check(&page.next, usize::try_from(page.read()).unwrap_or(usize::MAX))?;
-            complete &= !page.unseen && page.failures.iter().all(|failure| failure.severity != Severity::Error);
-            for record in page.batch.records() {
-                match record.operation {
-                    Operation::Upsert => ids.insert(record.id.clone()),
-                    Operation::Delete => ids.remove(&record.id),
-                };
-            }
-            match page.next {
-                Next::End { complete: all } => {
-                    complete &= all;
-                    break;
-                }
-                Next::Page(token) => request.after = Some(token),
-                Next::NotReady { after, token } => {
-                    request.after = Some(token);
-                    courier.cx.services.sleep(after).await;
-                }
-            }
-        }
-    }
-    if complete {
-        Ok(ids)
-    } else {
-        Err(refused("the stream could not be read in full, so that nothing tells what would have to go".to_owned()))
-    }
-}
-
 /// Deletes, by our key of each record where we have one.
-async fn deletes(courier: &Courier, surplus: HashSet<RecordId>) -> Result<Page> {
+async fn page_of(courier: &Courier, surplus: HashSet<RecordId>) -> Result<Page> {
     let mut ids: Vec<RecordId> = surplus.into_iter().collect();
     ids.sort_unstable();
-    let mut page = Page { links: Some(Vec::with_capacity(ids.len())), ..Page::default() };
+    let mut page = Page { links: Some(Vec::with_capacity(ids.len())), surplus: true, ..Page::default() };
     for ids in ids.chunks(PAGE) {
         let keys = courier.store.linked_keys(&courier.feed, ids).await?;
         for (id, key) in ids.iter().zip(keys) {

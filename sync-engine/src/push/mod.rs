@@ -15,6 +15,8 @@ mod model;
 mod next;
 mod pages;
 mod plan;
+mod planned;
+mod prepare;
 mod record;
 mod rows;
 mod run;
@@ -22,18 +24,24 @@ mod select;
 mod settle;
 mod source;
 mod survey;
+mod there;
 mod unconfirmed;
 
 use std::{sync::Arc, time::Duration};
 
 use sync_core::{PushMode, StreamName, mapping::Mapping};
 
+pub(crate) use self::{
+    planned::{apply, plan},
+    run::push,
+    source::all_pages,
+    unconfirmed::resolve,
+};
 pub use self::{
     record::PushRecord,
     source::{RecordSource, SourcePage},
     unconfirmed::{Resolution, Unconfirmed},
 };
-pub(crate) use self::{run::push, source::all_pages, unconfirmed::resolve};
 
 /// What to write to a service, and how.
 ///
@@ -55,6 +63,7 @@ pub struct Push {
     pub(crate) confirm_deletes: bool,
     pub(crate) accept_shape: bool,
     pub(crate) all: bool,
+    pub(crate) look: bool,
     pub(crate) patience: Duration,
     pub(crate) lanes: Option<usize>,
     pub(crate) triggered_by: Option<Box<str>>,
@@ -84,6 +93,7 @@ impl Push {
             confirm_deletes: false,
             accept_shape: false,
             all: false,
+            look: false,
             patience: Duration::from_secs(240),
             lanes: None,
             triggered_by: None,
@@ -153,6 +163,13 @@ impl Push {
     /// Sends unchanged rows too.
     pub fn all(mut self) -> Self {
         self.all = true;
+        self
+    }
+
+    /// When it is planned: reads the stream too, so that the plan tells what each write replaces, and applying refuses what has changed
+    /// at the service since. Mirrors always do.
+    pub fn look(mut self) -> Self {
+        self.look = true;
         self
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct Rows {
     pub(crate) since: Option<Box<str>>,
     pub(crate) after: Option<Box<str>>,
     pub(crate) ended: bool,
+    /// Leave no trace.
+    pub(crate) trial: bool,
 }
 
 /// Keys that came, as hashes.
@@ -153,6 +155,7 @@ impl Rows {
             all: self.all,
             after: self.after.take(),
             limit: PAGE as u32,
+            trial: self.trial,
         };
         let found = self.store.changed_rows(query).await?;
         self.after = found.after;

@@ -69,6 +69,8 @@ pub(crate) struct Page {
     pub(crate) aside: Aside,
     /// Rows that are there but cannot be sent: by their key at the service, where it is known.
     pub(crate) unreadable: Vec<Option<RecordId>>,
+    /// Its rows are records of the service that are not among a mirror's rows.
+    pub(crate) surplus: bool,
 }
 
 /// What a stream asks of rows.

@@ -76,7 +76,7 @@ impl Courier {
             let states = vec![IntentState::Sending, IntentState::Unknown, IntentState::Pending, IntentState::Conflict];
             let filter = IntentFilter { feed: Some(self.feed.clone()), states, after, limit: PAGE, ..IntentFilter::default() };
             let found = self.store.intents(filter).await?;
-            many += found.len() as u64;
+            many += found.iter().filter(|(_, intent)| self.screen.as_ref().is_none_or(|screen| screen.lets(intent))).count() as u64;
             after = found.last().map(|(feed, intent)| (feed.clone(), intent.key.clone()));
             if (found.len() as u32) < PAGE {
                 return Ok(many);
@@ -121,6 +121,9 @@ impl Courier {
         self.flush(&mut done).await?;
         self.look(look, &mut done, &mut send, round).await;
         self.flush(&mut done).await?;
+        if let Some(screen) = &self.screen {
+            send.retain(|intent| screen.lets(intent));
+        }
         if send.is_empty() || !resend {
             return Ok(());
         }

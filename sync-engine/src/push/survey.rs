@@ -31,8 +31,8 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Looks at the rows of a mapped push; at all of them only if none has changed.
-    pub(crate) async fn of(connection: &Connection, push: &Push, feed: &Feed, target: Option<&Arc<Target>>) -> Result<Self> {
+    /// Looks at the rows of a mapped push; at all of them only if none has changed. A `trial` leaves no trace.
+    pub(crate) async fn of(connection: &Connection, push: &Push, feed: &Feed, target: Option<&Arc<Target>>, trial: bool) -> Result<Self> {
         let whole = matches!(push.what, What::Mapped(_)) && push.keys.is_none() && push.mode != PushMode::Mirror && !push.all;
         let Some(target) = target.filter(|_| whole) else { return Ok(Self::default()) };
         let store = &connection.workspace.store;
@@ -52,6 +52,7 @@ impl Survey {
                     all: false,
                     after,
                     limit: PAGE as u32,
+                    trial,
                 })
                 .await?;
             survey.reached = survey.reached.or(found.version.and_then(|version| mark(&version, &target.pushes)));
@@ -63,6 +64,11 @@ impl Survey {
                 return Ok(survey);
             }
         }
+    }
+
+    /// Rows that were looked at, when nothing has to be sent.
+    pub(crate) fn idle(&self) -> Option<u64> {
+        self.idle
     }
 
     /// Writes down that nothing had to be sent; answers whether that is so.

@@ -46,15 +46,25 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::RegistersBlindly,
         fails: &["host_rows_of_others_are_left_alone", "host_tables_are_checked"],
     },
-    Fault { name: "leaks register_table", harm: Harm::Leaks("register_table"), fails: &["host_rows_of_others_are_left_alone"] },
+    Fault {
+        name: "leaks register_table",
+        harm: Harm::Leaks("register_table"),
+        fails: &["host_rows_of_others_are_left_alone", "a_trial_of_host_rows_leaves_no_trace"],
+    },
     Fault {
         name: "hands over no row of the host's",
         harm: Harm::ChangedQuery(|query| query.keys = Some(vec!["c".into()])),
         fails: &[
             "changed_host_rows_are_handed_over",
+            "a_trial_of_host_rows_leaves_no_trace",
             "host_rows_are_found_by_version",
             "what_a_pull_brought_into_a_host_table_is_not_sent_back",
         ],
+    },
+    Fault {
+        name: "registers what it tries",
+        harm: Harm::ChangedQuery(|query| query.trial = false),
+        fails: &["a_trial_of_host_rows_leaves_no_trace"],
     },
     Fault { name: "looks at no version", harm: Harm::ChangedQuery(|query| query.since = None), fails: &["host_rows_are_found_by_version"] },
     Fault {

@@ -31,7 +31,8 @@ impl EntityStore for Store {
         if let (Harm::AlwaysAgrees, (feed, target, fence, at)) = (self.harm, pushes)
             && !target.pushes.is_empty()
         {
-            let query = ChangedQuery { feed: feed.clone(), target, keys: None, since: None, all: true, after: None, limit: 1000 };
+            let query =
+                ChangedQuery { feed: feed.clone(), target, keys: None, since: None, all: true, after: None, limit: 1000, trial: false };
             let rows = self.own.changed_rows(query).await?;
             let links = rows.batch.records().iter().zip(rows.links).zip(rows.hashes);
             let accepted = links.filter_map(|((record, link), hash)| {

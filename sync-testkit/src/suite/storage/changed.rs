@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sync_core::{
-    ErrorKind, FieldRule, Place, Target,
+    ErrorKind, FieldRule, HostTable, Place, Target,
     store::{ChangedQuery, ChangedRows, PushCommit, PushLink, Settled},
 };
 
 use super::{
-    Check,
+    Check, HOST_TABLE,
     check::{Looked, refused, there},
     host::{into, object, partners},
     intents::empty,
@@ -38,6 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     check!(an_unknown_column_is_named, "A field that is not there is refused by its name"),
     check!(changed_host_rows_are_handed_over, "Rows the host made or changed are handed over, its own workspace's alone", needs HostTables),
+    check!(a_trial_of_host_rows_leaves_no_trace, "A trial reads a table of the host that nobody registered, if it may be registered, and does not register it", needs HostTables),
     check!(host_rows_are_found_by_version, "Rows whose version column is at or above a value are handed over, with the highest version there is", needs HostTables),
     check!(what_a_pull_brought_into_a_host_table_is_not_sent_back, "Rows of the host that a feed's pull wrote are not handed over, until the host changes them", needs HostTables),
 ];
@@ -48,7 +49,16 @@ fn pushable() -> Target {
 }
 
 fn query(run: &Pull) -> ChangedQuery {
-    ChangedQuery { feed: run.feed.clone(), target: Arc::clone(&run.target), keys: None, since: None, all: false, after: None, limit: 1000 }
+    ChangedQuery {
+        feed: run.feed.clone(),
+        target: Arc::clone(&run.target),
+        keys: None,
+        since: None,
+        all: false,
+        after: None,
+        limit: 1000,
+        trial: false,
+    }
 }
 
 fn keys(rows: &ChangedRows) -> Vec<&str> {
@@ -267,6 +277,26 @@ async fn changed_host_rows_are_handed_over(scene: Scene) -> Looked {
     write(&scene, "acme", "a", "New", 2).await?;
     let now = run.store.changed_rows(query(&run)).await?;
     same!((keys(&now), now.unchanged), (vec!["a"], 1), "rows when the host changed one");
+    Ok(())
+}
+
+async fn a_trial_of_host_rows_leaves_no_trace(scene: Scene) -> Looked {
+    scene.database.make_host_table().await?;
+    for (tenant, email) in [("acme", "b"), ("acme", "a"), ("globex", "c")] {
+        write(&scene, tenant, email, "Name", 1).await?;
+    }
+    let run = scene.begin(&mapped("c1"), &Target { pushes: texts(&["email", "name"]), ..into(partners()) }).await?;
+    let trial = ChangedQuery { trial: true, ..query(&run) };
+    same!(keys(&run.store.changed_rows(trial.clone()).await?), ["a", "b"], "rows of the host");
+    let tables = async || Ok::<_, Finding>(run.store.place(&run.target.entity).await?.is_some());
+    holds!(!tables().await?, "a trial has registered the table");
+    scene.globex().register_table(Arc::new(partners()), &[]).await?;
+    let solo = Target { pushes: texts(&["email", "name"]), ..into(HostTable::new(HOST_TABLE).key("email")) };
+    let refusal = run.store.changed_rows(ChangedQuery { target: Arc::new(solo), ..trial.clone() }).await;
+    refused(refusal, ErrorKind::Config, "a trial of a table that another workspace uses, without a workspace column")?;
+    same!(keys(&run.store.changed_rows(query(&run)).await?), ["a", "b"], "rows of the host that are read for good");
+    holds!(tables().await?, "reading the table for good has not registered it");
+    same!(keys(&run.store.changed_rows(trial).await?), ["a", "b"], "rows of a table that is registered");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{json, value::RawValue};
 use sync_core::{
     Counts, Direction, RecordFailure, RunId,
-    store::{ItemKind, ItemState, NewPlan, PlanItem, PlanState, PlannedChange, Settle},
+    store::{ItemKind, ItemState, NewPlan, PlanItem, PlanState, PlannedChange, PlannedWrite, PushLink, SeenRecord, Settle},
 };
 
 use super::{
@@ -52,6 +52,14 @@ fn item(no: u32) -> PlanItem {
         position: Some(u64::from(no) + 1),
         key: raw("\"e\"").into_iter().map(|json| ("email".into(), json)).collect(),
         changes: vec![change("n", Some("null"), Some("12345678901234567890.10")), change("t", Some("\"\\u0000\""), None)],
+        write: Some(Box::new(PlannedWrite {
+            rule: "changed".into(),
+            hash: u64::MAX - 1,
+            link: Some(PushLink { id: Some("r".into()), hash: Some(u64::MAX), version: Some("v".into()) }),
+            seen: Some(SeenRecord::Read(u64::MAX - 2)),
+            fields: raw("{\"b\":1.10, \"a\":\"\\u0000\"}"),
+            left_over: true,
+        })),
         state: ItemState::Open,
     }
 }

@@ -74,8 +74,16 @@ async fn reads(store: &dyn WorkspaceStore, of: &Pull) -> Vec<(&'static str, Stri
     let run = of.fence.run;
     let (feed, entity) = (&of.feed, &of.target.entity);
     let filter = IntentFilter { feed: Some(feed.clone()), ..IntentFilter::default() };
-    let changed =
-        ChangedQuery { feed: feed.clone(), target: Arc::clone(&of.target), keys: None, since: None, all: true, after: None, limit: 9 };
+    let changed = ChangedQuery {
+        feed: feed.clone(),
+        target: Arc::clone(&of.target),
+        keys: None,
+        since: None,
+        all: true,
+        after: None,
+        limit: 9,
+        trial: false,
+    };
     // A table without rows of this workspace may be unknown to it, or empty.
     let none = |rows: &ChangedRows| rows.batch.is_empty() && rows.missing.is_empty() && rows.unchanged == 0;
     let changed = match store.changed_rows(changed).await {

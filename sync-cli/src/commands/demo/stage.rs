@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use syncline::{
-    Connection, Direction, EntityQuery, Pull, Push, RecordFailure, Result, Run, RunId, RunStatus, Severity, SyncResult, Syncline, Workspace,
+    Apply, Connection, Direction, EntityQuery, Plan, Pull, Push, RecordFailure, Result, Run, RunId, RunStatus, Severity, SyncResult,
+    Syncline, Workspace,
 };
 
 use crate::{
@@ -90,13 +91,32 @@ impl Stage {
         self.run(connection.sync_to_external(push), title).await
     }
 
+    /// Plans a pull to the end, and shows how it goes.
+    pub(super) async fn plan(&self, connection: &Connection, pull: Pull, title: &str) -> Done<Plan> {
+        self.watch(connection.plan(pull), title).await
+    }
+
+    /// Applies a plan, shows how it goes, and tells what the database has of it.
+    pub(super) async fn apply(&mut self, connection: &Connection, apply: Apply, title: &str) -> Done<Run> {
+        self.run(connection.apply(apply), title).await
+    }
+
+    /// Takes a run back, shows how it goes, and tells what the database has of it.
+    pub(super) async fn undo(&mut self, connection: &Connection, run: RunId, by: &str, title: &str) -> Done<Run> {
+        self.run(connection.undo(run, by), title).await
+    }
+
     async fn run(&mut self, run: impl Future<Output = Result<SyncResult>>, title: &str) -> Done<Run> {
+        match self.watch(run, title).await?.run {
+            Some(id) => self.tell(id).await,
+            None => Err(Failure::failed("the run did not begin", title, "please report this")),
+        }
+    }
+
+    async fn watch<T>(&self, work: impl Future<Output = Result<T>>, title: &str) -> Done<T> {
         let show = Show::for_terminal(self.view.quiet || self.view.json);
-        match progress::watch(&self.engine, run, title, show).await {
-            Watched::Ended(ended) => match (*ended)?.run {
-                Some(id) => self.tell(id).await,
-                None => Err(Failure::failed("the run did not begin", title, "please report this")),
-            },
+        match progress::watch(&self.engine, work, title, show).await {
+            Watched::Ended(ended) => Ok((*ended)?),
             Watched::Stopped(_) => Err(Failure::interrupted("the demo was stopped")),
         }
     }

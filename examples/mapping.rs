@@ -5,10 +5,12 @@
 //!
 //! `cargo run --example mapping`
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json, value::RawValue};
 use syncline::{
-    Apply, ConflictFilter, Credentials, DataSource, Edit, EntityQuery, HostTable, ItemKind, Keyring, Pull, ResolveConflict, Sheets, Slack,
-    SourceStatus, SqliteStorage, SyncOptions, Syncline, TabMapping, Workspace,
+    Apply, ConflictFilter, Credentials, DataSource, Edit, EntityQuery, HostTable, ItemKind, Keyring, LineageEntry, Pull, ResolveConflict,
+    Sheets, Slack, SourceStatus, SqliteStorage, SyncOptions, Syncline, TabMapping, Workspace,
     mapping::{Authority, Column, Mapping, NullPolicy, Transforms},
     providers::{sheets::simulator::SheetsSim, slack::simulator::SlackSim},
     storage::sqlite::rusqlite,
@@ -62,29 +64,42 @@ fn talk() -> Mapping {
         .column(Column::new("text").to("phone").authority(Authority::Reference).then_with("regex", part(r"call ([0-9 +]+)")))
 }
 
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn main() -> Done<()> {
-    let google = Simulation::new(SheetsSim::new("1AbC", "Partner list"));
-    let (sheet, slack) = (google.sim(), Simulation::new(SlackSim::new("T1", "Acme")));
-    let master_rows = [
+/// Everything that is wrong with a mapping is told at once, before anything is read.
+fn mistakes() {
+    println!("A mapping with mistakes:");
+    let wrong = Mapping::new("wrong", "Partners").entity("partner").column(Column::new("Name").then("trimm")).column(Column::new("Name"));
+    let problems = wrong.problems(&Transforms::default(), None);
+    problems.iter().for_each(|problem| println!("  {problem}"));
+    assert_eq!(problems.len(), 3, "no key, no such transform, one field twice");
+}
+
+/// What Google and Slack hold.
+fn services() -> (Simulation<SheetsSim>, Simulation<SlackSim>) {
+    let (sheet, slack) = (SheetsSim::new("1AbC", "Partner list"), SlackSim::new("T1", "Acme"));
+    let master = [
         ["E-mail", "Name", "City", "Deal", "Since"],
         ["Ann@Fog.example ", "Ann  Fogg", "Ulm", "€1,250.00", "03.04.2024"],
         ["bob@gate.example", "Bob Gate", "?", "$80", "2025-01-31"],
     ];
-    sheet.load("Partners", &master_rows);
-    sheet.load(
-        "Visits",
-        &[
-            ["Who", "City", "Phone"],
-            ["ann@fog.example", "Bonn", "0228 1"],
-            ["bob@gate.example", "Essen", ""],
-            ["cy@new.example", "Rome", "06 7"],
-        ],
-    );
-    let (ada, channel) = (slack.sim().add_user("U1", "Ada"), slack.sim().add_channel("C1", "partners"));
+    let visits = [
+        ["Who", "City", "Phone"],
+        ["ann@fog.example", "Bonn", "0228 1"],
+        ["bob@gate.example", "Essen", ""],
+        ["cy@new.example", "Rome", "06 7"],
+    ];
+    sheet.load("Partners", &master);
+    sheet.load("Visits", &visits);
+    let (ada, channel) = (slack.add_user("U1", "Ada"), slack.add_channel("C1", "partners"));
     for text in ["Good morning!", "ann@fog.example: moved to Bonn, call 0228 5550", "bob@gate.example: moved to Kiel"] {
-        slack.sim().post(&channel, &ada, text);
+        slack.post(&channel, &ada, text);
     }
+    (Simulation::new(sheet), Simulation::new(slack))
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn main() -> Done<()> {
+    mistakes();
+    let (google, slack) = services();
 
     // The host's database, with a table of its own in it.
     let folder = tempfile::tempdir()?;
@@ -100,13 +115,6 @@ pub(crate) async fn main() -> Done<()> {
     let acme = syncline.workspace("acme");
     let sheets = acme.connect("sheets", Credentials::token("ya29.a-token")).settings(json!({ "spreadsheet_id": "1AbC" })).await?;
     let chat = acme.connect("slack", Credentials::token("xoxb-a-token")).await?;
-
-    // Everything that is wrong with a mapping is told at once, before anything is read.
-    println!("A mapping with mistakes:");
-    let wrong = Mapping::new("wrong", "Partners").entity("partner").column(Column::new("Name").then("trimm")).column(Column::new("Name"));
-    let problems = wrong.problems(&Transforms::default(), None);
-    problems.iter().for_each(|problem| println!("  {problem}"));
-    assert_eq!(problems.len(), 3, "no key, no such transform, one field twice");
 
     // The weakest source comes first: it does not matter. This one is stored, and run by its name.
     let source = DataSource {
@@ -128,6 +136,16 @@ pub(crate) async fn main() -> Done<()> {
         assert!(result.success() && result.counts.balanced(), "{:?} {:?}", result.errors, result.failures);
     }
     show(&acme, "Pulled").await?;
+
+    // Each field has one source that won it: the last line of its history.
+    println!("\nWho won Ann's fields:");
+    let history = acme.lineage("partners", "ann@fog.example", None).await?;
+    let winners: BTreeMap<&str, &LineageEntry> = history.iter().map(|change| (&*change.field_name, change)).collect();
+    for (field, change) in &winners {
+        println!("  {field}: {}", change.source_ref.as_deref().unwrap_or("?"));
+    }
+    assert_eq!(winners["city"].source_ref.as_deref(), Some("Partners → Column C"));
+    assert_eq!(winners["phone"].source_ref.as_deref(), Some("Visits → Column C"), "the master sheet has no column for it");
     let ann = async || row(&acme, "ann@fog.example").await;
     assert_eq!(ann().await?["city"], "Ulm", "the master sheet wins, whoever came last");
     assert_eq!(ann().await?["notes"], "met in May", "the application's own column");
@@ -161,15 +179,14 @@ pub(crate) async fn main() -> Done<()> {
     acme.edit(Edit::of("partners", "cy@new.example").set("name", "Cy New").by("ada")).await?;
 
     // The sheet changes. The plan says what that would do, row by row, before anything is written.
-    sheet.set_cell("Partners", 2, 3, "Köln");
-    sheet.set_cell("Partners", 3, 4, "$95.50");
+    google.sim().set_cell("Partners", 2, 3, "Köln");
+    google.sim().set_cell("Partners", 3, 4, "$95.50");
     let plan = sheets.plan(Pull::mapped(master())).await?.plan;
     println!("\nPlan {}:", plan.run);
     for item in acme.plan_items(plan.run, 0, 100).await? {
         println!("  {} {}", if item.kind == ItemKind::Create { "+" } else { "~" }, item.entity);
         for change in &item.changes {
-            let told =
-                |value: &Option<Box<serde_json::value::RawValue>>| value.as_ref().map_or("nothing".to_owned(), |json| json.to_string());
+            let told = |value: &Option<Box<RawValue>>| value.as_ref().map_or("nothing".to_owned(), |json| json.to_string());
             println!("      {}: {} → {}", change.field, told(&change.old), told(&change.new));
         }
     }

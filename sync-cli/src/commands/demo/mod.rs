@@ -1,5 +1,6 @@
 //! `demo`: the whole way through the house on two simulated services, in seconds and without an account.
 
+mod figures;
 mod file;
 mod place;
 mod plan;
@@ -61,8 +62,8 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
 
     stage.title("Syncline demo");
     let kind = if config.database.file().is_some() { "one SQLite file" } else { "one PostgreSQL schema" };
-    stage.say(format!("Two simulated services, real tables, {kind}. Every figure about data is read back from"));
-    stage.say(format!("{shown}, after it was committed."));
+    stage.say(format!("Two simulated services, real tables, {kind}."));
+    stage.say(format!("Every figure about data is read back from {shown}, after it was committed."));
     stage.step("Two services on loopback sockets");
     stage.say(format!("Google Sheets  {}", at_sheets.url));
     stage.say(format!("Slack          {}", at_slack.url));
@@ -144,7 +145,7 @@ fn films() -> Done<Mapping> {
 }
 
 async fn movies(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>, films: &Mapping) -> Done<()> {
-    stage.step("A dirty sheet, mapped by Title (examples/movies.toml): what cannot be taken is named by row and column");
+    stage.step("A dirty sheet (examples/movies.toml): bad rows are named by row and column");
     book.sim().misspell_a_date();
     stage.header();
     let run = stage.pull(sheets, Pull::mapped(films.clone()), "Movies").await?;
@@ -154,7 +155,7 @@ async fn movies(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>,
 }
 
 async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>) -> Done<()> {
-    stage.step("Somebody renames the key header: the run fails and says what it saw, no row is touched");
+    stage.step("Somebody renames the key header: the run says so and touches no row");
     book.sim().rename_key_header(false);
     stage.header();
     let run = stage.pull(sheets, airports(), "Airports").await?;
@@ -170,7 +171,7 @@ async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulatio
 }
 
 async fn half_way(stage: &mut Stage, slack: &Connection, talk: &Simulation<Talk>, whole: usize) -> Done<()> {
-    stage.step("Messages once more, as `communication` by the ready-made mapping; this run is dropped half-way");
+    stage.step("Messages once more, as `communication`; this run is dropped half-way");
     // One channel after the other, each page a commit, and answers that take a moment: so that there is a half-way.
     let pull = || Pull::mapped(slack::communication()).lanes(1).commit_rows(1).look_back(Duration::ZERO);
     talk.latency(Duration::from_millis(4));
@@ -221,7 +222,7 @@ async fn drop_half_way(stage: &Stage, connection: &Connection, pull: Pull) -> Do
 }
 
 async fn edited_and_deleted(stage: &mut Stage, slack: &Connection, talk: &Simulation<Talk>) -> Done<()> {
-    stage.step("An old message is edited, another deleted: only a full pull can see it, and does");
+    stage.step("An old message is edited, another deleted: a full pull sees it");
     let (edited, deleted) = talk.sim().edit_and_delete();
     let before = stage.field("slack_messages", &edited, "text").await?;
     stage.header();

@@ -20,7 +20,7 @@ const APPROVES: &str = "ada";
 const APPLIES: &str = "ben";
 
 pub(super) async fn there_and_back(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>, films: &Mapping) -> Done<()> {
-    stage.step("Somebody corrects the sheet: what that would change is planned, approved, applied, and taken back");
+    stage.step("The sheet is corrected: planned, approved, applied, and taken back");
     book.sim().correct_films();
     let before = rows(stage).await?;
     let plan = stage.plan(sheets, Pull::mapped(films.clone()), "Movies").await?;
@@ -41,7 +41,7 @@ pub(super) async fn there_and_back(stage: &mut Stage, sheets: &Connection, book:
     let untouched = rows(stage).await? == before;
 
     let approved = stage.workspace.approve_plan(plan.plan.run, APPROVES).await?;
-    stage.say(format!("Nothing was written so far. {APPROVES} approves, {APPLIES} applies; the sheet is not asked again:"));
+    stage.say(format!("Nothing is written yet. {APPROVES} approves it, {APPLIES} applies it:"));
     stage.header();
     let applied = stage.apply(sheets, Apply::plan(plan.plan.run).triggered_by(APPLIES), "Movies").await?;
     let written = rows(stage).await?;

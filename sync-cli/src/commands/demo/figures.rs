@@ -7,6 +7,9 @@ use crate::output::{Style, number};
 /// Columns a terminal needs for the names in full.
 const WIDE: usize = 101;
 
+/// What colours a figure that is not zero.
+type Paint = fn(Style, String) -> String;
+
 /// What is told of a run.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -72,7 +75,7 @@ impl Figures {
     /// A run as a line.
     pub(super) fn line(self, told: &Told, style: Style) -> String {
         let counts = &told.counts;
-        let figures: [(u64, Option<fn(Style, String) -> String>); 7] = [
+        let figures: [(u64, Option<Paint>); 7] = [
             (counts.read, None),
             (counts.created, Some(Style::good)),
             (counts.updated, Some(Style::good)),

@@ -190,7 +190,7 @@ fn lines(plan: &Plan, items: &[PlanItem], style: Style) -> Vec<String> {
 }
 
 /// One row, and below it its fields.
-fn row(item: &PlanItem, style: Style) -> Vec<String> {
+pub(crate) fn row(item: &PlanItem, style: Style) -> Vec<String> {
     let (sign, key) = match item.kind {
         ItemKind::Create => (style.good("+"), style.good(output::plain(name(item)))),
         ItemKind::Update | ItemKind::Adopt => (style.warn("~"), style.bold(output::plain(name(item)))),

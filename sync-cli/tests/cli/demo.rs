@@ -49,8 +49,24 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     assert_eq!(failures("error"), failed);
     assert!(failed >= 8 && skipped >= 20, "{failed} failed, {skipped} skipped");
     assert!(demo.out.contains("Row 47, Column F (Release Date): \"Febtober 3 2006\" is not a date"), "{}", demo.out);
-    let budget: i64 = db.query_row("SELECT budget FROM movie WHERE title = 'Following'", [], |row| row.get(0)).expect("a film");
-    assert_eq!(budget, 6000);
+    let film = "SELECT budget_micros, us_gross_micros, rating FROM movie WHERE title = 'Following'";
+    let film: (i64, i64, String) = db.query_row(film, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("a film");
+    assert_eq!(film, (6_000_000_000, 44_705_000_000, "R".into()), "after what was applied to it was taken back");
+
+    // The plan, what it did, and that it is undone.
+    assert!(line(&demo, "plan ", 0).ends_with("1 to make, 2 to change, 1 to delete; 3,165 stay as they are"), "{}", demo.out);
+    for part in
+        ["+ April Fool's Day  row 47", "~ Following  row 8", "us_gross_micros         44705000000 → 48482000000", "- Annie Get Your Gun"]
+    {
+        assert!(demo.out.contains(part), "{part}: {}", demo.out);
+    }
+    let (applied, undone) = (figures(line(&demo, "Movies → movie", 1)), figures(line(&demo, "Movies → movie", 2)));
+    assert_eq!((applied[1], applied[2], applied[6], applied[7]), (1, 2, 1, rows));
+    assert_eq!((undone[1], undone[2], undone[6], undone[7]), (1, 2, 1, rows));
+    assert!(demo.out.contains("rows, to the last field as before"), "{}", demo.out);
+    assert_eq!(count(&db, "SELECT count(*) FROM movie WHERE title = 'Annie Get Your Gun'"), 1, "the row that was deleted is back");
+    assert_eq!(count(&db, "SELECT count(*) FROM movie WHERE title = 'April Fool''s Day'"), 0, "the row that was made is gone");
+    assert_eq!(count(&db, "SELECT count(*) FROM syncline_plans WHERE state = 'applied' AND changed_by = 'ben'"), 1);
 
     // The renamed key.
     let refused = figures(line(&demo, "Airports → sheets_airports", 2));
@@ -114,7 +130,7 @@ async fn a_demo_replaces_only_a_demos_database_and_answers_json() {
     let first = said(house.bare(&["demo", "--json", "--database", "my demo.db"]));
     let document = first.json();
     assert_eq!((first.code, &document["database"]), (0, &Value::from("my demo.db")));
-    assert_eq!(document["runs"].as_array().expect("runs").len(), 16, "{document}");
+    assert_eq!(document["runs"].as_array().expect("runs").len(), 18, "{document}");
     assert_eq!(said(house.bare(&["demo", "--database", "my demo.db"])).code, 2, "it exists");
     assert_eq!(said(house.bare(&["demo", "--json", "--database", "my demo.db", "--force"])).code, 0);
 }

@@ -171,11 +171,11 @@ async fn the_demo_plays_on_a_server_in_a_schema_of_its_own() {
     let url = server.database.url();
     let demo = said(server.house.bare(&["demo", "--json", "--database", &url]));
     assert_eq!(demo.code, 0, "{}{}", demo.out, demo.err);
-    assert_eq!(demo.json()["runs"].as_array().expect("runs").len(), 16);
+    assert_eq!(demo.json()["runs"].as_array().expect("runs").len(), 18);
     let twice = said(server.house.bare(&["demo", "--database", &url]));
     assert!(twice.code == 2 && twice.err.contains("--force") && twice.err.contains("syncline_demo"), "{}", twice.err);
     let rows = said(server.house.bare(&["--database", &url, "--schema", "syncline_demo", "show", "movie", "Following", "--json"])).json();
-    assert_eq!(rows["rows"][0]["fields"]["budget"], 6000, "{rows}");
+    assert_eq!(rows["rows"][0]["fields"]["budget_micros"], 6_000_000_000_u64, "{rows}");
     std::fs::remove_file(server.house.path("syncline_demo.keys")).expect("it was made");
     let precious = said(server.house.bare(&["demo", "--force", "--database", &url]));
     assert!(precious.code == 2 && precious.err.contains("was not made by a demo"), "{}", precious.err);

@@ -1,7 +1,9 @@
 //! `demo`: the whole way through the house on two simulated services, in seconds and without an account.
 
+mod figures;
 mod file;
 mod place;
+mod plan;
 #[cfg(feature = "postgres")]
 mod schema;
 pub(crate) mod sheet;
@@ -60,8 +62,8 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
 
     stage.title("Syncline demo");
     let kind = if config.database.file().is_some() { "one SQLite file" } else { "one PostgreSQL schema" };
-    stage.say(format!("Two simulated services, real tables, {kind}. Every figure about data is read back from"));
-    stage.say(format!("{shown}, after it was committed."));
+    stage.say(format!("Two simulated services, real tables, {kind}."));
+    stage.say(format!("Every figure about data is read back from {shown}, after it was committed."));
     stage.step("Two services on loopback sockets");
     stage.say(format!("Google Sheets  {}", at_sheets.url));
     stage.say(format!("Slack          {}", at_slack.url));
@@ -69,7 +71,9 @@ pub(crate) async fn run(config: &Config, global: &Global, args: &Demo, view: Vie
     let (sheets, slack) = connect(&mut stage).await?;
     let whole = first_pull(&mut stage, &sheets, &slack, &talk).await?;
     let changed = one_in_a_hundred(&mut stage, &sheets, &book).await?;
-    movies(&mut stage, &sheets, &book).await?;
+    let films = films()?;
+    movies(&mut stage, &sheets, &book, &films).await?;
+    plan::there_and_back(&mut stage, &sheets, &book, &films).await?;
     renamed_header(&mut stage, &sheets, &book).await?;
     half_way(&mut stage, &slack, &talk, whole).await?;
     edited_and_deleted(&mut stage, &slack, &talk).await?;
@@ -136,20 +140,22 @@ async fn one_in_a_hundred(stage: &mut Stage, sheets: &Connection, book: &Simulat
     changed.into_iter().next().ok_or_else(|| Failure::failed("no row was changed", "demo", "please report this"))
 }
 
-async fn movies(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>) -> Done<()> {
-    stage.step("A dirty sheet, mapped by Title (examples/movies.toml): what cannot be taken is named by row and column");
+fn films() -> Done<Mapping> {
+    toml::from_str(MOVIES).map_err(|e| Failure::failed(e.to_string(), "examples/movies.toml", "please report this"))
+}
+
+async fn movies(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>, films: &Mapping) -> Done<()> {
+    stage.step("A dirty sheet (examples/movies.toml): bad rows are named by row and column");
     book.sim().misspell_a_date();
-    let mapping: Mapping =
-        toml::from_str(MOVIES).map_err(|e| Failure::failed(e.to_string(), "examples/movies.toml", "please report this"))?;
     stage.header();
-    let run = stage.pull(sheets, Pull::mapped(mapping), "Movies").await?;
+    let run = stage.pull(sheets, Pull::mapped(films.clone()), "Movies").await?;
     stage.failures(&run, 4, is_error).await?;
     let left_out = stage.failures(&run, 4, |failure| !is_error(failure)).await?;
     stage.promise(run.counts.failed > 0 && left_out > 0, "bad rows and duplicate keys are reported")
 }
 
 async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulation<Book>) -> Done<()> {
-    stage.step("Somebody renames the key header: the run fails and says what it saw, no row is touched");
+    stage.step("Somebody renames the key header: the run says so and touches no row");
     book.sim().rename_key_header(false);
     stage.header();
     let run = stage.pull(sheets, airports(), "Airports").await?;
@@ -165,7 +171,7 @@ async fn renamed_header(stage: &mut Stage, sheets: &Connection, book: &Simulatio
 }
 
 async fn half_way(stage: &mut Stage, slack: &Connection, talk: &Simulation<Talk>, whole: usize) -> Done<()> {
-    stage.step("Messages once more, as `communication` by the ready-made mapping; this run is dropped half-way");
+    stage.step("Messages once more, as `communication`; this run is dropped half-way");
     // One channel after the other, each page a commit, and answers that take a moment: so that there is a half-way.
     let pull = || Pull::mapped(slack::communication()).lanes(1).commit_rows(1).look_back(Duration::ZERO);
     talk.latency(Duration::from_millis(4));
@@ -216,7 +222,7 @@ async fn drop_half_way(stage: &Stage, connection: &Connection, pull: Pull) -> Do
 }
 
 async fn edited_and_deleted(stage: &mut Stage, slack: &Connection, talk: &Simulation<Talk>) -> Done<()> {
-    stage.step("An old message is edited, another deleted: only a full pull can see it, and does");
+    stage.step("An old message is edited, another deleted: a full pull sees it");
     let (edited, deleted) = talk.sim().edit_and_delete();
     let before = stage.field("slack_messages", &edited, "text").await?;
     stage.header();
@@ -231,7 +237,7 @@ async fn edited_and_deleted(stage: &mut Stage, slack: &Connection, talk: &Simula
 
 async fn where_from(stage: &mut Stage, airport: &str) -> Done<()> {
     stage.step("Where did that come from?");
-    for (entity, key, field) in [("sheets_airports", airport, "name"), ("movie", "Following", "released_on")] {
+    for (entity, key, field) in [("sheets_airports", airport, "name"), ("movie", "Pirates", "rating")] {
         stage.say(stage.style.faint(format!("syncline explain {entity} {key} {field}")));
         let story = Story::of(&stage.workspace, entity, key, Some(field)).await?;
         for line in story.lines(stage.style) {
@@ -247,15 +253,15 @@ fn look_yourself(stage: &mut Stage, airport: &str, config: &Config) {
     let program = std::env::args().next().unwrap_or_else(|| "syncline".into());
     let (program, database) = (word(&program), word(&database));
     stage.step("Look yourself");
-    let films = "title, released_on, us_gross";
+    let films = "title, released_on, us_gross_micros / 1000000 as us_gross";
     if config.database.file().is_some() {
-        stage.command(&format!("sqlite3 {database} \"select {films} from movie order by us_gross desc limit 5\""));
+        stage.command(&format!("sqlite3 {database} \"select {films} from movie order by us_gross_micros desc limit 5\""));
         stage.command(&format!("sqlite3 {database} \"select * from syncline_field_lineage where entity_id = '{airport}'\""));
     } else {
         // Row security shows nothing to whoever does not say whose rows are meant.
         let (schema, tenant) = (&config.postgres.schema, word(&config.workspace).replace('\'', ""));
         let psql = format!("psql {database} -c \"set app.workspace_id = '{tenant}'; set search_path = {schema}\" -c");
-        stage.command(&format!("{psql} \"select {films} from movie order by us_gross desc nulls last limit 5\""));
+        stage.command(&format!("{psql} \"select {films} from movie order by us_gross_micros desc nulls last limit 5\""));
         stage.command(&format!("{psql} \"select * from field_lineage where entity_id = '{airport}'\""));
         workspace = format!(" --schema {}{workspace}", word(schema));
     }

@@ -2,30 +2,19 @@
 
 use std::fmt::Display;
 
+use console::Term;
 use syncline::{
-    Connection, Direction, EntityQuery, Pull, Push, RecordFailure, Result, Run, RunId, RunStatus, Severity, SyncResult, Syncline, Workspace,
+    Apply, Connection, Direction, EntityQuery, Plan, Pull, Push, RecordFailure, Result, Run, RunId, RunStatus, Severity, SyncResult,
+    Syncline, Workspace,
 };
 
+use super::figures::{Ended, Figures, Told};
 use crate::{
     commands::{self, View},
     exit::{Done, Exit, Failure},
-    output::{self, Style, number},
+    output::{self, Style},
     progress::{self, Show, Watched},
 };
-
-/// Widths of the columns a run is told in, the first one left-aligned.
-const LABEL: usize = 27;
-const COLUMNS: [(&str, usize); 9] = [
-    ("read", 6),
-    ("created", 8),
-    ("updated", 8),
-    ("unchanged", 10),
-    ("skipped", 8),
-    ("failed", 7),
-    ("deleted", 8),
-    ("rows", 6),
-    ("took", 7),
-];
 
 /// Where the demo plays.
 #[derive(Debug)]
@@ -33,6 +22,7 @@ pub(super) struct Stage {
     pub(super) engine: Syncline,
     pub(super) workspace: Workspace,
     pub(super) style: Style,
+    figures: Figures,
     view: View,
     steps: u32,
     runs: Vec<RunId>,
@@ -40,7 +30,9 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(engine: Syncline, workspace: Workspace, view: View) -> Self {
-        Self { engine, workspace, style: Style::stdout(), view, steps: 0, runs: Vec::new() }
+        // What is not read on a terminal is as wide as it likes.
+        let figures = Figures::new(if Term::stdout().is_term() { output::width() } else { usize::MAX });
+        Self { engine, workspace, style: Style::stdout(), figures, view, steps: 0, runs: Vec::new() }
     }
 
     /// The next numbered step.
@@ -76,8 +68,7 @@ impl Stage {
 
     /// The names of the columns runs are told in.
     pub(super) fn header(&self) {
-        let names: String = COLUMNS.iter().map(|(name, width)| format!("{name:>width$}")).collect();
-        self.say(self.style.faint(format!("{:<LABEL$}{names}", "stream → table")));
+        self.say(self.style.faint(self.figures.header()));
     }
 
     /// Pulls to the end, shows how it goes, and tells what the database has of it.
@@ -90,13 +81,32 @@ impl Stage {
         self.run(connection.sync_to_external(push), title).await
     }
 
+    /// Plans a pull to the end, and shows how it goes.
+    pub(super) async fn plan(&self, connection: &Connection, pull: Pull, title: &str) -> Done<Plan> {
+        self.watch(connection.plan(pull), title).await
+    }
+
+    /// Applies a plan, shows how it goes, and tells what the database has of it.
+    pub(super) async fn apply(&mut self, connection: &Connection, apply: Apply, title: &str) -> Done<Run> {
+        self.run(connection.apply(apply), title).await
+    }
+
+    /// Takes a run back, shows how it goes, and tells what the database has of it.
+    pub(super) async fn undo(&mut self, connection: &Connection, run: RunId, by: &str, title: &str) -> Done<Run> {
+        self.run(connection.undo(run, by), title).await
+    }
+
     async fn run(&mut self, run: impl Future<Output = Result<SyncResult>>, title: &str) -> Done<Run> {
+        match self.watch(run, title).await?.run {
+            Some(id) => self.tell(id).await,
+            None => Err(Failure::failed("the run did not begin", title, "please report this")),
+        }
+    }
+
+    async fn watch<T>(&self, work: impl Future<Output = Result<T>>, title: &str) -> Done<T> {
         let show = Show::for_terminal(self.view.quiet || self.view.json);
-        match progress::watch(&self.engine, run, title, show).await {
-            Watched::Ended(ended) => match (*ended)?.run {
-                Some(id) => self.tell(id).await,
-                None => Err(Failure::failed("the run did not begin", title, "please report this")),
-            },
+        match progress::watch(&self.engine, work, title, show).await {
+            Watched::Ended(ended) => Ok((*ended)?),
             Watched::Stopped(_) => Err(Failure::interrupted("the demo was stopped")),
         }
     }
@@ -105,39 +115,21 @@ impl Stage {
     pub(super) async fn tell(&mut self, id: RunId) -> Done<Run> {
         let run = self.workspace.run(id).await?;
         let push = run.direction == Direction::ToExternal;
-        let rows = if push { 0 } else { self.workspace.count(run.entity.clone()).await? };
         self.runs.push(id);
-        let counts = &run.counts;
-        let figures = [
-            counts.read,
-            counts.created,
-            counts.updated,
-            counts.unchanged,
-            counts.skipped,
-            counts.failed,
-            counts.deleted + counts.swept,
-            rows,
-        ];
-        let label = if push { format!("{} ← records", run.feed.stream) } else { format!("{} → {}", run.feed.stream, run.entity) };
-        let mut line = format!("{label:<LABEL$}");
-        for (figure, (name, width)) in figures.into_iter().zip(COLUMNS) {
-            let text = if push && name == "rows" { format!("{:>width$}", "") } else { format!("{:>width$}", number(figure)) };
-            line.push_str(&match name {
-                _ if figure == 0 => self.style.faint(text),
-                "failed" => self.style.bad(text),
-                "skipped" => self.style.warn(text),
-                "created" | "updated" | "deleted" => self.style.good(text),
-                _ => text,
-            });
-        }
-        let took =
-            run.completed_at.map_or_else(String::new, |ended| output::duration((ended - run.started_at).to_std().unwrap_or_default()));
-        let note = match run.status {
-            RunStatus::Failed => self.style.bad("  failed"),
-            RunStatus::Cancelled => self.style.warn("  stopped"),
-            _ => String::new(),
+        let told = Told {
+            label: if push { format!("{} ← records", run.feed.stream) } else { format!("{} → {}", run.feed.stream, run.entity) },
+            counts: run.counts,
+            rows: if push { None } else { Some(self.workspace.count(run.entity.clone()).await?) },
+            took: run
+                .completed_at
+                .map_or_else(String::new, |ended| output::duration((ended - run.started_at).to_std().unwrap_or_default())),
+            note: match run.status {
+                RunStatus::Failed => Some((Ended::Badly, "failed")),
+                RunStatus::Cancelled => Some((Ended::Early, "stopped")),
+                _ => None,
+            },
         };
-        self.say(format!("{line}{took:>7}{note}"));
+        self.say(self.figures.line(&told, self.style));
         Ok(run)
     }
 

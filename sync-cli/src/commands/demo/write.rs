@@ -26,7 +26,7 @@ pub(super) async fn both(
     book: &Simulation<Book>,
     talk: &Simulation<Talk>,
 ) -> Done<()> {
-    stage.step("Push: 50 partners into the sheet, 3 messages to Slack; an answer of each service is lost on its way back");
+    stage.step("Push: 50 rows into the sheet, 3 messages to Slack; an answer of each is lost");
     book.faults().push("sheets.values.append", Fault::LostAnswer);
     talk.faults().push("slack.chat.postMessage", Fault::LostAnswer);
     stage.header();

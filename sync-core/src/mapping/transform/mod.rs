@@ -9,6 +9,7 @@ mod email;
 pub(super) mod exact;
 mod hash;
 mod list;
+mod null_if;
 mod number;
 mod pattern;
 mod phone;
@@ -142,6 +143,7 @@ type Factory = Arc<dyn Fn(&Value) -> Result<Arc<dyn Transform>> + Send + Sync>;
 /// | `boolean` | true or false | `true`, `false` (lists of words) | the first word of a list that was given, otherwise true or false |
 /// | `date` | `YYYY-MM-DD`, or RFC 3339 in UTC with microseconds | `format`, `formats`, `zone`, `strict`, `to`, `truncate` | the first format, as the clock shows it in `zone` |
 /// | `map` | what a table says | `table`, `default`, `keep` | the table's word for it |
+/// | `null_if` | null of what stands for nothing; other values pass | the words: `["N/A", "-"]` | the value as it is |
 /// | `default` | a value where there is none | the value, or `value` and `when` | the value as it is |
 ///
 /// Formats of `date` are `iso` (the default), `serial` (Google Sheets and Excel), `epoch`, `epoch_ms` and chrono patterns such as `%d.%m.%Y`;
@@ -176,6 +178,7 @@ impl Default for Transforms {
             boolean::register,
             date::register,
             table::register,
+            null_if::register,
         ] {
             register(&mut transforms).expect("the built-in names differ");
         }

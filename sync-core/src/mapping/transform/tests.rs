@@ -60,7 +60,7 @@ pub(super) fn problem(name: &str, options: &Value) -> String {
 /// A transform with options that leave most values alone.
 type Named = (&'static str, fn() -> Value);
 
-const ALL: [Named; 16] = [
+const ALL: [Named; 17] = [
     ("boolean", || Value::Null),
     ("collapse", || Value::Null),
     ("currency", || Value::Null),
@@ -72,6 +72,7 @@ const ALL: [Named; 16] = [
     ("join", || Value::Null),
     ("lower", || Value::Null),
     ("map", || json!({ "table": { "a": "b" }, "keep": true })),
+    ("null_if", || json!(["N/A"])),
     ("number", || Value::Null),
     ("regex", || json!({ "pattern": "[a-z]+([0-9])?", "no_match": "keep" })),
     ("split", || Value::Null),
@@ -80,7 +81,8 @@ const ALL: [Named; 16] = [
 ];
 
 /// Options that make other ways through the code.
-const MORE: [Named; 8] = [
+const MORE: [Named; 9] = [
+    ("null_if", || json!(["", "a", "0"])),
     ("number", || json!({ "decimal": "auto" })),
     ("number", || json!({ "decimal": "," })),
     ("currency", || json!({ "decimal": "auto" })),

@@ -29,7 +29,7 @@ fn target(pushes: &[&str]) -> Target {
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: false,
-        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), ..Source::default() }),
         pushes: pushes.iter().map(|field| Box::from(*field)).collect(),
     }
 }

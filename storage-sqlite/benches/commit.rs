@@ -160,7 +160,7 @@ impl Ours {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), ..Source::default() }),
             pushes: Arc::default(),
         };
         let (store, fence) = runtime.block_on(async {

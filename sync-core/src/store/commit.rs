@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Feed;
-use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target};
+use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target, mapping::Rule};
 
 /// Proof that a run is still its owner's; checked inside every transaction it writes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub struct Change {
     /// JSON text; `None` when the row goes.
     pub new: Option<Box<str>>,
     /// The rule that decided.
-    pub rule: Box<str>,
+    pub rule: Rule,
 }
 
 /// The entities whose changes differ, in order. That a field is null after a row was made is as good as its not being named.

@@ -42,7 +42,7 @@ pub use self::{
     entity::{Entity, EntityQuery, EntityStore},
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
-    lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunHistory, as_of},
+    lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunHistory, RunRules, as_of},
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},

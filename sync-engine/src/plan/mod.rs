@@ -13,7 +13,7 @@ use sync_core::{Error, ErrorKind, Result, RunId, Target};
 pub(crate) use self::{
     apply::apply,
     look::plan,
-    undo::{plan_undo, undo},
+    undo::{plan_undo, undo, undone_by},
 };
 
 /// What a stored plan keeps of its pull: enough to apply it without asking the service again.

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
     json_value,
+    mapping::Rule,
     store::{
         EntityQuery, Feed, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, WorkspaceStore,
@@ -18,7 +19,15 @@ use crate::{Connection, run::Start};
 /// Rows of a run that can be undone at once: they are held in memory.
 const ROWS_AT_MOST: u32 = 1_000_000;
 /// The rule that undoing writes down.
-const RULE: &str = "undo";
+const RULE: Rule = Rule::Undo;
+
+/// What the source of an undoing is called, before the number of the run.
+const UNDO_OF: &str = "undo of run ";
+
+/// The run that a source of lineage undoes, if it does.
+pub(crate) fn undone_by(source: &str) -> Option<RunId> {
+    Some(RunId(source.strip_prefix(UNDO_OF)?.parse().ok()?))
+}
 
 /// Plans what would take a run back.
 pub(crate) async fn plan_undo(connection: &Connection, run: RunId, by: &str) -> Result<Plan> {
@@ -100,7 +109,7 @@ async fn look(connection: Connection, undone: Run, by: Box<str>, fence: Fence) -
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: true,
-        source: Arc::new(Source { kind: "app".into(), id: format!("undo of run {run}").into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "app".into(), id: format!("{UNDO_OF}{run}").into(), rule: RULE, ..Source::default() }),
         pushes: Arc::default(),
         mode: WriteMode::ByHand,
     };
@@ -254,7 +263,7 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
     let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept };
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Option<PlannedChange> {
         let raw = |json: Option<&str>| json.map(|json| RawValue::from_string(json.to_owned())).transpose();
-        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE.into() })
+        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE })
     };
     match (done.there, row.live.as_ref()) {
         // Somebody else has deleted what it made.

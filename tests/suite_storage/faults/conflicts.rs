@@ -154,6 +154,12 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["what_is_beside_belongs_to_a_workspace"],
     },
     Fault {
+        name: "knows owners by their first priority",
+        harm: Harm::Owners(|owners| owners.iter_mut().for_each(|(_, owner)| owner.priority = 1)),
+        fails: &["owners_of_fields_are_told"],
+    },
+    Fault { name: "tells owners of another workspace", harm: Harm::Leaks("field_owners"), fails: &["owners_of_fields_are_told"] },
+    Fault {
         name: "decides in another workspace",
         harm: Harm::Leaks("settle_conflicts"),
         fails: &["what_is_beside_belongs_to_a_workspace"],

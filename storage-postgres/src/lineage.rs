@@ -10,7 +10,8 @@ use sync_core::{
     Counts, EntityType, Error, ErrorKind, Place, Result, RunId, WorkspaceId, json_value,
     mapping::Rule,
     store::{
-        LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, RunRules, history,
+        LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunHistory, RunRules,
+        history,
     },
 };
 

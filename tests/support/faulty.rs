@@ -17,7 +17,8 @@ use syncline::core::{
         EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig,
         NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState,
         PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, Run, RunEnd, RunFilter,
-        RunHistory, RunRules, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial, WorkspaceStore,
+        RunHistory, RunRules, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial,
+        WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;

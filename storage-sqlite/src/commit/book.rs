@@ -40,7 +40,8 @@ impl Sources {
         let by: i64 = tx
             .prepare_cached("SELECT id FROM syncline_lineage_rules WHERE workspace_id = ?1 AND rule = ?2 AND mapping = ?3")?
             .query_row(rules, |row| row.get(0))?;
-        tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2, lineage_rules = ?3 WHERE id = ?1")?.execute((run.0, id, by))?;
+        tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2, lineage_rules = ?3 WHERE id = ?1")?
+            .execute((run.0, id, by))?;
         self.0 = Some((run, Arc::clone(source), rule));
         Ok(())
     }

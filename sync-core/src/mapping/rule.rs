@@ -114,7 +114,10 @@ mod tests {
             assert_eq!(json, format!("\"{}\"", rule.as_str()));
             assert_eq!((Rule::from(rule.as_str()), serde_json::from_str::<Rule>(&json).expect("a rule")), (rule, rule));
         }
-        assert_eq!((Rule::from("of_tomorrow"), serde_json::from_str::<Rule>("\"of_tomorrow\"").expect("a rule")), (Rule::Other, Rule::Other));
+        assert_eq!(
+            (Rule::from("of_tomorrow"), serde_json::from_str::<Rule>("\"of_tomorrow\"").expect("a rule")),
+            (Rule::Other, Rule::Other)
+        );
     }
 
     #[test]

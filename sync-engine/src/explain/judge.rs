@@ -22,7 +22,7 @@ pub(super) fn explain(known: &Known, field: &str) -> Explanation {
     let last = view.entries.last().copied();
     let standing = view.standing(value.as_ref(), last);
     let set_by = last.map(|entry| view.change(entry));
-    let others = view.others(set_by.as_ref(), value.as_ref());
+    let others = view.others(value.as_ref());
     let owner = known.owners.iter().find(|(name, _)| **name == *field).map(|(_, owner)| owner);
     let references = known.references.iter().filter(|kept| *kept.field == *field);
     let people = view.entries.iter().rev().skip(1).filter(|entry| entry.rule.is_some_and(Rule::by_people));
@@ -113,9 +113,12 @@ impl View<'_> {
 
     /// A source as people know it, with the place of the field as it was last told of it.
     fn origin_of(&self, source: &FieldSource) -> Origin {
-        let last = self.known.history.iter().rev().find(|entry| {
-            *entry.field_name == *self.field && self.source(entry).is_some_and(|of| of == *source)
-        });
+        let last = self
+            .known
+            .history
+            .iter()
+            .rev()
+            .find(|entry| *entry.field_name == *self.field && self.source(entry).is_some_and(|of| of == *source));
         let connection = self.known.connections.get(&source.connection);
         let mapping = self.known.writers.iter().find(|mapping| mapping.name == source.mapping);
         let stream = mapping.map(|mapping| Box::from(mapping.stream.as_str()));
@@ -222,64 +225,97 @@ impl View<'_> {
     }
 
     /// What other sources of truth say, or said.
-    fn others(&self, set_by: Option<&Change>, value: Option<&Value>) -> Vec<Other> {
-        let Some(last) = self.entries.last() else { return Vec::new() };
-        let setter = self.source(last);
-        let taken = set_by.is_some_and(|change| change.rule == Some(Rule::Taken));
-        let mut met: BTreeSet<FieldSource> = setter.iter().cloned().collect();
+    fn others(&self, value: Option<&Value>) -> Vec<Other> {
+        let last = self.entries.last().copied();
+        let setter = last.and_then(|last| self.source(last));
+        let taken = last.is_some_and(|last| last.rule == Some(Rule::Taken));
+        let now = value.unwrap_or(&Value::Null);
+        let mut met: BTreeSet<FieldSource> = BTreeSet::new();
         let mut others = Vec::new();
         let of_field = self.known.conflicts.iter().filter(|conflict| *conflict.field == *self.field);
-        for conflict in of_field.filter(|conflict| !conflict.loser.stream.as_str().is_empty()) {
+        let stand: Vec<&Conflict> = of_field.filter(|conflict| !conflict.loser.stream.as_str().is_empty()).collect();
+        for conflict in &stand {
             let loser = FieldSource { connection: conflict.loser.connection.clone(), mapping: conflict.loser.mapping.clone() };
-            match conflict.winner.clone() {
-                // Somebody had its value written: it is the winner that lost.
-                Some(winner) if taken && conflict.state == ConflictState::Taken => {
-                    met.insert(loser);
-                    if met.insert(winner.clone()) {
-                        others.push(self.taken_over(conflict, &winner));
-                    }
-                }
-                _ if met.insert(loser.clone()) => others.push(self.lost(conflict, &loser, value)),
-                _ => {}
+            let said = self.own_word(conflict, &loser);
+            // What a source set itself is newer than what it had lost with before.
+            let outdated = self.set_since(&loser, conflict.run);
+            let own = taken && conflict.state == ConflictState::Taken;
+            if outdated || !met.insert(loser.clone()) || own || (setter.as_ref() == Some(&loser) && same(now, &said)) {
+                continue;
+            }
+            let settled = conflict.state == ConflictState::Settled;
+            let why = match (same(now, &said), settled, last) {
+                (true, ..) => Why::Agrees,
+                // The two agreed, or their conflict is over; something else has overwritten them.
+                (false, true, Some(last)) => self.why(last, Some(conflict.priority)),
+                (false, ..) => Why::LowerPriority {
+                    winner_priority: conflict.winner_priority,
+                    conflict: Some(conflict.id),
+                    state: Some(conflict.state),
+                    decided_by: conflict.resolved_by.clone(),
+                    decided_at: conflict.resolved_at,
+                },
+            };
+            let (origin, priority) = (self.origin_of(&loser), Some(conflict.priority));
+            others.push(Other { origin, value: said, priority, why, run: conflict.run, at: conflict.at });
+        }
+        // Who had the say in these conflicts may have lost to a person since, or to force.
+        for conflict in &stand {
+            let Some(winner) = conflict.winner.clone().filter(|winner| !met.contains(winner) && setter.as_ref() != Some(winner)) else {
+                continue;
+            };
+            if self.set_since(&winner, conflict.run) || !self.quotes_winner(conflict, &winner) {
+                continue;
+            }
+            met.insert(winner.clone());
+            let said = json_value(conflict.winning.get());
+            if let (Some(last), false) = (last, same(now, &said)) {
+                let why = match self.why(last, Some(conflict.winner_priority)) {
+                    Why::Decided { rule: Rule::Taken, .. } => Why::Decided { rule: Rule::Taken, conflict: Some(conflict.id) },
+                    why => why,
+                };
+                let (origin, priority) = (self.origin_of(&winner), Some(conflict.winner_priority));
+                others.push(Other { origin, value: said, priority, why, run: conflict.run, at: conflict.at });
             }
         }
+        met.extend(setter);
         for entry in self.entries.iter().rev().skip(1) {
             let Some(source) = self.source(entry).filter(|source| !met.contains(source)) else { continue };
-            met.insert(source.clone());
-            let Some(said) = entry.new_value.clone() else { continue };
+            met.insert(source);
+            let (Some(said), Some(last)) = (entry.new_value.clone(), last) else { continue };
             let priority = self.priority(entry);
-            let why = if value.is_some_and(|value| same(value, &said)) { Why::Agrees } else { self.why(last, priority) };
+            let why = if same(now, &said) { Why::Agrees } else { self.why(last, priority) };
             others.push(Other { origin: self.origin(entry), value: said, priority, why, run: entry.sync_run_id, at: entry.changed_at });
         }
         others
     }
 
-    fn taken_over(&self, conflict: &Conflict, winner: &FieldSource) -> Other {
-        Other {
-            origin: self.origin_of(winner),
-            value: json_value(conflict.winning.get()),
-            priority: Some(conflict.winner_priority),
-            why: Why::Decided { rule: Rule::Taken, conflict: Some(conflict.id) },
-            run: conflict.run,
-            at: conflict.at,
+    /// What the loser of a conflict said. One who had the say before is held to have said what stood in the row, which may have been somebody's
+    /// own: then what it had set itself last.
+    fn own_word(&self, conflict: &Conflict, loser: &FieldSource) -> Value {
+        let said = json_value(conflict.value.get());
+        if self.ran(conflict.run).is_some_and(|ran| speaks_for(ran, loser)) {
+            return said;
         }
+        let own = self.entries.iter().rposition(|entry| self.source(entry).is_some_and(|of| of == *loser));
+        let peoples = |entry: &&&LineageEntry| entry.rule.is_some_and(Rule::by_people);
+        let Some((set, since)) = own.and_then(|at| Some((self.entries[at].new_value.as_ref()?, &self.entries[at..]))) else { return said };
+        let somebodys = since.iter().filter(peoples).any(|entry| entry.new_value.as_ref().is_some_and(|value| same(value, &said)));
+        if somebodys { set.clone() } else { said }
     }
 
-    fn lost(&self, conflict: &Conflict, loser: &FieldSource, value: Option<&Value>) -> Other {
-        let said = json_value(conflict.value.get());
-        let why = if same(value.unwrap_or(&Value::Null), &said) {
-            Why::Agrees
-        } else {
-            Why::LowerPriority {
-                winner_priority: conflict.winner_priority,
-                conflict: Some(conflict.id),
-                state: Some(conflict.state),
-                decided_by: conflict.resolved_by.clone(),
-                decided_at: conflict.resolved_at,
-            }
-        };
-        let (origin, priority) = (self.origin_of(loser), Some(conflict.priority));
-        Other { origin, value: said, priority, why, run: conflict.run, at: conflict.at }
+    /// Whether what a conflict calls the winning value is what the winner said. When the loser spoke last it is what stood in the row then,
+    /// which may have been somebody's own.
+    fn quotes_winner(&self, conflict: &Conflict, winner: &FieldSource) -> bool {
+        let winner_spoke = self.ran(conflict.run).is_some_and(|ran| speaks_for(ran, winner));
+        let stood = self.entries.iter().rev().find(|entry| entry.sync_run_id <= conflict.run);
+        let taken = conflict.state == ConflictState::Taken;
+        winner_spoke || taken || stood.is_some_and(|entry| self.source(entry).is_some())
+    }
+
+    /// Whether a source has set the field in a run or after it.
+    fn set_since(&self, source: &FieldSource, run: RunId) -> bool {
+        self.entries.iter().any(|entry| entry.sync_run_id >= run && self.source(entry).is_some_and(|of| of == *source))
     }
 
     /// The priority a source had for the field when it set it.
@@ -307,6 +343,12 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// Whether what a run wrote is a source's word.
+fn speaks_for(ran: &Ran, source: &FieldSource) -> bool {
+    let decided = ran.rules.as_ref().is_some_and(|rules| rules.rule.by_people());
+    !decided && ran.run.feed.connection == source.connection && ran.run.feed.mapping == source.mapping
 }
 
 fn column<'m>(mapping: &'m Mapping, field: &str) -> Option<&'m Column> {

@@ -138,11 +138,13 @@ impl Workspace {
 
     async fn known(&self, entity: EntityType, key: &str, connection: Option<ConnectionId>) -> Result<Known> {
         let types = self.store.entity_types().await?;
-        if !types.contains(&entity) {
+        let there = types.contains(&entity);
+        // A table that runs were to fill, and never did, is none that nobody knows.
+        if !there && matches!(self.explain_absence(entity.clone(), key).await?, Absence::NotYetDue { last: None }) {
             return Err(table_unknown(&entity, &types));
         }
         let query = EntityQuery { key: Some(key.into()), connection: connection.clone(), limit: 2, ..EntityQuery::default() };
-        let rows = self.store.entities(&entity, query).await?;
+        let rows = if there { self.store.entities(&entity, query).await? } else { Vec::new() };
         if rows.len() > 1 {
             let whose = rows.iter().filter_map(|row| row.connection.as_ref()).map(ConnectionId::as_str).collect::<Vec<_>>().join(", ");
             let text = format!("several connections have a row of {entity} with the key {key:?}; say whose is meant: {whose}");
@@ -180,7 +182,8 @@ impl Workspace {
 
     /// Reads the runs behind a row, and of a stream's own table leaves out what other connections' rows went through.
     async fn runs_behind(&self, known: &mut Known) -> Result<()> {
-        let wanted: BTreeSet<RunId> = known.history.iter().rev().map(|entry| entry.sync_run_id).collect();
+        let behind = known.history.iter().map(|entry| entry.sync_run_id);
+        let wanted: BTreeSet<RunId> = behind.chain(known.conflicts.iter().map(|conflict| conflict.run)).collect();
         let wanted = wanted.into_iter().rev().take(RUNS_OF_ROW);
         for id in wanted {
             let Some(run) = self.store.run(id).await? else { continue };

@@ -195,33 +195,34 @@ fn in_words(rule: Rule) -> &'static str {
 
 impl Other {
     fn words(&self) -> String {
-        let rank = self.priority.map(|priority| format!(", priority {priority}")).unwrap_or_default();
-        let who = format!("{}{rank}", self.origin);
-        let (value, said) = (quoted(&self.value), format!("(run {}, {})", self.run, time(self.at)));
+        let (who, value, said) = (&self.origin, quoted(&self.value), format!("(run {}, {})", self.run, time(self.at)));
+        let rank = self.priority.map(|priority| format!(" with priority {priority}")).unwrap_or_default();
         match &self.why {
-            Why::Agrees => format!("{who} says the same {said}"),
+            Why::Agrees => format!("{who} says the same{rank} {said}"),
             Why::LowerPriority { winner_priority, conflict, state, decided_by, .. } => {
+                let own = self.priority.map(|priority| format!(", {priority},")).unwrap_or_default();
                 let stands = match (conflict, state) {
                     (Some(id), Some(ConflictState::Open)) => {
-                        format!("; conflict {id} is open: somebody may decide about it (syncline resolve {id} accept|take)")
+                        format!(". Nobody has decided about that yet (conflict {id}: syncline resolve {id} accept|take)")
                     }
                     (Some(id), Some(ConflictState::Accepted)) => {
-                        format!("; {} accepted that (conflict {id})", decided_by.as_deref().unwrap_or("somebody"))
+                        format!(", and {} accepted that (conflict {id})", decided_by.as_deref().unwrap_or("somebody"))
                     }
-                    (Some(id), Some(ConflictState::Taken)) => format!("; conflict {id} was taken, and the field changed since"),
-                    (Some(id), _) => format!("; conflict {id}"),
-                    (None, _) => String::new(),
+                    (Some(id), Some(ConflictState::Taken)) => format!("; it was taken once (conflict {id}), and the field changed since"),
+                    (Some(_), _) | (None, _) => String::new(),
                 };
-                format!("{value}, from {who}: lower than {winner_priority}{stands} {said}")
+                format!("{value}, says {who} {said}. Its priority{own} is lower than {winner_priority}{stands}")
             }
-            Why::Earlier => format!("{value}, from {who}: the same priority, and the later word counts {said}"),
-            Why::Silent => format!("{value}, from {who}: it set the field before, and says nothing of this row any more {said}"),
-            Why::Forced => format!("{value}, from {who}: overwritten by force {said}"),
+            Why::Earlier => format!("{value}, said {who} {said}. Its priority is the same, and the later word counts"),
+            Why::Silent => format!("{value}, said {who} {said}. It says nothing of this row any more"),
+            Why::Forced => format!("{value}, says {who}{rank} {said}. It was overwritten by force"),
             Why::Decided { rule: Rule::Taken, conflict } => {
                 let about = conflict.map(|id| format!(" (conflict {id})")).unwrap_or_default();
-                format!("{value}, from {who}: somebody decided against it{about}; it is written again when that source says something new")
+                format!(
+                    "{value}, says {who}{rank}. Somebody decided against it{about}; it counts again when that source says something new"
+                )
             }
-            Why::Decided { rule, .. } => format!("{value}, from {who}: overwritten {} {said}", in_words(*rule)),
+            Why::Decided { rule, .. } => format!("{value}, says {who}{rank} {said}. It was overwritten {}", in_words(*rule)),
         }
     }
 }
@@ -240,11 +241,16 @@ impl Explanation {
             ),
             (Standing::Untold, _) => say(
                 "who",
-                "nobody wrote that down: it came without lineage (a pull may be told to keep none), or what was kept is too old and gone".into(),
+                "nobody wrote that down: it came without lineage (a pull may be told to keep none), or what was kept is too old and gone"
+                    .into(),
             ),
             (Standing::Empty { written_by }, _) => say(
                 "who",
                 match &written_by[..] {
+                    _ if self.say.is_some() => {
+                        let owner = self.say.as_ref().map(|owner| format!("{} (priority {})", owner.origin, owner.priority));
+                        format!("{} has the say about this field, and says that there is no value", owner.unwrap_or_default())
+                    }
                     [] => "nobody: no source writes this field".into(),
                     some => {
                         let names = list(some.iter().map(|name| format!("\"{name}\"")));
@@ -270,7 +276,7 @@ impl Explanation {
         }
         for kept in &self.beside {
             let text = format!(
-                "{}, from {}: only a reference for this field, which it never writes (run {}, {})",
+                "{}, says {} (run {}, {}). It is only a reference for this field, and never writes it",
                 quoted(&kept.value),
                 kept.origin,
                 kept.run,
@@ -316,7 +322,7 @@ impl Explanation {
         }
         say("why", self.reason(change));
         if let Some(owner) = self.say.as_ref().filter(|owner| by_source && !is(&owner.origin, &change.origin)) {
-            let text = format!("since then {} has said the same; with priority {} it has the say about this field", owner.origin, owner.priority);
+            let text = format!("{} has the say about this field, with priority {}", owner.origin, owner.priority);
             say("owner", text);
         }
     }
@@ -325,17 +331,21 @@ impl Explanation {
     fn reason(&self, change: &Change) -> String {
         let priority = change.making.as_ref().map_or(0, |making| making.priority);
         let next = match &self.say {
-            Some(owner) => format!("{} (priority {}) still has the say and", owner.origin, owner.priority),
+            Some(owner) => format!("{}, which has the say with priority {},", owner.origin, owner.priority),
             None => "a source that may write the field".into(),
         };
         match change.rule {
             Some(Rule::Forced) => {
                 let reference = change.making.as_ref().is_some_and(|making| making.authority == Authority::Reference);
-                let own = if reference { "by itself it is only a reference for this field".into() } else { format!("its own priority is {priority}") };
+                let own = if reference {
+                    "by itself it is only a reference for this field".into()
+                } else {
+                    format!("its own priority is {priority}")
+                };
                 format!("by force: {} let this run overwrite whatever was there ({own}), for this once", change.actor())
             }
             Some(Rule::ByHand | Rule::Recorded | Rule::Undo) => {
-                format!("a person decided; it stays until {next} writes it when it next brings this row")
+                format!("a person decided; it stays until {next} brings this row again and says something else")
             }
             Some(Rule::Taken) => "a person decided; it stays until the source that has the say says something new".into(),
             Some(Rule::SourceOfTruth) if change.origin.mapping.is_none() => {
@@ -357,6 +367,22 @@ impl Explanation {
             Some(rule) => format!("rule: {rule}"),
             None => "not known: the run is from before rules were written down".into(),
         }
+    }
+
+    /// Who set it and when, in one sentence; what else there is to say is counted.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let told = match (&self.standing, &self.set_by) {
+            (Standing::Told | Standing::NoRow { .. }, Some(change)) => {
+                format!("{}, on {}, in run {}", change.who(), time(change.at), change.run)
+            }
+            _ => return self.lines().into_iter().next().map(|line| line.text).unwrap_or_default(),
+        };
+        let losers = self.losers().count();
+        let counted = [(losers, "value lost", "values lost"), (self.beside.len(), "reference beside it", "references beside it")];
+        let counted = counted.into_iter().filter(|(count, ..)| *count > 0);
+        let counted = counted.map(|(count, one, many)| format!("; {count} {}", if count == 1 { one } else { many }));
+        sentence(&counted.fold(told, |told, more| told + &more))
     }
 
     /// The first sentence: which field of which row, and what it is.

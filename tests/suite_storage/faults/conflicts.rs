@@ -93,6 +93,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "conflicts_are_found_by_what_is_asked",
             "nothing_stays_beside_of_what_was_not_committed",
             "what_is_beside_belongs_to_a_workspace",
+            "owners_of_fields_are_told",
             "derived_is_not_written_by_hand_either",
         ],
     },

@@ -30,7 +30,11 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["force_overwrites_but_keeps_priorities", "lineage_names_the_rule"],
     },
     Fault { name: "knows a place for everything", harm: Harm::NoPlace, fails: &["places_are_told"] },
-    Fault { name: "writes nothing down", harm: Harm::Recorded(|record| record.changes.clear()), fails: &["changes_are_written_down", "lineage_names_the_rule"] },
+    Fault {
+        name: "writes nothing down",
+        harm: Harm::Recorded(|record| record.changes.clear()),
+        fails: &["changes_are_written_down", "lineage_names_the_rule"],
+    },
     Fault { name: "writes down under any fence", harm: Harm::IgnoresFence("record_changes"), fails: &["changes_are_written_down"] },
     Fault {
         name: "does not say what decided",

@@ -327,7 +327,8 @@ async fn nothing_stays_beside_of_what_was_not_committed(scene: Scene) -> Looked 
         Ok(())
     };
     nothing("a preview").await?;
-    let other = Change { entity: "a".into(), field: "age".into(), old: Some("null".into()), new: Some("8".into()), rule: Rule::SourceOfTruth };
+    let other =
+        Change { entity: "a".into(), field: "age".into(), old: Some("null".into()), new: Some("8".into()), rule: Rule::SourceOfTruth };
     let moved = low.store.commit(PageCommit { expects: Some([other].into()), ..page() }).await?;
     same!(moved.moved.len(), 1, "rows that a commit found otherwise than expected");
     nothing("a commit that took itself back").await?;

@@ -137,6 +137,8 @@ struct Watch {
     said: BTreeMap<(&'static str, String, String), Value>,
     /// What people wrote, by row and field: of a source that says the same it cannot always be told whose word that is.
     peoples: BTreeSet<(String, String, String)>,
+    /// Sources that only confirmed what stood there already, and whether it was overwritten by force since: of those nothing is left.
+    confirmed: BTreeMap<(&'static str, String, String), bool>,
 }
 
 impl Watch {
@@ -157,11 +159,25 @@ impl Watch {
                     if let (true, Some(new)) = (rule.by_people(), new) {
                         self.peoples.insert((key.clone(), field.clone(), new.to_string()));
                     }
+                    if rule == Rule::Forced {
+                        let of_cell = self.confirmed.iter_mut().filter(|((_, of, name), _)| of == key && name == field);
+                        of_cell.for_each(|(_, forced)| *forced = true);
+                    }
                     let previous = was.map(|was| was.get(field).cloned().unwrap_or_default());
                     self.cells.insert((key.clone(), field.clone()), Set { run, rule, by: by.into(), previous });
                 }
             }
         }
+    }
+
+    fn hears(&mut self, source: &'static str, key: &str, field: &str, said: &Value, now: Option<&Value>) {
+        let word = (source, key.to_owned(), field.to_owned());
+        if now == Some(said) {
+            self.confirmed.entry(word.clone()).or_default();
+        } else {
+            self.confirmed.remove(&word);
+        }
+        self.said.insert(word, said.clone());
     }
 
     /// The sources whose last word about a cell is not its value.
@@ -174,7 +190,9 @@ impl Watch {
     /// Whether a source's last word about a cell is its alone.
     fn tells(&self, source: &str, key: &str, field: &str) -> bool {
         let mut words = self.said.iter().filter(|((name, of, cell), _)| *name == source && of == key && cell == field);
-        words.all(|(_, said)| !self.peoples.contains(&(key.to_owned(), field.to_owned(), said.to_string())))
+        words.all(|(word, said)| {
+            self.confirmed.get(word) != Some(&true) && !self.peoples.contains(&(key.to_owned(), field.to_owned(), said.to_string()))
+        })
     }
 
     fn heard(&self, told: &Explanation) -> BTreeMap<String, Value> {
@@ -213,7 +231,8 @@ async fn every_cell_of_a_random_world_is_explained(on: On) {
                             fields.insert("visits".into(), json!(random.below(3)));
                         }
                         for (field, value) in &fields {
-                            watch.said.insert((source, format!("p{n}"), field.clone()), value.clone());
+                            let key = format!("p{n}");
+                            watch.hears(source, &key, field, value, before.get(&key).and_then(|row| row.get(field)));
                         }
                         records.extend(record(&format!("p{n}"), fields.into()));
                     }

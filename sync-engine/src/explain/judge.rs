@@ -120,12 +120,15 @@ impl View<'_> {
             .rev()
             .find(|entry| *entry.field_name == *self.field && self.source(entry).is_some_and(|of| of == *source));
         let connection = self.known.connections.get(&source.connection);
+        // What kind of source an account is, any of its streams tells.
+        let of_account = |entry: &&LineageEntry| self.source(entry).is_some_and(|of| of.connection == source.connection);
+        let kind = self.known.history.iter().rev().find(of_account).map(|entry| entry.source_type.clone());
         let mapping = self.known.writers.iter().find(|mapping| mapping.name == source.mapping);
         let stream = mapping.map(|mapping| Box::from(mapping.stream.as_str()));
         let columns = mapping.and_then(|mapping| column(mapping, self.field)).map(|column| inputs(column).join(", "));
         let place = stream.as_ref().zip(columns).map(|(stream, columns)| format!("{stream} → {columns}").into());
         Origin {
-            kind: last.map(|entry| entry.source_type.clone()).unwrap_or_default(),
+            kind: kind.unwrap_or_default(),
             id: last.map(|entry| entry.source_id.clone()).unwrap_or_default(),
             place: last.and_then(|entry| entry.source_ref.clone()).or(place),
             connection: Some(source.connection.clone()),
@@ -230,7 +233,9 @@ impl View<'_> {
         let setter = last.and_then(|last| self.source(last));
         let taken = last.is_some_and(|last| last.rule == Some(Rule::Taken));
         let now = value.unwrap_or(&Value::Null);
-        let mut met: BTreeSet<FieldSource> = BTreeSet::new();
+        // A source that has the say over what a source set has set or confirmed it, whatever it said before.
+        let owner = self.known.owners.iter().find(|(name, _)| **name == *self.field).map(|(_, owner)| owner.source.clone());
+        let mut met: BTreeSet<FieldSource> = owner.filter(|_| setter.is_some()).into_iter().collect();
         let mut others = Vec::new();
         let of_field = self.known.conflicts.iter().filter(|conflict| *conflict.field == *self.field);
         let stand: Vec<&Conflict> = of_field.filter(|conflict| !conflict.loser.stream.as_str().is_empty()).collect();
@@ -295,7 +300,10 @@ impl View<'_> {
     fn own_word(&self, conflict: &Conflict, loser: &FieldSource) -> Value {
         let said = json_value(conflict.value.get());
         if self.ran(conflict.run).is_some_and(|ran| speaks_for(ran, loser)) {
-            return said;
+            let over = conflict.state == ConflictState::Settled && !alike(conflict.value.get(), conflict.winning.get());
+            let stood = self.entries.iter().rev().find(|entry| entry.sync_run_id <= conflict.run);
+            // It came to have the say itself, by saying what stood there.
+            return stood.filter(|_| over).and_then(|entry| entry.new_value.clone()).unwrap_or(said);
         }
         let own = self.entries.iter().rposition(|entry| self.source(entry).is_some_and(|of| of == *loser));
         let peoples = |entry: &&&LineageEntry| entry.rule.is_some_and(Rule::by_people);

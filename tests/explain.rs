@@ -289,11 +289,11 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     let text = name.to_string();
     for part in [
         "name of person ann is \"Ann\"",
-        "The crm account \"",
+        "the crm account \"",
         "(high → name), through the mapping \"high\"",
         "started by high's friend",
-        "The row was new",
-        "From the source's field \"name\", then trim; what stood there before that was not kept",
+        "the row was new",
+        "from the source's field \"name\", then trim; what stood there before that was not kept",
         "its priority, 9, is the highest of all that say something about this field",
         "\"Anna\", says the crm account \"",
         "Its priority, 1, is lower than 9",
@@ -318,7 +318,7 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     assert_eq!(&*expression, "visits * 2");
     let input = (&*inputs[0].name, inputs[0].value.clone(), inputs[0].place.as_deref());
     assert_eq!((input, inputs.len()), (("visits", Some(json!(4)), Some("high → visits")), 1));
-    assert!(twice.to_string().contains("Computed as `visits * 2`, with visits = 4 (high → visits)"), "{twice}");
+    assert!(twice.to_string().contains("computed as `visits * 2`, with visits = 4 (high → visits)"), "{twice}");
     let score = stage.explain("ann", "score").await;
     assert_eq!((&score.standing, &score.value), (&Standing::Derived { mapping: "scores".into() }, &None));
     assert_eq!(stage.explain("ann", "email").await.set_by.map(|change| change.run), Some(high));
@@ -329,7 +329,7 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     assert_eq!(set_by(&name), Some(Set { run: edited, rule: Rule::ByHand, by: "ben".into(), previous: Some(json!("Ann")) }));
     assert_eq!(lost(&name), BTreeMap::from([("high".into(), json!("Ann")), ("low".into(), json!("Anna"))]));
     assert!(name.losers().any(|other| other.why == Why::Decided { rule: Rule::ByHand, conflict: None }), "{name}");
-    assert!(name.to_string().contains("Ben changed it by hand"), "{name}");
+    assert!(name.to_string().contains("ben changed it by hand"), "{name}");
     let second = stage.says("high", &ann(json!({ "name": "Bea", "city": "Ulm", "visits": 5 }))).await;
     let name = stage.explain("ann", "name").await;
     let earlier: Vec<_> = name.by_people.iter().map(|change| (change.run, change.value.clone())).collect();
@@ -339,7 +339,7 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     assert_eq!(set_by(&name), Some(Set { run: undone, rule: Rule::Undo, by: "cleo".into(), previous: Some(json!("Bea")) }));
     let change = name.set_by.as_ref().expect("a change");
     assert_eq!((change.undid, change.restores.as_ref().map(|restored| restored.run)), (Some(second), Some(edited)), "{name}");
-    assert!(name.to_string().contains(&format!("Cleo took back what run {second} had done")), "{name}");
+    assert!(name.to_string().contains(&format!("cleo took back what run {second} had done")), "{name}");
     assert_eq!(lost(&name), BTreeMap::from([("high".into(), json!("Bea")), ("low".into(), json!("Anna"))]));
 
     // Force.
@@ -348,7 +348,7 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     let name = stage.explain("ann", "name").await;
     assert_eq!(set_by(&name), Some(Set { run: forced, rule: Rule::Forced, by: "anna".into(), previous: Some(json!("Annie")) }));
     let text = name.to_string();
-    assert!(text.contains("By force: anna let this run overwrite whatever was there (by itself it is only a reference"), "{text}");
+    assert!(text.contains("by force: anna let this run overwrite whatever was there (by itself it is only a reference"), "{text}");
     assert!(name.losers().any(|other| other.why == Why::Forced), "{text}");
 
     // A value that had lost is taken.
@@ -365,7 +365,7 @@ async fn everything_that_can_be_said_of_a_cell_is_said(on: On) {
     assert_eq!(set_by(&name), Some(Set { run, rule: Rule::Taken, by: "dora".into(), previous: Some(json!("Ann")) }));
     assert_eq!(lost(&name), BTreeMap::from([("high".into(), json!("Ann"))]));
     assert_eq!(name.others[0].why, Why::Decided { rule: Rule::Taken, conflict: Some(conflict) }, "{name}");
-    assert!(name.to_string().contains("Dora decided that a value counts which had lost"), "{name}");
+    assert!(name.to_string().contains("dora decided that a value counts which had lost"), "{name}");
 }
 
 /// Everything that is not a cell with a history: rows that are not there, fields without values, tables without mappings.
@@ -380,7 +380,7 @@ async fn what_is_not_there_is_explained_too(on: On) {
     // Rows.
     let never = stage.explain("nobody", "name").await;
     assert!(matches!(&never.standing, Standing::NoRow { absence: Absence::NeverSeen { read: 2, .. } }), "{never}");
-    assert!(never.set_by.is_none() && never.to_string().contains("The row is not there: the service has not shown it"), "{never}");
+    assert!(never.set_by.is_none() && never.to_string().contains("the row is not there: the service has not shown it"), "{never}");
     let gone = stage.says("middle", &record("ann", json!({ "name": "Ann" }))).await;
     let ben = stage.explain("ben", "name").await;
     assert!(matches!(&ben.standing, Standing::NoRow { absence: Absence::Deleted { run, .. } } if *run == gone), "{ben}");
@@ -450,7 +450,7 @@ async fn the_version_of_the_mapping_is_named(on: On) {
     let note = stage.explain("ann", "note").await;
     let version = note.set_by.as_ref().and_then(|change| change.making.as_ref()?.version.clone()).expect("a version");
     assert_eq!((&*version.tab, version.version, &*version.changed_by), ("people", 2, "ben"));
-    assert!(note.to_string().contains("The mapping was that of \"people\" in version 2, made by ben"), "{note}");
+    assert!(note.to_string().contains("the mapping was that of \"people\" in version 2, made by ben"), "{note}");
     // Another mapping of the same name is no version of it.
     stage.run(Pull::mapped(mapping("low").column(Column::new("other").optional())), &record("ann", json!({ "name": "Anna" }))).await;
     let name = stage.explain("ann", "name").await;

@@ -74,7 +74,7 @@ async fn who_set_a_value_and_why_is_answered_in_sentences() {
     let json = said(house.bare(&["explain", "person", "1", "name", "--json"])).json();
     let one = &json["fields"][0];
     assert_eq!((&one["explanation"]["value"], &one["explanation"]["set_by"]["rule"]), (&json!("Ada"), &json!("undo")), "{json}");
-    assert!(one["text"].as_str().is_some_and(|text| text.contains("Cleo took back what run 4 had done")), "{json}");
+    assert!(one["text"].as_str().is_some_and(|text| text.contains("cleo took back what run 4 had done")), "{json}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

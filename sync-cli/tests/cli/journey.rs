@@ -35,7 +35,7 @@ async fn an_account_is_connected_pulled_shown_and_explained() {
     let explained = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
     let parts = [
         "name of sheets_staff 2 is \"Grace Hopper\"",
-        "The Google sheet \"Staff list\" (Staff → Column B)",
+        "the Google sheet \"Staff list\" (Staff → Column B)",
         "before   \"Grace\"",
         "in run 2 (",
         "belongs to this stream alone",

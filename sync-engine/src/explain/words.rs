@@ -45,11 +45,6 @@ fn list(names: impl IntoIterator<Item = String>) -> String {
     }
 }
 
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.account.as_deref().or(self.connection.as_ref().map(|connection| connection.as_str()));
@@ -232,7 +227,7 @@ impl Explanation {
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut say = |about: &'static str, text: String| lines.push(Line { about, text: sentence(&text) });
+        let mut say = |about: &'static str, text: String| lines.push(Line { about, text });
         match (&self.standing, &self.set_by) {
             (Standing::NoRow { absence }, _) => say("no row", format!("the row is not there: {absence}")),
             (Standing::Derived { mapping }, _) => say(
@@ -382,7 +377,7 @@ impl Explanation {
         let counted = [(losers, "value lost", "values lost"), (self.beside.len(), "reference beside it", "references beside it")];
         let counted = counted.into_iter().filter(|(count, ..)| *count > 0);
         let counted = counted.map(|(count, one, many)| format!("; {count} {}", if count == 1 { one } else { many }));
-        sentence(&counted.fold(told, |told, more| told + &more))
+        counted.fold(told, |told, more| told + &more)
     }
 
     /// The first sentence: which field of which row, and what it is.

@@ -10,7 +10,7 @@
 mod member;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     env, fs,
     sync::{
         Arc,

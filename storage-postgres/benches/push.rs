@@ -3,7 +3,7 @@
 //! `cargo bench --package storage-postgres --bench push` prints seconds, on the server that `DATABASE_URL` names. It asserts row counts, never
 //! times. `SYNCLINE_BENCH_ROWS` sets another number of rows.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use chrono::Utc;
 use sqlx::{AssertSqlSafe, PgConnection};

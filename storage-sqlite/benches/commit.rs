@@ -4,7 +4,6 @@
 //! row counts, never times. `SYNCLINE_BENCH_ROWS` sets another number of records.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},

@@ -45,9 +45,9 @@ pub use sync_core::{
 pub use sync_engine::vault_bench;
 pub use sync_engine::{
     Absence, Actor, Apply, Authorization, Authorized, BeginAuthorization, Builder, Callback, Clock, Connect, Connection, Credentials,
-    DataSource, Diagnosis, Edit, EditedField, Events, ForceOverwrite, KeySource, KeyUse, Keyring, OAuthClient, Pruned, Pull, Push,
-    PushRecord, RecordSource, RenewedTokens, Resolution, ResolveConflict, ResolvedConflicts, Retention, Rotated, SourcePage, SourceStatus,
-    SyncEvent, SyncOptions, Syncline, SystemClock, TabMapping, TabSynced, Unconfirmed, Workspace,
+    DataSource, Diagnosis, Edit, EditedField, Events, Explanation, ForceOverwrite, History, KeySource, KeyUse, Keyring, OAuthClient,
+    Pruned, Pull, Push, PushRecord, RecordSource, RenewedTokens, Resolution, ResolveConflict, ResolvedConflicts, Retention, Rotated,
+    SourcePage, SourceStatus, SyncEvent, SyncOptions, Syncline, SystemClock, TabMapping, TabSynced, Unconfirmed, Workspace, explain,
 };
 
 /// The guide's code compiles and runs with the tests.

@@ -314,7 +314,7 @@ async fn a_conflict_is_followed_and_settles_by_itself(on: On) {
     stage.says_name("high", "ann", "High").await;
     let conflict = stage.conflict().await;
     assert_eq!((conflict.value.get(), conflict.winning.get(), conflict.state), ("\"Low\"", "\"High\"", ConflictState::Open));
-    assert_eq!((conflict.priority, conflict.winner_priority, &*conflict.rule), (1, 9, "lower_priority"));
+    assert_eq!((conflict.priority, conflict.winner_priority, conflict.rule.as_str()), (1, 9, "lower_priority"));
     assert_eq!((&*conflict.loser.mapping, conflict.loser.stream.as_str()), ("low", "low"));
     stage.says_name("low", "ann", "Lower").await;
     assert_eq!(stage.conflict().await.value.get(), "\"Lower\"");

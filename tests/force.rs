@@ -72,7 +72,7 @@ async fn force_overwrites_whatever_the_authority_but_what_is_derived(on: On) {
     stage.says(theirs.clone());
     let plan = stage.connection.plan(guests().force_overwrite(&capability).safety_lag(Duration::ZERO)).await.expect("a plan");
     let items = stage.syncline.workspace("acme").plan_items(plan.plan.run, 0, 9).await.expect("items");
-    let told: Vec<_> = items[0].changes.iter().map(|change| (&*change.field, &*change.rule)).collect();
+    let told: Vec<_> = items[0].changes.iter().map(|change| (&*change.field, change.rule.as_str())).collect();
     assert_eq!(told, [("name", "forced"), ("city", "forced")], "a plan says so");
 
     stage.pull(guests().force_overwrite(&capability), theirs).await;

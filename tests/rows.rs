@@ -377,8 +377,9 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
         (
             "field_lineage",
             "id entity_type entity_id field_name source_type source_id source_ref previous_value new_value sync_run_id changed_by \
-             changed_at",
+             changed_at rule",
         ),
+        ("lineage_rules", "id rule mapping"),
         ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at client_id"),
         ("oauth_clients", "authority client_id secret_encrypted redirect_uri updated_at"),
         ("leases", "name holder until"),

@@ -10,7 +10,7 @@
 mod member;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     env, fs,
     sync::{
         Arc,
@@ -190,7 +190,7 @@ impl Ours {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage,
-            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), ..Source::default() }),
             pushes: Arc::default(),
         };
         let storage = PostgresStorage::connect(database.url()).await.expect("opens");

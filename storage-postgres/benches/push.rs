@@ -3,7 +3,7 @@
 //! `cargo bench --package storage-postgres --bench push` prints seconds, on the server that `DATABASE_URL` names. It asserts row counts, never
 //! times. `SYNCLINE_BENCH_ROWS` sets another number of rows.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use chrono::Utc;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -29,7 +29,7 @@ fn target(pushes: &[&str]) -> Target {
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: false,
-        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), ..Source::default() }),
         pushes: pushes.iter().map(|field| Box::from(*field)).collect(),
     }
 }

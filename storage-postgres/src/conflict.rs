@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     EntityType, Result, RunId, WorkspaceId,
-    mapping::{ConflictState, FieldSource},
+    mapping::{ConflictState, FieldOwner, FieldSource},
     store::{Conflict, ConflictFilter, ConflictId, ConflictStore, Conflicts, Feed, ReferenceValue, SettleConflicts},
 };
 
@@ -43,6 +43,23 @@ async fn reference_values(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityT
         })
     };
     rows.iter().map(value).collect()
+}
+
+async fn field_owners(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key: &str) -> Db<Vec<(Box<str>, FieldOwner)>> {
+    let rows = sqlx::query(
+        "SELECT o.field, o.connection_id, o.mapping, o.priority FROM field_owners o WHERE o.workspace_id = $1 \
+         AND o.type_id = (SELECT t.id FROM entity_types t WHERE t.entity_type = $2) AND o.entity_id = $3 ORDER BY o.field",
+    )
+    .bind(workspace.as_str())
+    .bind(entity.as_str())
+    .bind(key.replace('\0', ""))
+    .fetch_all(&mut **tx)
+    .await?;
+    let owner = |row: &PgRow| {
+        let source = FieldSource { connection: row.try_get::<&str, _>(1)?.into(), mapping: row.try_get::<&str, _>(2)?.into() };
+        Ok((row.try_get::<&str, _>(0)?.into(), FieldOwner { source, priority: row.try_get(3)? }))
+    };
+    rows.iter().map(owner).collect()
 }
 
 fn conflict(row: &PgRow) -> Db<Conflict> {
@@ -150,6 +167,15 @@ impl ConflictStore for Scoped {
         let found = self.inner.read("reference_values", &self.workspace, move |tx| {
             let (workspace, entity, key) = (workspace.clone(), entity.clone(), key.clone());
             async move { reference_values(tx, &workspace, &entity, &key).await }.boxed()
+        });
+        found.await
+    }
+
+    async fn field_owners(&self, entity: &EntityType, key: &str) -> Result<Vec<(Box<str>, FieldOwner)>> {
+        let (workspace, entity, key) = (self.workspace.clone(), entity.clone(), key.to_owned());
+        let found = self.inner.read("field_owners", &self.workspace, move |tx| {
+            let (workspace, entity, key) = (workspace.clone(), entity.clone(), key.clone());
+            async move { field_owners(tx, &workspace, &entity, &key).await }.boxed()
         });
         found.await
     }

@@ -8,7 +8,10 @@ use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use sync_core::{
     Counts, EntityType, Error, ErrorKind, Result, RunId, WorkspaceId, json_value,
-    store::{LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, history},
+    mapping::Rule,
+    store::{
+        LineageChange, LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, RunRules, history,
+    },
 };
 
 use crate::{
@@ -56,6 +59,16 @@ pub(crate) fn line(row: &PgRow) -> Db<LineageLine> {
     })
 }
 
+/// By what a run's changes were decided.
+async fn run_rules(tx: &mut Tx, workspace: &WorkspaceId, run: RunId) -> Db<Option<RunRules>> {
+    let found = sqlx::query_as::<_, (String, String)>(
+        "SELECT b.rule, b.mapping::text FROM sync_runs r JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules \
+         WHERE r.workspace_id = $1 AND r.id = $2",
+    );
+    let found = found.bind(workspace.as_str()).bind(run.0).fetch_optional(&mut **tx).await?;
+    Ok(found.map(|(rule, mapping)| RunRules { rule: Rule::from(&*rule), mapping: serde_json::from_str(&mapping).unwrap_or_default() }))
+}
+
 /// The rows with this key that are there now and have lineage, by connection.
 async fn live(tx: &mut Tx, workspace: &WorkspaceId, table: &Table, key: &str) -> Db<Vec<(String, LiveRow)>> {
     let sql = format!(
@@ -84,13 +97,15 @@ struct Origin {
     id: Box<str>,
     refs: BTreeMap<String, String>,
     asked_by: Box<str>,
+    rule: Option<Rule>,
 }
 
 async fn origins(tx: &mut Tx, workspace: &WorkspaceId, runs: &[i64]) -> Db<BTreeMap<i64, Origin>> {
     let rows = sqlx::query(
-        "SELECT r.id, coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs::text, '{}'), r.triggered_by \
+        "SELECT r.id, coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs::text, '{}'), r.triggered_by, b.rule \
          FROM unnest($2::bigint[]) k JOIN sync_runs r ON r.workspace_id = $1 AND r.id = k \
-         LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source",
+         LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source \
+         LEFT JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules",
     )
     .bind(workspace.as_str())
     .bind(runs)
@@ -103,6 +118,7 @@ async fn origins(tx: &mut Tx, workspace: &WorkspaceId, runs: &[i64]) -> Db<BTree
             id: row.try_get::<String, _>(2)?.into(),
             refs: serde_json::from_str(row.try_get(3)?).map_err(|_| damaged("lineage", "list of source columns"))?,
             asked_by: row.try_get::<String, _>(4)?.into(),
+            rule: row.try_get::<Option<&str>, _>(5)?.map(Rule::from),
         };
         origins.insert(row.try_get(0)?, origin);
     }
@@ -144,6 +160,7 @@ async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key:
             sync_run_id: RunId(change.run),
             changed_by: origin.map_or_else(Box::default, |origin| origin.asked_by.clone()),
             changed_at: change.at,
+            rule: origin.and_then(|origin| origin.rule).map(|rule| rule.of_change(change.new.is_none())),
             field_name: change.field.into(),
         }
     });
@@ -157,7 +174,7 @@ async fn record(tx: &mut Tx, workspace: &WorkspaceId, what: &RecordChanges) -> D
         return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
     };
     run::check_fence(tx, workspace, what.fence, "record_changes").await?;
-    book::point(tx, workspace, what.fence.run, &what.source).await?;
+    book::point(tx, workspace, what.fence.run, &what.source, what.rule()).await?;
     let (mut keys, mut lines): (Vec<&str>, Vec<String>) = (Vec::new(), Vec::new());
     for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
         let pair = |json: &Option<Box<str>>| json.as_deref().unwrap_or("null").to_owned();
@@ -214,6 +231,15 @@ impl LineageStore for Scoped {
         let found = self.inner.read("row_histories", &self.workspace, move |tx| {
             let (workspace, keys) = (workspace.clone(), Arc::clone(&keys));
             async move { run_rows::histories(tx, &workspace, run, &keys).await }.boxed()
+        });
+        found.await
+    }
+
+    async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
+        let workspace = self.workspace.clone();
+        let found = self.inner.read("run_rules", &self.workspace, move |tx| {
+            let workspace = workspace.clone();
+            async move { run_rules(tx, &workspace, run).await }.boxed()
         });
         found.await
     }

@@ -53,7 +53,7 @@ pub(crate) async fn sweep(inner: &Arc<Inner>, workspace: &WorkspaceId, sweep: Sw
         let (this, whose) = (Arc::clone(&this), whose.clone());
         async move {
             run::check_fence(tx, &whose, this.fence, "sweep").await?;
-            book::point(tx, &whose, this.fence.run, &this.target.source).await?;
+            book::point(tx, &whose, this.fence.run, &this.target.source, this.target.decided_by()).await?;
             find(tx, &whose, &this).await
         }
         .boxed()

@@ -215,7 +215,6 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use chrono::DateTime;
     use sync_core::{Counts, RunId, Source, Target, store::Feed};
@@ -231,7 +230,7 @@ mod tests {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), ..Source::default() }),
             pushes: Arc::default(),
         }
     }

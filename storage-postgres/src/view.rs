@@ -109,10 +109,12 @@ fn script(terms: &[Term], settings: &Settings) -> Db<String> {
         "CREATE OR REPLACE VIEW field_lineage WITH (security_invoker = true) AS \
          SELECT h.id, h.entity_type, h.entity_id, h.field AS field_name, coalesce(s.kind, '') AS source_type, coalesce(s.source_id, '') AS source_id, \
          s.refs ->> h.field AS source_ref, h.old AS previous_value, h.new AS new_value, h.run AS sync_run_id, \
-         coalesce(r.triggered_by, '') AS changed_by, h.at AS changed_at, h.workspace_id \
+         coalesce(r.triggered_by, '') AS changed_by, h.at AS changed_at, h.workspace_id, \
+         CASE WHEN h.new IS NULL AND b.rule IN ('source_of_truth', 'forced') THEN 'deleted' ELSE b.rule END AS rule \
          FROM ({rows}) h \
          LEFT JOIN sync_runs r ON r.workspace_id = h.workspace_id AND r.id = h.run \
-         LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source;\n"
+         LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source \
+         LEFT JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules;\n"
     );
     sql.push_str(&security::view(&settings.schema, "field_lineage", &settings.row_security));
     Ok(sql)

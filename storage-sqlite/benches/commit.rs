@@ -4,7 +4,6 @@
 //! row counts, never times. `SYNCLINE_BENCH_ROWS` sets another number of records.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -160,7 +159,7 @@ impl Ours {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "api".into(), id: "account/members".into(), ..Source::default() }),
             pushes: Arc::default(),
         };
         let (store, fence) = runtime.block_on(async {

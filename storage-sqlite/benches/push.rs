@@ -3,7 +3,7 @@
 //! `cargo bench --package storage-sqlite --bench push` prints seconds. It asserts row counts, never times. `SYNCLINE_BENCH_ROWS` sets
 //! another number of rows.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use chrono::Utc;
 use storage_sqlite::{SqliteStorage, rusqlite::Connection};
@@ -27,7 +27,7 @@ fn target(pushes: &[&str]) -> Target {
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: false,
-        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "api".into(), id: "bench".into(), ..Source::default() }),
         pushes: pushes.iter().map(|field| Box::from(*field)).collect(),
     }
 }

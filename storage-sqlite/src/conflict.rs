@@ -5,7 +5,7 @@ use rusqlite::{Row, Transaction, params_from_iter, types::Value as Sql};
 use serde_json::value::RawValue;
 use sync_core::{
     EntityType, Result, RunId, WorkspaceId,
-    mapping::{ConflictState, FieldSource},
+    mapping::{ConflictState, FieldOwner, FieldSource},
     store::{Conflict, ConflictFilter, ConflictId, ConflictStore, Conflicts, Feed, ReferenceValue, SettleConflicts},
 };
 
@@ -39,6 +39,20 @@ fn reference_values(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &Enti
     Ok(values)
 }
 
+fn field_owners(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, key: &str) -> Db<Vec<(Box<str>, FieldOwner)>> {
+    let mut found = tx.prepare_cached(
+        "SELECT o.field, o.connection_id, o.mapping, o.priority FROM syncline_field_owners o JOIN syncline_entity_types t ON t.id = o.type_id \
+         WHERE o.workspace_id = ?1 AND t.entity_type = ?2 AND o.entity_id = ?3 ORDER BY o.field",
+    )?;
+    let mut rows = found.query((workspace.as_str(), entity.as_str(), key))?;
+    let mut owners = Vec::new();
+    while let Some(row) = rows.next()? {
+        let source = FieldSource { connection: row.get_ref(1)?.as_str()?.into(), mapping: row.get(2)? };
+        owners.push((row.get(0)?, FieldOwner { source, priority: row.get(3)? }));
+    }
+    Ok(owners)
+}
+
 fn conflict(row: &Row<'_>) -> Db<Conflict> {
     let winner: Option<String> = row.get(9)?;
     Ok(Conflict {
@@ -55,7 +69,7 @@ fn conflict(row: &Row<'_>) -> Db<Conflict> {
         },
         winner_priority: row.get(11)?,
         winning: json(row, 12)?,
-        rule: row.get(13)?,
+        rule: row.get_ref(13)?.as_str()?.into(),
         state: ConflictState::parse(row.get_ref(14)?.as_str()?).ok_or_else(|| damaged("conflicts", "conflict"))?,
         run: RunId(row.get(15)?),
         since: time::column(row, 16)?,
@@ -142,6 +156,11 @@ impl ConflictStore for Scoped {
     async fn reference_values(&self, entity: &EntityType, key: &str) -> Result<Vec<ReferenceValue>> {
         let (workspace, entity, key) = (self.workspace.clone(), entity.clone(), key.to_owned());
         self.inner.read("reference_values", move |tx| reference_values(tx, &workspace, &entity, &key)).await
+    }
+
+    async fn field_owners(&self, entity: &EntityType, key: &str) -> Result<Vec<(Box<str>, FieldOwner)>> {
+        let (workspace, entity, key) = (self.workspace.clone(), entity.clone(), key.to_owned());
+        self.inner.read("field_owners", move |tx| field_owners(tx, &workspace, &entity, &key)).await
     }
 
     async fn conflicts(&self, filter: ConflictFilter) -> Result<Vec<Conflict>> {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Transaction};
 use sync_core::{
     Counts, EntityType, Error, ErrorKind, Result, RunId, WorkspaceId,
-    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, history},
+    mapping::Rule,
+    store::{LineageEntry, LineageLine, LineageOp, LineageStore, LiveRow, RecordChanges, RowHistory, RunRows, RunRules, history},
 };
 
 use crate::{
@@ -63,20 +64,23 @@ struct Origin {
     id: Box<str>,
     refs: BTreeMap<String, String>,
     asked_by: Box<str>,
+    rule: Option<Rule>,
 }
 
 fn origin(tx: &Transaction<'_>, run: i64) -> Db<Origin> {
     let found = tx
         .prepare_cached(
-            "SELECT coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs, '{}'), r.triggered_by FROM syncline_sync_runs r \
-             LEFT JOIN syncline_lineage_sources s ON s.id = r.lineage_source WHERE r.id = ?1",
+            "SELECT coalesce(s.kind, ''), coalesce(s.source_id, ''), coalesce(s.refs, '{}'), r.triggered_by, b.rule FROM syncline_sync_runs r \
+             LEFT JOIN syncline_lineage_sources s ON s.id = r.lineage_source LEFT JOIN syncline_lineage_rules b ON b.id = r.lineage_rules \
+             WHERE r.id = ?1",
         )?
         .query_row([run], |row| {
             let refs = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
-            Ok(Origin { kind: row.get(0)?, id: row.get(1)?, refs, asked_by: row.get(3)? })
+            let rule = row.get_ref(4)?.as_str_or_null()?.map(Rule::from);
+            Ok(Origin { kind: row.get(0)?, id: row.get(1)?, refs, asked_by: row.get(3)?, rule })
         })
         .optional()?;
-    Ok(found.unwrap_or(Origin { kind: "".into(), id: "".into(), refs: BTreeMap::new(), asked_by: "".into() }))
+    Ok(found.unwrap_or(Origin { kind: "".into(), id: "".into(), refs: BTreeMap::new(), asked_by: "".into(), rule: None }))
 }
 
 fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
@@ -118,10 +122,23 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
             sync_run_id: RunId(change.run),
             changed_by: origin.asked_by.clone(),
             changed_at: change.at,
+            rule: origin.rule.map(|rule| rule.of_change(change.new.is_none())),
             field_name: change.field.into(),
         });
     }
     Ok(entries)
+}
+
+/// By what a run's changes were decided.
+fn run_rules(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId) -> Db<Option<RunRules>> {
+    let mut found = tx.prepare_cached(
+        "SELECT b.rule, b.mapping FROM syncline_sync_runs r JOIN syncline_lineage_rules b ON b.id = r.lineage_rules \
+         WHERE r.workspace_id = ?1 AND r.id = ?2",
+    )?;
+    let mut rows = found.query((workspace.as_str(), run.0))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let rule = Rule::from(row.get_ref(0)?.as_str()?);
+    Ok(Some(RunRules { rule, mapping: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default() }))
 }
 
 /// Writes lines about changes that others have made.
@@ -131,12 +148,12 @@ fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what
         let text = format!("nothing is known of {} here", what.entity);
         return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
     };
-    cache.sources.point(tx, workspace, what.fence.run, &what.source)?;
+    cache.sources.point(tx, workspace, what.fence.run, &what.source, what.rule())?;
     let mut journal = Journal::new(true, Shown::Nothing);
     for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
         journal.open(&row[0].entity);
         for change in row {
-            journal.change_text(&change.field, change.old.as_deref().unwrap_or("null"), change.new.as_deref(), "recorded");
+            journal.change_text(&change.field, change.old.as_deref().unwrap_or("null"), change.new.as_deref(), what.rule());
         }
         journal.close("u", None);
     }
@@ -161,6 +178,11 @@ impl LineageStore for Scoped {
     async fn row_histories(&self, run: RunId, keys: &[Box<str>]) -> Result<Vec<RowHistory>> {
         let (workspace, keys) = (self.workspace.clone(), keys.to_vec());
         self.inner.read("row_histories", move |tx| run_rows::histories(tx, &workspace, run, &keys)).await
+    }
+
+    async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
+        let workspace = self.workspace.clone();
+        self.inner.read("run_rules", move |tx| run_rules(tx, &workspace, run)).await
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

@@ -33,7 +33,7 @@ pub(crate) fn sweep(writer: &mut Writer, workspace: &WorkspaceId, sweep: &Sweep)
     writer.shared.crash_point("p13");
     let (rows, found) = writer.write(Durability::Normal, |tx, cache, _| {
         run::check_fence(tx, workspace, sweep.fence, "sweep")?;
-        cache.sources.point(tx, workspace, sweep.fence.run, &sweep.target.source)?;
+        cache.sources.point(tx, workspace, sweep.fence.run, &sweep.target.source, sweep.target.decided_by())?;
         let Some(rows) = open(tx, workspace, sweep)? else { return Ok((None, Found::default())) };
         let found = find(tx, workspace, sweep, &rows)?;
         Ok((Some(rows), found))

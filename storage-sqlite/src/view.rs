@@ -104,9 +104,11 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
             coalesce(s.kind, '') AS source_type, coalesce(s.source_id, '') AS source_id,
             (SELECT value FROM json_each(s.refs) WHERE key = h.f) AS source_ref,
             h.old AS previous_value, h.new AS new_value, h.run AS sync_run_id, r.triggered_by AS changed_by, h.at AS changed_at,
-            h.ws AS workspace_id
+            h.ws AS workspace_id,
+            CASE WHEN h.new IS NULL AND b.rule IN ('source_of_truth', 'forced') THEN 'deleted' ELSE b.rule END AS rule
         FROM changed h JOIN syncline_entity_types t ON t.id = h.ty LEFT JOIN syncline_sync_runs r ON r.id = h.run
-            LEFT JOIN syncline_lineage_sources s ON s.id = r.lineage_source;"
+            LEFT JOIN syncline_lineage_sources s ON s.id = r.lineage_source
+            LEFT JOIN syncline_lineage_rules b ON b.id = r.lineage_rules;"
     ))?;
     Ok(())
 }

@@ -159,8 +159,10 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Rows of a table, or one of them.
     Show(Show),
-    /// Where the values of a row came from.
+    /// Who set the values of a row and why: out of which place, by which rule, and what other sources say.
     Explain(Explain),
+    /// What changed a row, the newest first; or the row as it was at a time.
+    History(History),
     /// Bring the database's tables up to date, or print the SQL that would.
     Migrate(Migrate),
     /// Look at the database: what is in order, what is not, and what to do.
@@ -474,13 +476,41 @@ pub(crate) struct Show {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline explain sheets_airports 00M              # every field in a sentence
+  syncline explain sheets_airports 00M name         # everything about one field
+  syncline explain person 7                         # of a row that is not there: why")]
 pub(crate) struct Explain {
+    /// The table: slack_messages, sheets_airports, communication.
+    pub(crate) entity: String,
+    /// The row's key.
+    pub(crate) key: String,
+    /// One field of it, in full; a sentence about each by default.
+    pub(crate) field: Option<String>,
+    /// Whose row, where several connections have one with this key: its id, the beginning of one, or a provider with one connection.
+    #[arg(long, value_name = "CONNECTION")]
+    pub(crate) connection: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  syncline history person ada@example.com
+  syncline history person ada@example.com name
+  syncline history person ada@example.com --as-of 2026-03-02
+  syncline history person ada@example.com --as-of \"2026-03-02 14:30\"
+
+A time is in UTC unless it says otherwise (2026-03-02T14:30:00+01:00), and counts to its end: a date to the end of the day, a minute to the
+end of the minute.")]
+pub(crate) struct History {
     /// The table: slack_messages, sheets_airports, communication.
     pub(crate) entity: String,
     /// The row's key.
     pub(crate) key: String,
     /// One field of it; all of them by default.
     pub(crate) field: Option<String>,
+    /// Show the row as it was then, and what had changed it up to then.
+    #[arg(long, value_name = "TIME", value_parser = crate::commands::history::time)]
+    pub(crate) as_of: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 #[derive(Args, Debug)]

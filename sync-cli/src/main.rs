@@ -81,6 +81,7 @@ fn run(cli: Cli) -> Done {
             Command::Runs(args) => commands::runs::run(&config, args, view).await,
             Command::Show(args) => commands::show::run(&config, args, view).await,
             Command::Explain(args) => commands::explain::run(&config, args, view).await,
+            Command::History(args) => commands::history::run(&config, args, view).await,
             Command::Migrate(args) => Box::pin(commands::migrate::run(&config, args, view)).await,
             Command::Doctor => Box::pin(commands::doctor::run(&config, view)).await,
             Command::Sandbox(args) => commands::sandbox::run(args, view).await,

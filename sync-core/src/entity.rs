@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Duplicates, EntityType, Field, Record, RecordBatch, key_text,
-    mapping::{Authority, Decision, Stored, decide},
+    mapping::{Authority, Decision, Mapping, Rule, Stored, decide},
 };
 
 /// A table of the host that rows are written into.
@@ -116,6 +116,12 @@ pub struct Source {
     pub id: Box<str>,
     /// Per field, where a person finds it: `Movies → Column B`.
     pub refs: BTreeMap<Box<str>, Box<str>>,
+    /// What decides, where people do and not the source itself.
+    #[serde(default)]
+    pub rule: Rule,
+    /// The mapping that the values come through, as it is; `None` where they come without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Everything a storage has to know to write a feed's rows. Built once per run, shared by its commits.
@@ -183,11 +189,20 @@ impl Target {
 
     /// What a change is said to be decided by.
     #[must_use]
-    pub fn told(&self, decision: Decision) -> &'static str {
-        match (self.mode, decision) {
-            (WriteMode::Forced, Decision::Write) => "forced",
-            (WriteMode::ByHand, Decision::Write) => "by_hand",
-            _ => decision.rule(),
+    pub fn told(&self, decision: Decision) -> Rule {
+        match decision {
+            Decision::Write => self.decided_by(),
+            Decision::Unchanged | Decision::Keep(_) => decision.rule(),
+        }
+    }
+
+    /// What decides about the changes that are written through it; lineage keeps it with the run.
+    #[must_use]
+    pub fn decided_by(&self) -> Rule {
+        match (self.mode, self.source.rule) {
+            (WriteMode::Forced, _) => Rule::Forced,
+            (WriteMode::ByHand, Rule::SourceOfTruth) => Rule::ByHand,
+            (WriteMode::ByHand | WriteMode::ByAuthority, rule) => rule,
         }
     }
 
@@ -290,7 +305,34 @@ pub fn split_key(key: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{join_key, split_key};
+    use super::*;
+
+    #[test]
+    fn a_write_is_told_by_whose_word_counted() {
+        use Rule::{ByHand, Deleted, Forced, LowerPriority, SourceOfTruth, Undo};
+        for (mode, of_source, expected) in [
+            (WriteMode::ByAuthority, SourceOfTruth, SourceOfTruth),
+            (WriteMode::Forced, SourceOfTruth, Forced),
+            (WriteMode::ByHand, SourceOfTruth, ByHand),
+            (WriteMode::ByHand, Undo, Undo),
+        ] {
+            let source = Source { rule: of_source, ..Source::default() };
+            let target = Target {
+                entity: "e".into(),
+                place: Place::Stream,
+                fields: Arc::from([]),
+                rules: Arc::default(),
+                duplicates: Duplicates::LastWins,
+                lineage: true,
+                source: Arc::new(source),
+                pushes: Arc::default(),
+                mode,
+            };
+            assert_eq!((target.decided_by(), target.told(Decision::Write)), (expected, expected), "{mode:?}");
+            assert_eq!(target.told(Decision::Keep(LowerPriority)), LowerPriority, "{mode:?}");
+            assert_eq!(target.decided_by().of_change(true) == Deleted, mode != WriteMode::ByHand, "{mode:?}");
+        }
+    }
 
     #[test]
     fn joined_keys_come_apart_again() {

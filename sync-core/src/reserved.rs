@@ -24,6 +24,7 @@ const TABLES: &[&str] = &[
     "key_ring",
     "keywords",
     "leases",
+    "lineage_rules",
     "mapping_conflicts",
     "oauth_states",
     "onboarding_progress",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Operation, Place, RecordBatch, RecordFailure, Result, Source, SyncResult, Target,
     WriteMode,
-    mapping::{ConflictState, FieldSource},
+    mapping::{ConflictState, FieldSource, Rule},
     store::{
         Change, Conflict, ConflictFilter, ConflictId, Conflicts, EntityQuery, Expected, Fence, NewRun, PageCommit, PartitionBatch,
         SettleConflicts, TAKE,
@@ -156,6 +156,8 @@ async fn take(workspace: &Workspace, conflict: Conflict, resolve: ResolveConflic
         kind: "app".into(),
         id: format!("conflict {}", conflict.id).into(),
         refs: BTreeMap::from([(conflict.field.clone(), said.into())]),
+        rule: Rule::Taken,
+        mapping: None,
     };
     let target = Target {
         entity: conflict.entity_type.clone(),
@@ -357,7 +359,7 @@ mod tests {
             field: field.into(),
             old: old.map(Into::into),
             new: Some("\"Low\"".into()),
-            rule: "r".into(),
+            rule: Rule::Taken,
         };
         for (changes, expected) in [
             (vec![], true),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sync_core::{
     ConnectionId, Counts, Direction, Duplicates, EntityType, Error, ErrorKind, Operation, Outcome, Place, RecordBatch, Result, RunError,
     Source, Target, WriteMode,
+    mapping::Rule,
     store::{
         Begin, Change, EDIT, EntityQuery, Feed, Fence, NewRun, PageCommit, PartitionBatch, RecordChanges, Run, RunEnd, RunStatus, as_of,
     },
@@ -109,7 +110,7 @@ impl Workspace {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: source(&by),
+            source: source(&by, Rule::ByHand),
             pushes: Arc::default(),
             mode: WriteMode::ByHand,
         };
@@ -151,11 +152,11 @@ impl Workspace {
             field: edit.field.clone(),
             old: text(&edit.old),
             new: text(&edit.new),
-            rule: "recorded".into(),
+            rule: Rule::Recorded,
         });
         let changes: Vec<Change> = changed.collect();
         self.by_run(feed, entity.clone(), by, async |fence, at| {
-            let record = RecordChanges { fence, entity: entity.clone(), source: source(by), changes: changes.clone(), at };
+            let record = RecordChanges { fence, entity: entity.clone(), source: source(by, Rule::Recorded), changes: changes.clone(), at };
             self.store.record_changes(record).await
         })
         .await
@@ -201,6 +202,6 @@ impl Workspace {
     }
 }
 
-fn source(by: &str) -> Arc<Source> {
-    Arc::new(Source { kind: "app".into(), id: by.into(), refs: BTreeMap::new() })
+fn source(by: &str, rule: Rule) -> Arc<Source> {
+    Arc::new(Source { kind: "app".into(), id: by.into(), rule, ..Source::default() })
 }

@@ -7,7 +7,7 @@ mod connection;
 mod crash;
 mod edit;
 mod event;
-mod explain;
+pub mod explain;
 mod oauth;
 mod plan;
 mod pull;
@@ -30,7 +30,7 @@ pub use self::{
     connection::{Actor, Connect, Connection, Diagnosis},
     edit::{Edit, EditedField},
     event::{Events, SyncEvent},
-    explain::Absence,
+    explain::{Absence, Explanation, History},
     oauth::{Authorization, Authorized, BeginAuthorization, Callback, OAuthClient},
     plan::Apply,
     pull::{ForceOverwrite, Pull},

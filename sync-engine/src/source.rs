@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -11,13 +12,15 @@ use sync_core::{
     store::{ConfigVersion, NewConfig, PlanItem},
 };
 
-use crate::{Connection, ForceOverwrite, Pull, Workspace};
+use crate::{Connection, ForceOverwrite, Pull, Workspace, explain::MappingVersion};
 
 /// The kinds of their versions.
 const SOURCE: &str = "data_source";
 const TAB: &str = "tab_mapping";
 /// Tabs of a source that are read side by side.
 const SIDE_BY_SIDE: usize = 4;
+/// Versions of a tab mapping that are looked at for the one a run had.
+const VERSIONS: u32 = 1_000;
 /// Rows of a plan that travel with its result.
 const CHANGES_SHOWN: u32 = 1_000;
 
@@ -244,6 +247,24 @@ impl Workspace {
         (result.errors, result.failures) = (plan.plan.errors.clone(), plan.plan.failures.clone());
         let changes = items.iter().map(|item| item.to_json(&plan.plan.entity, &plan.plan.key)).collect();
         Ok(TabSynced { tab: tab.id, result, plan: Some(run), changes })
+    }
+
+    /// The version of a stored tab mapping that was in force at a time and says just this, if one is stored.
+    pub(crate) async fn version_of(&self, mapping: &Mapping, at: DateTime<Utc>) -> Result<Option<MappingVersion>> {
+        if !self.store.keeps_config() {
+            return Ok(None);
+        }
+        for tab in self.store.configs(TAB).await? {
+            let versions = self.store.config_versions(TAB, &tab.id, VERSIONS).await?;
+            let then = versions.into_iter().find(|version| version.changed_at <= at);
+            if let Some(version) = then
+                && read::<TabMapping>(&version).is_ok_and(|tab| tab.mapping == *mapping)
+            {
+                let ConfigVersion { version, changed_by, changed_at, .. } = version;
+                return Ok(Some(MappingVersion { tab: tab.id, version, changed_by, changed_at }));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the next version; null deletes.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use syncline::core::{
     Duplicates, Error, ErrorKind, Operation, Place, Record, RecordBatch, RecordFailure, Result, RunId, WorkspaceId, join_key, key_text,
-    mapping::{Decision, Stored, decide},
+    mapping::{Decision, Rule, Stored, decide},
     store::{Change, CommitReport, Gone, LineageEntry, PageCommit, PartitionBatch, Preview},
 };
 
@@ -230,7 +230,7 @@ impl Work<'_> {
             // A new row needs its key, whoever is the truth about it.
             for field in keys {
                 if let (false, Some(json)) = (row.fields.contains_key(field), batch.cell(record, field)) {
-                    changes.push((field.clone(), None, json, "source_of_truth"));
+                    changes.push((field.clone(), None, json, Rule::SourceOfTruth));
                     row.fields.insert(field.clone(), Field { json: json.into(), priority: None });
                 }
             }
@@ -269,18 +269,18 @@ impl Work<'_> {
         for key in links {
             self.gone.push(Gone { entity: key.0.clone(), record: record.id.clone(), partition: part.partition.clone() });
             for (field, old) in self.world.unlink(self.workspace, &self.feed, &self.commit.target.entity, &record.id, &key) {
-                self.change(&key, &field, Some(&old), None, "deleted");
+                self.change(&key, &field, Some(&old), None, Rule::Deleted);
             }
         }
     }
 
     /// Writes a change down, in lineage and for a preview.
-    fn change(&mut self, key: &RowKey, field: &str, old: Option<&str>, new: Option<&str>, rule: &str) {
+    fn change(&mut self, key: &RowKey, field: &str, old: Option<&str>, new: Option<&str>, rule: Rule) {
         let (entity, field) = (key.0.clone(), Box::from(field));
         if !(old.is_none() && new == Some("null")) {
             self.world.trace(self.workspace, self.commit.fence.run, self.commit, (key, &field), old, new);
         }
-        self.changes.push(Change { entity, field, old: old.map(Into::into), new: new.map(Into::into), rule: rule.into() });
+        self.changes.push(Change { entity, field, old: old.map(Into::into), new: new.map(Into::into), rule });
     }
 }
 
@@ -328,6 +328,7 @@ impl World {
             sync_run_id: run,
             changed_by: self.runs.get(&run).map(|kept| kept.run.triggered_by.clone()).unwrap_or_default(),
             changed_at,
+            rule: Some(target.decided_by().of_change(new.is_none())),
         };
         self.lineage.push((workspace.clone(), entry));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use syncline::core::{
     Counts, EntityType, RecordId, Result, Target, WorkspaceId,
+    mapping::Rule,
     store::{Change, Gone, Preview, Sweep, SweepReport},
 };
 
@@ -68,7 +69,7 @@ impl World {
                 field: name.clone(),
                 old: Some(field.json.clone()),
                 new: None,
-                rule: "deleted".into(),
+                rule: Rule::Deleted,
             }));
         }
         Ok(())

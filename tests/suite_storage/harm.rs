@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use syncline::core::{Counts, Error, Operation, RecordBatch, Target, store::*};
+use syncline::core::{Counts, Error, Operation, RecordBatch, Target, mapping::FieldOwner, store::*};
 
 /// One thing that is done wrong. Most change what is handed over, or what is answered.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,7 @@ pub(crate) enum Harm {
     Entities(fn(&mut Vec<Entity>)),
     Types(fn(&mut Vec<syncline::core::EntityType>)),
     Lineage(fn(&mut Vec<LineageEntry>)),
+    Rules(fn(&mut Option<RunRules>)),
     ChangedQuery(fn(&mut ChangedQuery)),
     Changed(fn(&mut ChangedRows)),
     Links(fn(&mut Vec<Option<PushLink>>)),
@@ -54,6 +55,7 @@ pub(crate) enum Harm {
     IntentFilter(fn(&mut IntentFilter)),
     Journal(fn(&mut PushCommit)),
     References(fn(&mut Vec<ReferenceValue>)),
+    Owners(fn(&mut Vec<(Box<str>, FieldOwner)>)),
     Conflicts(fn(&mut Vec<Conflict>)),
     ConflictFilter(fn(&mut ConflictFilter)),
     /// The decision.

@@ -10,14 +10,15 @@ use std::{
 use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, RecordFailure, RecordId, Result, RunId, WorkspaceId, async_trait,
+    mapping::FieldOwner,
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, ConfigStore,
         ConfigVersion, Conflict, ConflictFilter, ConflictStore, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery,
         EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig,
         NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState,
         PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, RowHistory, Run, RunEnd,
-        RunFilter, RunRows, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport, Trial,
-        WorkspaceStore,
+        RunFilter, RunRows, RunRules, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport,
+        Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -386,6 +387,10 @@ impl LineageStore for Scope {
         self.inner.row_histories(run, keys).await
     }
 
+    async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
+        self.inner.run_rules(run).await
+    }
+
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         self.inner.lineage(entity, key, field).await
     }
@@ -420,6 +425,10 @@ impl PlanStore for Scope {
 impl ConflictStore for Scope {
     async fn reference_values(&self, entity: &EntityType, key: &str) -> Result<Vec<ReferenceValue>> {
         self.inner.reference_values(entity, key).await
+    }
+
+    async fn field_owners(&self, entity: &EntityType, key: &str) -> Result<Vec<(Box<str>, FieldOwner)>> {
+        self.inner.field_owners(entity, key).await
     }
 
     async fn conflicts(&self, filter: ConflictFilter) -> Result<Vec<Conflict>> {

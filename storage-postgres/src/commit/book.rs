@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sync_core::{RunId, Source, WorkspaceId, store::PageCommit};
+use sync_core::{RunId, Source, WorkspaceId, mapping::Rule, store::PageCommit};
 
 use super::Tally;
 use crate::{
@@ -11,61 +11,73 @@ use crate::{
     tx::Tx,
 };
 
-/// Points a run at the source its values come from, once. Sources with the same content are stored once.
-pub(crate) async fn point(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, source: &Arc<Source>) -> Db<()> {
+/// Points a run at the source its values come from, and at what decides about its changes, once. Equal ones are stored once.
+pub(crate) async fn point(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, source: &Arc<Source>, rule: Rule) -> Db<()> {
     let refs = serde_json::to_string(&source.refs).map_err(|_| damaged("commit", "list of source columns"))?;
+    let mapping = serde_json::to_string(&source.mapping).map_err(|_| damaged("commit", "mapping"))?;
     let content = format!("{}\n{}\n{refs}", source.kind, source.id);
+    let rules = format!("{rule}\n{mapping}");
     let pointed: Option<bool> = sqlx::query_scalar(
         "SELECT true FROM sync_runs r JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source \
-         WHERE r.workspace_id = $1 AND r.id = $2 AND s.content_hash = hashtextextended($3, 0)",
+         JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules \
+         WHERE r.workspace_id = $1 AND r.id = $2 AND s.content_hash = hashtextextended($3, 0) AND b.content_hash = hashtextextended($4, 0)",
     )
     .bind(workspace.as_str())
     .bind(run.0)
     .bind(&content)
+    .bind(&rules)
     .fetch_optional(&mut **tx)
     .await?;
     if pointed.is_some() {
         return Ok(());
     }
-    let find = "SELECT id FROM lineage_sources WHERE workspace_id = $1 AND content_hash = hashtextextended($2, 0) AND kind = $3 AND source_id = $4 \
-                AND refs = $5::text::jsonb";
-    let known: Option<i64> = sqlx::query_scalar(find)
-        .bind(workspace.as_str())
-        .bind(&content)
-        .bind(&*source.kind)
-        .bind(&*source.id)
-        .bind(&refs)
-        .fetch_optional(&mut **tx)
-        .await?;
-    let id: i64 = match known {
-        Some(id) => id,
-        None => {
-            sqlx::query_scalar(
-                "INSERT INTO lineage_sources (workspace_id, content_hash, kind, source_id, refs) VALUES ($1, hashtextextended($2, 0), $3, $4, $5::text::jsonb) \
-                 RETURNING id",
-            )
-            .bind(workspace.as_str())
-            .bind(&content)
-            .bind(&*source.kind)
-            .bind(&*source.id)
-            .bind(&refs)
-            .fetch_one(&mut **tx)
-            .await?
-        }
-    };
-    sqlx::query("UPDATE sync_runs SET lineage_source = $3 WHERE workspace_id = $1 AND id = $2")
+    let id = numbered(tx, &SOURCES, workspace, &content, [&source.kind, &source.id, &refs]).await?;
+    let by = numbered(tx, &RULES, workspace, &rules, [rule.as_str(), &mapping]).await?;
+    sqlx::query("UPDATE sync_runs SET lineage_source = $3, lineage_rules = $4 WHERE workspace_id = $1 AND id = $2")
         .bind(workspace.as_str())
         .bind(run.0)
         .bind(id)
+        .bind(by)
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
+/// A table that keeps each content once: how a content is found, and made.
+struct Once {
+    find: &'static str,
+    make: &'static str,
+}
+
+const SOURCES: Once = Once {
+    find: "SELECT id FROM lineage_sources WHERE workspace_id = $1 AND content_hash = hashtextextended($2, 0) AND kind = $3 AND source_id = $4 \
+           AND refs = $5::text::jsonb",
+    make: "INSERT INTO lineage_sources (workspace_id, content_hash, kind, source_id, refs) \
+           VALUES ($1, hashtextextended($2, 0), $3, $4, $5::text::jsonb) RETURNING id",
+};
+const RULES: Once = Once {
+    find: "SELECT id FROM lineage_rules WHERE workspace_id = $1 AND content_hash = hashtextextended($2, 0) AND rule = $3 \
+           AND mapping = $4::text::jsonb",
+    make: "INSERT INTO lineage_rules (workspace_id, content_hash, rule, mapping) VALUES ($1, hashtextextended($2, 0), $3, $4::text::jsonb) \
+           RETURNING id",
+};
+
+/// The number of a content with these columns, which is made if it is new.
+async fn numbered<const N: usize>(tx: &mut Tx, once: &Once, workspace: &WorkspaceId, content: &str, columns: [&str; N]) -> Db<i64> {
+    let ask = |sql: &'static str| {
+        let asked = sqlx::query_scalar::<_, i64>(sql).bind(workspace.as_str().to_owned()).bind(content.to_owned());
+        columns.iter().fold(asked, |asked, column| asked.bind((*column).to_owned()))
+    };
+    match ask(once.find).fetch_optional(&mut **tx).await? {
+        Some(known) => Ok(known),
+        None => Ok(ask(once.make).fetch_one(&mut **tx).await?),
+    }
+}
+
 /// Writes cursors, failures and events, and last of all the run's row: with it the fence holds until the transaction ends. Answers what
 /// this transaction is known by.
 pub(super) async fn keep(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCommit, tally: &Tally) -> Db<run::Mark> {
-    point(tx, workspace, commit.fence.run, &commit.target.source).await?;
+    point(tx, workspace, commit.fence.run, &commit.target.source, commit.target.decided_by()).await?;
     cursors(tx, workspace, commit).await?;
     let failures: Vec<_> = commit.failures.iter().chain(&tally.failures).collect();
     failure::add(tx, workspace, commit.fence.run, failures.into_iter()).await?;

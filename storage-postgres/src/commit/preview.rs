@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use sync_core::store::Change;
+use sync_core::{mapping::Rule, store::Change};
 
 use crate::error::{Db, damaged};
 
@@ -13,7 +13,7 @@ type Line<'a> = BTreeMap<String, (&'a RawValue, &'a RawValue)>;
 pub(crate) fn deleted(entity: &str, line: &str, changes: &mut Vec<Change>) -> Db<()> {
     let line: Line<'_> = serde_json::from_str(line).map_err(|_| damaged("preview", "line of lineage"))?;
     for (field, (old, _)) in line {
-        changes.push(Change { entity: entity.into(), field: field.into(), old: Some(old.get().into()), new: None, rule: "deleted".into() });
+        changes.push(Change { entity: entity.into(), field: field.into(), old: Some(old.get().into()), new: None, rule: Rule::Deleted });
     }
     Ok(())
 }

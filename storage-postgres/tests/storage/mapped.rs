@@ -169,7 +169,7 @@ async fn records_of_one_commit_take_effect_in_their_order() {
 async fn the_first_of_two_records_with_one_key_counts_over_all_pages_of_a_scan() {
     let site = Site::new().await;
     let refs = [(Box::from("email"), Box::from("Column B"))].into();
-    let source = Source { kind: "google_sheet".into(), id: "sheet".into(), refs };
+    let source = Source { kind: "google_sheet".into(), id: "sheet".into(), refs, ..Source::default() };
     let target = Target { duplicates: Duplicates::FirstWins, source: source.into(), ..managed("people", &["email"]) };
     let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &target).await;
     let first = run.scan("p", 1, &[up("r1", json!({"email": "a", "n": 1})), up("r2", json!({"email": "a", "n": 2}))]).await;
@@ -225,7 +225,8 @@ async fn a_preview_of_mapped_rows_names_the_rule_and_writes_nothing() {
     let preview =
         run.preview(&[up("r1", json!({"email": "a@x", "name": "Anna"})), up("r2", json!({"email": "b@x", "name": "B"})), gone("r3")]).await;
     assert_eq!(counts(&preview.report.counts), [1, 1, 0, 0, 0, 1]);
-    let mut seen: Vec<_> = preview.changes.iter().map(|c| (&*c.entity, &*c.field, c.old.as_deref(), c.new.as_deref(), &*c.rule)).collect();
+    let mut seen: Vec<_> =
+        preview.changes.iter().map(|c| (&*c.entity, &*c.field, c.old.as_deref(), c.new.as_deref(), c.rule.as_str())).collect();
     seen.sort_unstable();
     let rule = "source_of_truth";
     assert_eq!(

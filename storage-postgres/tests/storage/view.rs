@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sqlx::Row as _;
 use sync_core::{
     EntityType, HostTable, json_value,
+    mapping::Rule,
     store::{LineageEntry, Log, PageCommit, Storage as _},
 };
 
@@ -27,6 +28,7 @@ const COLUMNS: &[&str] = &[
     "changed_by",
     "changed_at",
     "workspace_id",
+    "rule",
 ];
 
 fn line(seq: i64, field: &str, source: (&str, &str, Option<&str>), values: (&Option<Value>, &Option<Value>), run: i64, by: &str) -> String {
@@ -39,7 +41,7 @@ fn told(history: &[LineageEntry]) -> Vec<String> {
         .map(|e| {
             let source = (&*e.source_type, &*e.source_id, e.source_ref.as_deref());
             let line = line(e.seq, &e.field_name, source, (&e.previous_value, &e.new_value), e.sync_run_id.0, &e.changed_by);
-            format!("{line} {}", e.changed_at)
+            format!("{line} {} {:?}", e.changed_at, e.rule.map(Rule::as_str))
         })
         .collect();
     lines.sort();
@@ -53,7 +55,7 @@ async fn shown(site: &Site, workspace: &str, entity: &EntityType, key: &str) -> 
     sqlx::query("SELECT set_config('app.workspace_id', $1, false)").bind(workspace).execute(&mut reader).await.expect("a workspace");
     let rows = sqlx::query(
         "SELECT id, field_name, source_type, source_id, source_ref, previous_value::text, new_value::text, sync_run_id, changed_by, changed_at, \
-         workspace_id FROM field_lineage WHERE entity_type = $1 AND entity_id = $2",
+         workspace_id, rule FROM field_lineage WHERE entity_type = $1 AND entity_id = $2",
     )
     .bind(entity.as_str())
     .bind(key)
@@ -67,7 +69,7 @@ async fn shown(site: &Site, workspace: &str, entity: &EntityType, key: &str) -> 
             assert_eq!(row.get::<&str, _>(10), workspace);
             let (old, new) = (json(row.get(5)), json(row.get(6)));
             let line = line(row.get(0), row.get(1), (row.get(2), row.get(3), row.get(4)), (&old, &new), row.get(7), row.get(8));
-            format!("{line} {}", row.get::<chrono::DateTime<chrono::Utc>, _>(9))
+            format!("{line} {} {:?}", row.get::<chrono::DateTime<chrono::Utc>, _>(9), row.get::<Option<&str>, _>(11))
         })
         .collect();
     lines.sort();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::Transaction;
-use sync_core::{RunId, Source, WorkspaceId, store::PageCommit};
+use sync_core::{RunId, Source, WorkspaceId, mapping::Rule, store::PageCommit};
 
 use super::Tally;
 use crate::{
@@ -11,14 +11,15 @@ use crate::{
     failure, run, time,
 };
 
-/// The source the last run was pointed at.
+/// The source and rule the last run was pointed at.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(Option<(RunId, Arc<Source>)>);
+pub(crate) struct Sources(Option<(RunId, Arc<Source>, Rule)>);
 
 impl Sources {
-    /// Points a run at the source its values come from. Sources with the same content are stored once.
-    pub(crate) fn point(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, source: &Arc<Source>) -> Db<()> {
-        if self.0.as_ref().is_some_and(|(known, last)| *known == run && (Arc::ptr_eq(last, source) || last == source)) {
+    /// Points a run at the source its values come from, and at what decides about its changes. Equal ones are stored once.
+    pub(crate) fn point(&mut self, tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, source: &Arc<Source>, rule: Rule) -> Db<()> {
+        let same = |last: &Arc<Source>| Arc::ptr_eq(last, source) || last == source;
+        if self.0.as_ref().is_some_and(|(known, last, by)| (*known, *by) == (run, rule) && same(last)) {
             return Ok(());
         }
         let refs = serde_json::to_string(&source.refs).map_err(|_| damaged("commit", "list of source columns"))?;
@@ -32,8 +33,16 @@ impl Sources {
                 "SELECT id FROM syncline_lineage_sources WHERE workspace_id = ?1 AND kind = ?2 AND source_id = ?3 AND refs = ?4",
             )?
             .query_row(whose, |row| row.get(0))?;
-        tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2 WHERE id = ?1")?.execute((run.0, id))?;
-        self.0 = Some((run, Arc::clone(source)));
+        let mapping = serde_json::to_string(&source.mapping).map_err(|_| damaged("commit", "mapping"))?;
+        let rules = (workspace.as_str(), rule.as_str(), &*mapping);
+        tx.prepare_cached("INSERT INTO syncline_lineage_rules (workspace_id, rule, mapping) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .execute(rules)?;
+        let by: i64 = tx
+            .prepare_cached("SELECT id FROM syncline_lineage_rules WHERE workspace_id = ?1 AND rule = ?2 AND mapping = ?3")?
+            .query_row(rules, |row| row.get(0))?;
+        tx.prepare_cached("UPDATE syncline_sync_runs SET lineage_source = ?2, lineage_rules = ?3 WHERE id = ?1")?
+            .execute((run.0, id, by))?;
+        self.0 = Some((run, Arc::clone(source), rule));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Taking rows away, with the lineage of what they held.
 
 use rusqlite::{OptionalExtension as _, Transaction};
-use sync_core::{WorkspaceId, split_key, store::Feed};
+use sync_core::{WorkspaceId, mapping::Rule, split_key, store::Feed};
 
 use super::{beside, journal::Journal, target::Rows};
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) fn managed(tx: &Transaction<'_>, table: &Table, rowid: i64, journal: 
     let key: Box<str> = row.get(0)?;
     let created = row.get::<_, Option<i64>>(1)?.zip(row.get::<_, Option<Box<str>>>(2)?);
     journal.open(&key);
-    row::fields(table, row, 3, |field, json| journal.change_text(field, json, None, "deleted"))?;
+    row::fields(table, row, 3, |field, json| journal.change_text(field, json, None, Rule::Deleted))?;
     journal.close("d", created);
     drop(rows);
     tx.prepare_cached(&format!("DELETE FROM {} WHERE rowid = ?1", table.sql))?.execute([rowid])?;
@@ -60,7 +60,7 @@ pub(crate) fn host_key(tx: &Transaction<'_>, workspace: &WorkspaceId, host: &Hos
             if value != rusqlite::types::ValueRef::Null {
                 old.clear();
                 decode(value, column.form, &mut old);
-                journal.change_text(&column.name, &old, None, "deleted");
+                journal.change_text(&column.name, &old, None, Rule::Deleted);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rusqlite::{Transaction, types::ValueRef};
 use sync_core::{
     RunId, WorkspaceId,
+    mapping::Rule,
     store::{Change, Expected, Gone},
 };
 
@@ -66,7 +67,7 @@ impl Journal {
     }
 
     /// Adds a change to the open line: `old` is a stored value of this form, or `None` when there was none.
-    pub(crate) fn change(&mut self, field: &str, old: Option<(ValueRef<'_>, Form)>, new: Option<&str>, rule: &'static str) {
+    pub(crate) fn change(&mut self, field: &str, old: Option<(ValueRef<'_>, Form)>, new: Option<&str>, rule: Rule) {
         if self.text.len() > self.key.end + 1 {
             self.text.push(',');
         }
@@ -86,7 +87,7 @@ impl Journal {
                 field: field.into(),
                 old: old.map(Into::into),
                 new: new.map(Into::into),
-                rule: rule.into(),
+                rule,
             }),
             Shown::Compared(made) => made.add(entity, field, old, new),
         }
@@ -96,7 +97,7 @@ impl Journal {
     }
 
     /// Adds a change whose old value is JSON text.
-    pub(crate) fn change_text(&mut self, field: &str, old: &str, new: Option<&str>, rule: &'static str) {
+    pub(crate) fn change_text(&mut self, field: &str, old: &str, new: Option<&str>, rule: Rule) {
         self.change(field, Some((ValueRef::Text(old.as_bytes()), Form::Json)), new, rule);
     }
 

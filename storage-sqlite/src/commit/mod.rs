@@ -111,7 +111,7 @@ pub(crate) fn write(
 ) -> Db<Preview> {
     if mode == Mode::Commit {
         run::check_fence(tx, workspace, commit.fence, "commit")?;
-        cache.sources.point(tx, workspace, commit.fence.run, &commit.target.source)?;
+        cache.sources.point(tx, workspace, commit.fence.run, &commit.target.source, commit.target.decided_by())?;
     }
     let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
     let at = time::text(commit.at);

@@ -6,6 +6,7 @@ use rusqlite::CachedStatement;
 use serde_json::value::RawValue;
 use sync_core::{
     Duplicates, Operation, Record, RecordBatch, RecordFailure,
+    mapping::Rule,
     store::{Duplicated, PartitionBatch, twice},
 };
 
@@ -211,7 +212,7 @@ impl<'a> Page<'a> {
         if work.journal.shows() {
             work.journal.open(record.id.as_str());
             for (name, json) in self.part.batch.cells(record) {
-                work.journal.change(&self.part.batch.names()[name], None, Some(json), "source_of_truth");
+                work.journal.change(&self.part.batch.names()[name], None, Some(json), Rule::SourceOfTruth);
             }
             work.journal.close_unwritten();
         }
@@ -316,14 +317,14 @@ impl<'a> Page<'a> {
                         Err(reason) => return Ok(Err(Refused::Value { name, reason })),
                     };
                     if new != old {
-                        work.journal.change(field, Some((old, form)), Some(json), "source_of_truth");
+                        work.journal.change(field, Some((old, form)), Some(json), Rule::SourceOfTruth);
                         difference.cells.push((name, json));
                     }
                 }
                 Slot::Extra => {
                     let old = extra.get(&**field).map_or("null", |raw| raw.get());
                     if old != json {
-                        work.journal.change_text(field, old, Some(json), "source_of_truth");
+                        work.journal.change_text(field, old, Some(json), Rule::SourceOfTruth);
                         match RawValue::from_string(json.to_owned()) {
                             Ok(raw) if json != "null" => extra.insert(field.to_string(), raw),
                             _ => extra.remove(&**field),

@@ -63,7 +63,7 @@ async fn every_change_of_every_life_is_told_once() {
     let folder = Folder::new();
     let storage = SqliteStorage::open(folder.db()).await.expect("opens");
     let refs = BTreeMap::from([("name".into(), "Movies → Column B".into())]);
-    let source = Arc::new(Source { kind: "google_sheet".into(), id: "sheet1/Movies".into(), refs });
+    let source = Arc::new(Source { kind: "google_sheet".into(), id: "sheet1/Movies".into(), refs, ..Source::default() });
     let run = begin(&storage, "acme", &feed("c1", "s"), &Target { source, ..target("x_s") }).await;
     run.commit(&[up("a", json!({"name": "One", "n": 1, "gone": "soon"}))]).await;
     run.commit(&[up("a", json!({"name": "Two", "gone": null}))]).await;

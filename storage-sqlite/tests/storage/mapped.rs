@@ -199,7 +199,8 @@ async fn a_preview_of_mapped_rows_names_the_rule_and_writes_nothing() {
     let before = dump(&folder.db());
     let preview = run.preview(&[up("r1", json!({"email": "a@x", "name": "Anna"})), up("r2", json!({"email": "b@x", "name": "B"}))]).await;
     assert_eq!(counts(&preview.report.counts), [1, 1, 0, 0, 0, 0]);
-    let seen: Vec<_> = preview.changes.iter().map(|c| (&*c.entity, &*c.field, c.old.as_deref(), c.new.as_deref(), &*c.rule)).collect();
+    let seen: Vec<_> =
+        preview.changes.iter().map(|c| (&*c.entity, &*c.field, c.old.as_deref(), c.new.as_deref(), c.rule.as_str())).collect();
     let rule = "source_of_truth";
     assert_eq!(
         seen,

@@ -52,7 +52,7 @@ pub(crate) fn target(entity: &str) -> Target {
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: true,
-        source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "api".into(), id: "acc/stream".into(), ..Source::default() }),
         pushes: Arc::default(),
     }
 }

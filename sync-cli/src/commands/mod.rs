@@ -11,6 +11,7 @@ pub(crate) mod ended;
 pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod failures;
+pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod mapping;
 pub(crate) mod migrate;

@@ -1,7 +1,7 @@
 //! `plan`, `plans`, `apply` and `undo`: what a pull or a push would change, shown before it is written.
 
 use serde_json::{json, value::RawValue};
-use syncline::{Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId};
+use syncline::{Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId, mapping::Rule};
 
 use super::{View, ended};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The rules that need no telling: a source's word counts, and what is gone goes.
-const PLAIN_RULES: [&str; 2] = ["source_of_truth", "deleted"];
+const PLAIN_RULES: [Rule; 2] = [Rule::SourceOfTruth, Rule::Deleted];
 /// Warnings and failures shown.
 const FAILURES: usize = 10;
 
@@ -248,7 +248,7 @@ fn field(change: &PlannedChange, item: &PlanItem, wide: usize, style: Style) -> 
         ItemKind::Delete => style.faint(value(change.old.as_deref())),
         ItemKind::Update | ItemKind::Adopt => format!("{} → {}", style.faint(value(change.old.as_deref())), value(change.new.as_deref())),
     };
-    let rule = if item.write.is_some() || PLAIN_RULES.contains(&&*change.rule) {
+    let rule = if item.write.is_some() || PLAIN_RULES.contains(&change.rule) {
         String::new()
     } else {
         style.faint(format!("  ({})", change.rule))

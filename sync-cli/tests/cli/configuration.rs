@@ -70,6 +70,7 @@ fn help_documents_configuration_and_exit_codes() {
         "runs",
         "show",
         "explain",
+        "history",
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }

@@ -103,7 +103,7 @@ async fn the_demo_does_the_main_job_and_tells_what_the_database_holds() {
     assert_eq!(count(&db, "SELECT count(*) FROM syncline_push_intents"), 1, "the refused one alone is kept");
 
     // Where a value came from, and no token anywhere.
-    assert!(demo.out.contains("changed from \"") && demo.out.contains("Airports → Column B"), "{}", demo.out);
+    assert!(demo.out.contains("before   \"") && demo.out.contains("(Airports → Column B)"), "{}", demo.out);
     for secret in ["ya29.demo", "xoxb-demo"] {
         assert!(!demo.out.contains(secret) && !demo.err.contains(secret));
         let bytes = std::fs::read(house.path("demo.db")).expect("the file");

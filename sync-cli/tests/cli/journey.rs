@@ -34,17 +34,31 @@ async fn an_account_is_connected_pulled_shown_and_explained() {
 
     let explained = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
     let parts = [
-        "name is \"Grace Hopper\"",
-        "came as \"Grace\"",
-        "changed from \"Grace\" to \"Grace Hopper\"",
-        "Staff → Column B",
-        "by run 2 (manual)",
+        "name of sheets_staff 2 is \"Grace Hopper\"",
+        "the Google sheet \"Staff list\" (Staff → Column B)",
+        "before   \"Grace\"",
+        "in run 2 (",
+        "belongs to this stream alone",
     ];
     for part in parts {
         assert!(explained.out.contains(part), "{} lacks {part}", explained.out);
     }
     let story = said(house.bare(&["explain", "sheets_staff", "2", "name", "--json"])).json();
-    assert_eq!(story["history"][1]["new_value"], "Grace Hopper", "{story}");
+    let change = &story["fields"][0]["explanation"]["set_by"];
+    assert_eq!(
+        (&change["value"], &change["rule"], &change["run"]),
+        (&json!("Grace Hopper"), &json!("source_of_truth"), &json!(2)),
+        "{story}"
+    );
+    let all = said(house.bare(&["explain", "sheets_staff", "2"]));
+    assert!(all.out.contains("hired is \"1943-12-01\"") && all.out.contains("(Staff → Column C)"), "{}", all.out);
+    let history = said(house.bare(&["history", "sheets_staff", "2"]));
+    let (new, old) = (history.out.find("\"Grace\" → \"Grace Hopper\""), history.out.find("\"Grace\"  (new row)"));
+    assert!(new.is_some() && new < old, "the newest first: {}", history.out);
+    let then = said(house.bare(&["history", "sheets_staff", "2", "--as-of", "2001-01-01"]));
+    assert!(then.code == 0 && then.out.contains("sheets_staff 2 was not there at 2001-01-01"), "{}{}", then.out, then.err);
+    let now = said(house.bare(&["history", "sheets_staff", "2", "name", "--as-of", "2199-01-01", "--json"])).json();
+    assert_eq!((&now["row"], now["changes"].as_array().map(Vec::len)), (&json!({ "name": "Grace Hopper" }), Some(2)), "{now}");
 
     let status = said(house.bare(&["status"]));
     assert!(status.out.contains("Staff list") && status.out.contains("In use. Last pulled just now"), "{}", status.out);
@@ -175,7 +189,8 @@ async fn a_plan_is_shown_approved_and_applied_but_for_what_has_changed_since() {
     let after = said(house.bare(&["plans", "2"]));
     assert!(after.out.contains("left alone: it has changed since") && after.out.contains("applied in part"), "{}", after.out);
     let story = said(house.bare(&["explain", "sheets_staff", "2", "name"]));
-    assert!(story.out.contains("changed from \"Grace\" to \"Grace Hopper\"") && story.out.contains("by run 4"), "{}", story.out);
+    let told = ["is \"Grace Hopper\"", "before   \"Grace\"", "in run 4 (applying a plan"];
+    assert!(told.iter().all(|part| story.out.contains(part)), "{}", story.out);
     let undo = said(house.bare(&["undo", "4"]));
     assert!(undo.code == 0 && undo.out.contains("\"Grace Hopper\" → \"Grace\"  (undo)"), "{}{}", undo.out, undo.err);
     assert_eq!(said(house.bare(&["undo", "4", "--now"])).code, 0);

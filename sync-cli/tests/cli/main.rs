@@ -6,6 +6,7 @@ mod configuration;
 mod conflicts;
 mod demo;
 mod examples;
+mod explain;
 mod history;
 mod house;
 mod journey;

@@ -15,7 +15,7 @@ async fn wrong_names_and_settings_are_named_with_what_exists() {
     house.write("broken.toml", "name = \"m\"\nstream = \"Staff\"\nentitty = \"x\"\n");
     house.write("other.toml", "name = \"m\"\nstream = \"Other\"\nentity = \"x\"\n");
     house.write("list.json", "[1]");
-    let cases: [(&[&str], i32, &[&str]); 22] = [
+    let cases: [(&[&str], i32, &[&str]); 23] = [
         (&["connect", "gmail"], 2, &["gmail", "sheets", "slack"]),
         (&["connect", "sheets"], 2, &["spreadsheet_id"]),
         (&["connect", "sheets", "--set", "spreadsheet_id=1AbC", "--set", "sheet=1", "--replace"], 2, &["`sheet`", "header_row"]),
@@ -35,6 +35,7 @@ async fn wrong_names_and_settings_are_named_with_what_exists() {
         (&["pull", "sheets", "Staff", "--mapping", "other.toml"], 2, &["\"Other\"", "\"Staff\""]),
         (&["show", "nothing"], 2, &["nothing"]),
         (&["explain", "nothing", "1"], 2, &["nothing"]),
+        (&["history", "nothing", "1"], 2, &["nothing"]),
         (&["runs", "99"], 2, &["run 99"]),
         (&["--database", "none.db", "status"], 2, &["none.db"]),
         (&["--config", "none.toml", "status"], 2, &["none.toml"]),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Rule;
 use crate::FieldRule;
 
 /// What a source is for a field.
@@ -35,16 +36,16 @@ pub enum Decision {
     /// It is already so. The source's priority counts from now on, if it is higher: see [`priority`](Self::priority).
     Unchanged,
     /// The stored value stays, for this reason.
-    Keep(&'static str),
+    Keep(Rule),
 }
 
 impl Decision {
     /// The rule that decided, for lineage and plans.
     #[must_use]
-    pub fn rule(self) -> &'static str {
+    pub fn rule(self) -> Rule {
         match self {
-            Self::Write => "source_of_truth",
-            Self::Unchanged => "unchanged",
+            Self::Write => Rule::SourceOfTruth,
+            Self::Unchanged => Rule::Unchanged,
             Self::Keep(rule) => rule,
         }
     }
@@ -67,13 +68,13 @@ impl Decision {
 /// [`Decision::priority`].
 #[must_use]
 pub fn decide(rule: FieldRule, stored: Option<Stored<'_>>, theirs: Option<&str>) -> Decision {
-    let Some(theirs) = theirs else { return Decision::Keep("absent") };
+    let Some(theirs) = theirs else { return Decision::Keep(Rule::Absent) };
     match rule.authority {
-        Authority::Derived => Decision::Keep("derived"),
-        Authority::Reference => Decision::Keep("reference"),
+        Authority::Derived => Decision::Keep(Rule::Derived),
+        Authority::Reference => Decision::Keep(Rule::Reference),
         Authority::SourceOfTruth => match stored {
             Some(stored) if stored.value == theirs => Decision::Unchanged,
-            Some(Stored { priority: Some(before), .. }) if before > rule.priority => Decision::Keep("lower_priority"),
+            Some(Stored { priority: Some(before), .. }) if before > rule.priority => Decision::Keep(Rule::LowerPriority),
             _ => Decision::Write,
         },
     }
@@ -97,12 +98,12 @@ mod tests {
                 for theirs in [None, Some("null"), Some("\"\""), Some("1"), Some("2")] {
                     let rule = FieldRule { authority, priority: 5 };
                     let expected = match (authority, before, theirs) {
-                        (_, _, None) => Decision::Keep("absent"),
-                        (Authority::Derived, ..) => Decision::Keep("derived"),
-                        (Authority::Reference, ..) => Decision::Keep("reference"),
+                        (_, _, None) => Decision::Keep(Rule::Absent),
+                        (Authority::Derived, ..) => Decision::Keep(Rule::Derived),
+                        (Authority::Reference, ..) => Decision::Keep(Rule::Reference),
                         (_, None, _) => Decision::Write,
                         (_, Some(before), Some(theirs)) if before.value == theirs => Decision::Unchanged,
-                        (_, Some(Stored { priority: Some(6), .. }), _) => Decision::Keep("lower_priority"),
+                        (_, Some(Stored { priority: Some(6), .. }), _) => Decision::Keep(Rule::LowerPriority),
                         _ => Decision::Write,
                     };
                     let decision = decide(rule, before, theirs);

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Authority, Contract, NullPolicy, OnError, Transform, expression::Expression};
+use super::{
+    Authority, Contract, NullPolicy, OnError, Transform,
+    expression::{Expression, Read},
+};
 use crate::{Duplicates, EntityType, FieldRule, Place, StreamName};
 
 /// A mapping that was checked and is ready to be applied. Cheap to share behind an `Arc`.
@@ -129,6 +132,20 @@ impl CompiledMapping {
     pub fn rules(&self) -> BTreeMap<Box<str>, FieldRule> {
         let computed = self.computed.iter().map(|computed| (computed.target.clone(), computed.rule));
         self.columns.iter().map(|column| (column.target.clone(), column.rule)).chain(computed).collect()
+    }
+
+    /// What a computed field reads: fields of the target, and fields of the source. `None` when it is not computed.
+    #[must_use]
+    pub fn reads(&self, target: &str) -> Option<(Vec<&str>, Vec<&str>)> {
+        let computed = self.computed.iter().find(|computed| *computed.target == *target)?;
+        let (mut fields, mut sources) = (Vec::new(), Vec::new());
+        for read in &computed.expression.reads {
+            match read {
+                Read::Field(name) => fields.push(&**name),
+                Read::Source(name) => sources.push(&**name),
+            }
+        }
+        Some((fields, sources))
     }
 
     /// The key's fields at the source: what a source without keys of its own (a sheet) makes record ids of. Constants among the

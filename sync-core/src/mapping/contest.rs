@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Authority, Decision, Stored, decide};
+use super::{Authority, Decision, Rule, Stored, decide};
 use crate::{ConnectionId, FieldRule, json_value, key_text};
 
 /// Who says something about a field: a mapping of a connection.
@@ -137,7 +137,7 @@ pub fn contend(standing: Standing<'_>, said: Said<'_>) -> Contested {
         return Contested { decision, owns: false, rivals };
     }
     if decision == Decision::Write && mine && taken.is_some_and(|taken| alike(&taken.winning, said.value)) {
-        decision = Decision::Keep("taken");
+        decision = Decision::Keep(Rule::Taken);
     }
     let owns = match decision {
         Decision::Write => true,

@@ -72,7 +72,7 @@ use ConflictState::{Accepted, Open, Settled, Taken};
 fn two() -> Field {
     let mut field = Field::default();
     field.says("high", truth(9), "\"h\"");
-    assert_eq!(field.says("low", truth(1), "\"l\""), Decision::Keep("lower_priority"));
+    assert_eq!(field.says("low", truth(1), "\"l\""), Decision::Keep(Rule::LowerPriority));
     field
 }
 
@@ -113,7 +113,7 @@ fn an_accepted_one_opens_again_only_when_the_losing_value_changes() {
 fn a_taken_value_stays_until_one_of_the_two_says_something_new() {
     let mut taken = two();
     taken.settle("low", Taken);
-    assert_eq!(taken.says("high", truth(9), "\"h\""), Decision::Keep("taken"));
+    assert_eq!(taken.says("high", truth(9), "\"h\""), Decision::Keep(Rule::Taken));
     assert_eq!(taken.says("low", truth(1), "\"l\""), Decision::Unchanged);
     assert_eq!((taken.state("low"), taken.stored.as_deref()), (Taken, Some("\"l\"")));
     assert_eq!(taken.owner.as_ref().map(|owner| owner.priority), Some(9), "the owner stays");
@@ -162,7 +162,7 @@ fn equal_priorities_are_no_conflict_the_last_word_stands() {
 fn a_source_that_becomes_a_reference_loses_no_more() {
     let mut field = two();
     let decision = field.says("low", FieldRule { authority: Authority::Reference, priority: 1 }, "\"l\"");
-    assert_eq!((decision, field.state("low"), field.rival("low").live), (Decision::Keep("reference"), Settled, false));
+    assert_eq!((decision, field.state("low"), field.rival("low").live), (Decision::Keep(Rule::Reference), Settled, false));
 }
 
 #[test]

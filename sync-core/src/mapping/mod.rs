@@ -19,6 +19,7 @@ mod merge;
 mod model;
 mod policy;
 mod problem;
+mod rule;
 mod schema;
 mod step;
 mod transform;
@@ -34,6 +35,7 @@ pub use self::{
     model::{Column, Computed, Mapping},
     policy::{Contract, NewColumns, NullPolicy, OnError},
     problem::Problem,
+    rule::Rule,
     step::Step,
     transform::{Made, Transform, TransformError, Transforms, transform_options},
 };

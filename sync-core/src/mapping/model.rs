@@ -19,7 +19,7 @@ use crate::{Duplicates, EntityType, HostTable, StreamName};
 /// partners.compile(&Transforms::default())?;
 /// # Ok::<(), sync_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -120,7 +120,7 @@ impl Mapping {
 /// One field of the target, where its value comes from, and by which rules it is written.
 ///
 /// The value comes from exactly one of `source`, `sources`, `value` and `object`; a derived column needs none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -276,7 +276,7 @@ impl Column {
 /// orders.compile(&Transforms::default())?;
 /// # Ok::<(), sync_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

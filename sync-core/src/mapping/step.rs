@@ -10,7 +10,7 @@ use serde::{
 use serde_json::Value;
 
 /// A transform by name, with its options: `"trim"`, or `{ date = { format = "%b %d %Y" } }`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The name it is registered by.
     pub name: Box<str>,

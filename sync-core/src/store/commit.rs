@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Expected, Feed};
-use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target};
+use crate::{Counts, Cursor, PageToken, PartitionId, RecordBatch, RecordFailure, RecordId, RunId, Target, mapping::Rule};
 
 /// Proof that a run is still its owner's; checked inside every transaction it writes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub struct Change {
     /// JSON text; `None` when the row goes.
     pub new: Option<Box<str>>,
     /// The rule that decided.
-    pub rule: Box<str>,
+    pub rule: Rule,
 }
 
 /// Commits to try out one after the other, and what their scans would sweep then.

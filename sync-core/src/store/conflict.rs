@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::Feed;
 use crate::{
     EntityType, Error, Result, RunId,
-    mapping::{ConflictState, FieldSource},
+    mapping::{ConflictState, FieldOwner, FieldSource, Rule},
 };
 
 /// A value that a source is only a reference for.
@@ -64,7 +64,7 @@ pub struct Conflict {
     /// What the winner says.
     pub winning: Box<RawValue>,
     /// The rule that decided.
-    pub rule: Box<str>,
+    pub rule: Rule,
     /// Where it stands.
     pub state: ConflictState,
     /// The run that last changed it.
@@ -159,6 +159,15 @@ pub trait ConflictStore: Debug + Send + Sync {
     async fn reference_values(&self, entity: &EntityType, key: &str) -> Result<Vec<ReferenceValue>> {
         let _ = (entity, key);
         Err(Error::unsupported("reference_values"))
+    }
+
+    /// Who has the say about an entity's fields, by field; fields for which no priorities are kept are left out.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that keep none.
+    async fn field_owners(&self, entity: &EntityType, key: &str) -> Result<Vec<(Box<str>, FieldOwner)>> {
+        let _ = (entity, key);
+        Err(Error::unsupported("field_owners"))
     }
 
     /// Conflicts in the order of their numbers.

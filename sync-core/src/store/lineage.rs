@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Fence, LineageLine, LiveRow};
-use crate::{EntityType, Place, Result, RunId, Source};
+use crate::{
+    EntityType, Place, Result, RunId, Source,
+    mapping::{Mapping, Rule},
+};
 
 /// One change of one field: a row of `field_lineage`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,18 @@ pub struct LineageEntry {
     pub changed_by: Box<str>,
     /// When.
     pub changed_at: DateTime<Utc>,
+    /// What decided; `None` of runs from before that was kept.
+    #[serde(default)]
+    pub rule: Option<Rule>,
+}
+
+/// By what the changes of a run were decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRules {
+    /// Whose word counted.
+    pub rule: Rule,
+    /// The mapping its values came through, as it was then; `None` where there was none, and when a newer version of this library wrote it.
+    pub mapping: Option<Mapping>,
 }
 
 /// Changes to be written down that others have made.
@@ -51,6 +66,17 @@ pub struct RecordChanges {
     pub changes: Vec<Change>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl RecordChanges {
+    /// What decided about the changes.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        match self.source.rule {
+            Rule::SourceOfTruth => Rule::Recorded,
+            rule => rule,
+        }
+    }
 }
 
 /// The history of a row that a run changed.
@@ -116,6 +142,13 @@ pub trait LineageStore: Debug + Send + Sync {
         Err(crate::Error::unsupported("row_histories"))
     }
 
+    /// By what a run's changes were decided; `None` when that is not known: of runs that changed nothing, and of those from before it was
+    /// kept.
+    async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
+        let _ = run;
+        Ok(None)
+    }
+
     /// The history of an entity, or of one of its fields, the oldest first.
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>>;
 }
@@ -156,6 +189,7 @@ mod tests {
             sync_run_id: RunId(1),
             changed_by: "t".into(),
             changed_at: minute(at),
+            rule: None,
         };
         let history = [
             entry("a", None, Some(json!(1)), 1),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Expected, Feed, PushLink};
-use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId};
+use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId, mapping::Rule};
 
 /// Where a plan stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -163,7 +163,7 @@ pub struct PlannedChange {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub new: Option<Box<RawValue>>,
     /// The rule that decided.
-    pub rule: Box<str>,
+    pub rule: Rule,
 }
 
 /// A value that is there, null too.
@@ -321,11 +321,11 @@ mod tests {
 
     #[test]
     fn a_planned_null_is_told_from_no_row() {
-        let text = r#"{"field":"a","old":null,"new":12345678901234567890.10,"rule":"r"}"#;
+        let text = r#"{"field":"a","old":null,"new":12345678901234567890.10,"rule":"source_of_truth"}"#;
         let change: PlannedChange = serde_json::from_str(text).expect("a change");
         assert_eq!(change.old.as_ref().map(|old| old.get()), Some("null"));
         assert_eq!(serde_json::to_string(&change).expect("JSON"), text, "numbers keep their digits");
-        let made: PlannedChange = serde_json::from_str(r#"{"field":"a","new":1,"rule":"r"}"#).expect("a change");
+        let made: PlannedChange = serde_json::from_str(r#"{"field":"a","new":1,"rule":"undo"}"#).expect("a change");
         assert!(made.old.is_none());
     }
 }

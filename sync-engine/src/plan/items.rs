@@ -142,10 +142,12 @@ fn records(target: &Target, commits: &[PageCommit], wanted: &HashMap<Box<str>, u
 
 #[cfg(test)]
 mod tests {
+    use sync_core::mapping::Rule;
+
     use super::*;
 
     fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
-        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: "r".into() }
+        Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: Rule::SourceOfTruth }
     }
 
     fn drafted(changes: &[Change]) -> Option<(ItemKind, Vec<String>)> {

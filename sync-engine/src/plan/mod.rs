@@ -20,7 +20,7 @@ use crate::Connection;
 pub(crate) use self::{
     apply::apply,
     look::{FAILURES_KEPT, plan, planned_by},
-    undo::{plan_undo, undo},
+    undo::{plan_undo, undo, undone_by},
 };
 
 /// What a stored plan keeps of its pull: enough to apply it without asking the service again.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
+    mapping::Rule,
     store::{
         APPLY, EntityQuery, Expected, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, RunRows, WorkspaceStore,
@@ -22,7 +23,15 @@ const ROWS_AT_MOST: u32 = 1_000_000;
 /// Rows that are written in one transaction.
 const ROWS_AT_ONCE: usize = 2_000;
 /// The rule that undoing writes down.
-const RULE: &str = "undo";
+const RULE: Rule = Rule::Undo;
+
+/// What the source of an undoing is called, before the number of the run.
+const UNDO_OF: &str = "undo of run ";
+
+/// The run that a source of lineage undoes, if it does.
+pub(crate) fn undone_by(source: &str) -> Option<RunId> {
+    Some(RunId(source.strip_prefix(UNDO_OF)?.parse().ok()?))
+}
 
 /// A run that is to be taken back.
 struct Undone {
@@ -84,7 +93,7 @@ impl Undone {
             rules: Arc::default(),
             duplicates: Duplicates::LastWins,
             lineage: true,
-            source: Arc::new(Source { kind: "app".into(), id: format!("undo of run {run}").into(), refs: BTreeMap::new() }),
+            source: Arc::new(Source { kind: "app".into(), id: format!("{UNDO_OF}{run}").into(), rule: RULE, ..Source::default() }),
             pushes: Arc::default(),
             mode: WriteMode::ByHand,
         };
@@ -336,7 +345,7 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
     let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept };
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Option<PlannedChange> {
         let raw = |json: Option<&str>| json.map(|json| RawValue::from_string(json.to_owned())).transpose();
-        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE.into() })
+        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE })
     };
     match (done.there, row.live.as_ref()) {
         // Somebody else has deleted what it made.

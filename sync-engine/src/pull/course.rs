@@ -121,7 +121,13 @@ fn target(
             .map(|field| (field.name.clone(), format!("{} → {}", stream.name, field.label.as_ref().unwrap_or(&field.name)).into()))
             .collect::<BTreeMap<_, _>>(),
     };
-    let source = Source { kind: descriptor.source_type.into(), id: format!("{account}/{}", stream.name).into(), refs };
+    let source = Source {
+        kind: descriptor.source_type.into(),
+        id: format!("{account}/{}", stream.name).into(),
+        refs,
+        mapping: pull.mapping.clone(),
+        ..Source::default()
+    };
     Target {
         mode: mode(pull.forced),
         entity: mapping.map_or(entity, |mapping| mapping.entity().clone()),

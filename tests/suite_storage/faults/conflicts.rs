@@ -93,6 +93,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "conflicts_are_found_by_what_is_asked",
             "nothing_stays_beside_of_what_was_not_committed",
             "what_is_beside_belongs_to_a_workspace",
+            "owners_of_fields_are_told",
             "derived_is_not_written_by_hand_either",
         ],
     },
@@ -153,6 +154,12 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::Leaks("reference_values"),
         fails: &["what_is_beside_belongs_to_a_workspace"],
     },
+    Fault {
+        name: "knows owners by their first priority",
+        harm: Harm::Owners(|owners| owners.iter_mut().for_each(|(_, owner)| owner.priority = 1)),
+        fails: &["owners_of_fields_are_told"],
+    },
+    Fault { name: "tells owners of another workspace", harm: Harm::Leaks("field_owners"), fails: &["owners_of_fields_are_told"] },
     Fault {
         name: "decides in another workspace",
         harm: Harm::Leaks("settle_conflicts"),

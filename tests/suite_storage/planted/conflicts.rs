@@ -1,6 +1,6 @@
 //! What is kept beside fields.
 
-use syncline::core::{EntityType, Result, async_trait, store::*};
+use syncline::core::{EntityType, Result, async_trait, mapping::FieldOwner, store::*};
 
 use super::{Store, note};
 use crate::harm::Harm;
@@ -18,6 +18,12 @@ impl ConflictStore for Store {
             kept.clone_from(&values);
         }
         Ok(values)
+    }
+
+    async fn field_owners(&self, entity: &EntityType, key: &str) -> Result<Vec<(Box<str>, FieldOwner)>> {
+        let mut owners = self.to("field_owners").field_owners(entity, key).await?;
+        harm!(self, Owners, &mut owners);
+        Ok(owners)
     }
 
     async fn conflicts(&self, mut filter: ConflictFilter) -> Result<Vec<Conflict>> {

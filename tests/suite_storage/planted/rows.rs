@@ -134,6 +134,12 @@ impl LineageStore for Store {
         Ok(found)
     }
 
+    async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
+        let mut found = self.to("run_rules").run_rules(run).await?;
+        harm!(self, Rules, &mut found);
+        Ok(found)
+    }
+
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {
         let field = if let Harm::LineageOfWholeRows = self.harm { None } else { field };
         let mut found = self.to("lineage").lineage(entity, key, field).await?;

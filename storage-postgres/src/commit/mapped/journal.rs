@@ -1,7 +1,7 @@
 //! Lines of lineage, collected and written in one go, and the changes a preview shows.
 
 use chrono::{DateTime, Utc};
-use sync_core::{RunId, WorkspaceId, store::Change};
+use sync_core::{RunId, WorkspaceId, mapping::Rule, store::Change};
 
 use super::cell::quote;
 use crate::{error::Db, tx::Tx};
@@ -16,7 +16,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Adds a change. `old` is `None` when there was no row, `new` when there is none any more.
-    pub(super) fn change(&mut self, shown: Option<&str>, field: &str, old: Option<&str>, new: Option<&str>, rule: &'static str) {
+    pub(super) fn change(&mut self, shown: Option<&str>, field: &str, old: Option<&str>, new: Option<&str>, rule: Rule) {
         if !self.text.is_empty() {
             self.text.push(',');
         }
@@ -32,7 +32,7 @@ impl Line {
                 field: field.into(),
                 old: old.map(Into::into),
                 new: new.map(Into::into),
-                rule: rule.into(),
+                rule,
             });
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, Row as _};
-use sync_core::{join_key, key_text, split_key};
+use sync_core::{join_key, key_text, mapping::Rule, split_key};
 
 use super::{
     super::Rows,
@@ -126,13 +126,13 @@ async fn lock_managed(tx: &mut Tx, links: Links<'_>, table: &Table, keys: &[&str
         let values: Vec<Option<String>> = row.try_get(4)?;
         for (column, json) in table.columns.iter().zip(values) {
             if let Some(json) = json {
-                line.change(shown, &column.field, Some(&json), None, "deleted");
+                line.change(shown, &column.field, Some(&json), None, Rule::Deleted);
             }
         }
         if let Some(extra) = row.try_get::<Option<&str>, _>(3)? {
             let extra: BTreeMap<String, Box<RawValue>> = serde_json::from_str(extra).unwrap_or_default();
             for (field, json) in &extra {
-                line.change(shown, field, Some(json.get()), None, "deleted");
+                line.change(shown, field, Some(json.get()), None, Rule::Deleted);
             }
         }
         doomed.push(Doomed { at, own: keys[at].into(), line, created });
@@ -211,7 +211,7 @@ async fn host_batch(tx: &mut Tx, links: Links<'_>, host: &Host, keys: &[&str], r
         let mut own = vec![String::new(); width];
         for (column, json) in columns.iter().zip(&values) {
             let Some(json) = json else { continue };
-            line.change(shown, &column.name, Some(json), None, "deleted");
+            line.change(shown, &column.name, Some(json), None, Rule::Deleted);
             for (part, _) in host.key().enumerate().filter(|(_, key)| key.name == column.name) {
                 own[part] = key_text(json).unwrap_or_default().into_owned();
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
-use sync_core::{Counts, RecordBatch, RecordFailure, store::Change};
+use sync_core::{Counts, RecordBatch, RecordFailure, mapping::Rule, store::Change};
 
 use super::{rounds::Entry, staging::Refused};
 use crate::{
@@ -14,9 +14,6 @@ use crate::{
 
 /// A record's place in the commit: its batch, and its number in it.
 type Place = (usize, usize);
-
-/// The rule that decides in a stream's own table.
-const RULE: &str = "source_of_truth";
 
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -94,5 +91,5 @@ impl Outcome {
 }
 
 fn change(entity: &str, field: &str, old: Option<&str>, new: Option<&str>) -> Change {
-    Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: RULE.into() }
+    Change { entity: entity.into(), field: field.into(), old: old.map(Into::into), new: new.map(Into::into), rule: Rule::SourceOfTruth }
 }

@@ -27,7 +27,7 @@ use self::{
     stage::{Stage, is_error},
     talk::Talk,
 };
-use super::{View, explain::Story};
+use super::{View, explain::in_full};
 use crate::{
     args::{Demo, Global},
     config::Config,
@@ -239,8 +239,8 @@ async fn where_from(stage: &mut Stage, airport: &str) -> Done<()> {
     stage.step("Where did that come from?");
     for (entity, key, field) in [("sheets_airports", airport, "name"), ("movie", "Pirates", "rating")] {
         stage.say(stage.style.faint(format!("syncline explain {entity} {key} {field}")));
-        let story = Story::of(&stage.workspace, entity, key, Some(field)).await?;
-        for line in story.lines(stage.style) {
+        let explained = stage.workspace.explain(entity, key, field).await?;
+        for line in in_full(&explained, stage.style) {
             stage.say(format!("  {line}"));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sync_core::{
     FieldRule, Target, WriteMode,
-    mapping::{Authority, ConflictState, FieldSource},
+    mapping::{Authority, ConflictState, FieldOwner, FieldSource, Rule},
     store::{Change, Conflict, ConflictFilter, Conflicts, Expected, PageCommit, SettleConflicts, WorkspaceStore},
 };
 
@@ -29,6 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(conflicts_are_found_by_what_is_asked, "Conflicts are listed by entity, field, loser and state, page by page", needs Conflicts),
     check!(nothing_stays_beside_of_what_was_not_committed, "A preview, and a commit that is refused, keep nothing beside fields", needs Conflicts),
     check!(what_is_beside_belongs_to_a_workspace, "What is beside fields is seen and decided about in its own workspace alone, and erased with it", needs Conflicts),
+    check!(owners_of_fields_are_told, "Who has the say about a field is told with its priority, in its own workspace alone", needs Conflicts),
     check!(derived_is_not_written_by_hand_either, "A derived field is not written by a commit by hand either", needs Conflicts),
 ];
 
@@ -178,7 +179,7 @@ async fn a_conflict_follows_both_values(scene: Scene) -> Looked {
     let [high, low] = two(&scene).await?;
     let conflict = only_one(&*high.store).await?;
     same!(told(&conflict), ["low", "\"Low\"", "high", "\"High\""].map(String::from), "the conflict");
-    same!((conflict.priority, conflict.winner_priority, &*conflict.rule), (1, 9, "lower_priority"), "priorities and rule");
+    same!((conflict.priority, conflict.winner_priority, conflict.rule), (1, 9, Rule::LowerPriority), "priorities and rule");
     same!((conflict.run, conflict.since, conflict.state), (low.fence.run, at(1), ConflictState::Open), "run, time and state");
     same!((conflict.entity_type.as_str(), &*conflict.entity, &*conflict.field), ("people", "a", "name"), "what it is about");
     same!((conflict.loser.stream.as_str(), &*conflict.loser.mapping), ("s", "m"), "the feed that loses");
@@ -328,7 +329,8 @@ async fn nothing_stays_beside_of_what_was_not_committed(scene: Scene) -> Looked 
         Ok(())
     };
     nothing("a preview").await?;
-    let other = Change { entity: "a".into(), field: "age".into(), old: Some("null".into()), new: Some("8".into()), rule: "r".into() };
+    let other =
+        Change { entity: "a".into(), field: "age".into(), old: Some("null".into()), new: Some("8".into()), rule: Rule::SourceOfTruth };
     let moved = low.store.commit(PageCommit { expects: Some(Arc::new(Expected::of([&other]))), ..page() }).await?;
     same!(moved.moved.len(), 1, "rows that a commit found otherwise than expected");
     nothing("a commit that took itself back").await?;
@@ -357,6 +359,24 @@ async fn what_is_beside_belongs_to_a_workspace(scene: Scene) -> Looked {
     scene.storage.fleet().erase(&"acme".into()).await?;
     same!(conflicts(&*scene.acme()).await?.len(), 0, "conflicts of a workspace that was erased");
     same!(beside(&*scene.acme(), "a").await?, [], "reference values of a workspace that was erased");
+    Ok(())
+}
+
+async fn owners_of_fields_are_told(scene: Scene) -> Looked {
+    let low = source(&scene, "low", rule(TRUTH, 1)).await?;
+    low.commit(&[up("l", named("a", "Same")), up("m", named("b", "Other"))]).await?;
+    let of = async |store: &dyn WorkspaceStore, key: &str| store.field_owners(&"people".into(), key).await;
+    let owner = |connection: &str, priority: i32| {
+        let source = FieldSource { connection: connection.into(), mapping: "m".into() };
+        (Box::<str>::from("name"), FieldOwner { source, priority })
+    };
+    let name = |owners: Vec<(Box<str>, FieldOwner)>| owners.into_iter().filter(|(field, _)| **field == *"name").collect::<Vec<_>>();
+    same!(name(of(&*low.store, "a").await?), [owner("low", 1)], "the source that set it");
+    source(&scene, "high", rule(TRUTH, 9)).await?.commit(&[up("h", named("a", "Same"))]).await?;
+    same!(name(of(&*low.store, "a").await?), [owner("high", 9)], "a higher one that says the same");
+    same!(name(of(&*low.store, "b").await?), [owner("low", 1)], "of another row");
+    same!(of(&*low.store, "nobody").await?, [], "of a row that is not there");
+    same!(of(&*scene.globex(), "a").await?, [], "in another workspace");
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Rows that are changed by hand, changes that are only written down, and the histories of whole runs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::json;
 use sync_core::{
     ErrorKind, FieldRule, Place, RunId, Source, Target, WriteMode,
-    store::{Change, Fence, LineageOp, RecordChanges, RowHistory, RunRows, WorkspaceStore},
+    mapping::{Column, Mapping, Rule},
+    store::{Change, Fence, LineageOp, RecordChanges, RowHistory, RunRows, RunRules, WorkspaceStore},
 };
 
 use super::{
@@ -23,6 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(force_overwrites_but_keeps_priorities, "What is forced is written whatever the authority and priority, which count again afterwards", needs Edits),
     check!(places_are_told, "The kind of table an entity type has is told, and none for what the workspace does not know", needs Edits),
     check!(changes_are_written_down, "Changes that others made stand in the history with their source, under the run's fence", needs Edits),
+    check!(lineage_names_the_rule, "An entry names what decided, and a run the mapping its values came through as it was then", needs Edits),
     check!(a_runs_rows_are_told_with_their_histories, "The rows a run made, changed and deleted come with all lines and the row there is", needs Edits),
     check!(what_a_run_made_is_told_after_it_is_gone, "A row that a run made and another deleted is told of that run too", needs Edits),
 ];
@@ -122,9 +124,9 @@ fn recorded(fence: Fence, entity: &str) -> RecordChanges {
         field: field.into(),
         old: Some(old.into()),
         new: Some(new.into()),
-        rule: "recorded".into(),
+        rule: Rule::Recorded,
     };
-    let source = Source { kind: "app".into(), id: "ben".into(), refs: BTreeMap::new() };
+    let source = Source { kind: "app".into(), id: "ben".into(), ..Source::default() };
     let changes = vec![change("name", "\"Ann\"", "\"Anna\""), change("n", "1", "2")];
     RecordChanges { fence, entity: entity.into(), source: Arc::new(source), changes, at: super::scene::at(7) }
 }
@@ -143,6 +145,35 @@ async fn changes_are_written_down(scene: Scene) -> Looked {
     same!((&*last.source_type, &*last.source_id, last.sync_run_id), ("app", "ben", hand.fence.run), "where it comes from");
     same!(history.len(), 2, "lines about the field");
     same!(run.row("a@x").await?["name"], json!("Ann"), "the row, which is left alone");
+    Ok(())
+}
+
+async fn lineage_names_the_rule(scene: Scene) -> Looked {
+    let columns = Mapping::new("people", "s").entity("people").column(Column::new("mail").to("email").key());
+    let by_mapping = Source { mapping: Some(Arc::new(columns.clone())), ..Source::default() };
+    let run = scene.begin(&mapped("c1"), &Target { source: Arc::new(by_mapping), ..people() }).await?;
+    same!(run.store.run_rules(run.fence.run).await?, None, "of a run that has written nothing");
+    run.commit(&[up("r1", json!({"email": "a@x", "name": "One"}))]).await?;
+    let forced = scene.begin(&mapped("c2"), &with(&people(), WriteMode::Forced)).await?;
+    forced.commit(&[up("q1", json!({"email": "a@x", "name": "Two"}))]).await?;
+    let hand = by_hand(&scene).await?;
+    hand.commit(&[up("a@x", json!({"name": "Three"}))]).await?;
+    let back = Source { rule: Rule::Undo, ..Source::default() };
+    let back = scene.begin(&feed("", "back"), &Target { source: Arc::new(back), ..with(&people(), WriteMode::ByHand) }).await?;
+    back.commit(&[up("a@x", json!({"name": "Two"}))]).await?;
+    let record = scene.begin(&feed("", "record"), &with(&people(), WriteMode::ByHand)).await?;
+    record.store.record_changes(recorded(record.fence, "people")).await?;
+    run.commit(&[gone("r1")]).await?;
+    forced.commit(&[gone("q1")]).await?;
+    let told = run.store.lineage(&"people".into(), "a@x", Some("name")).await?;
+    let rules: Vec<_> = told.iter().map(|entry| entry.rule).collect();
+    let expected = [Rule::SourceOfTruth, Rule::Forced, Rule::ByHand, Rule::Undo, Rule::Recorded, Rule::Deleted];
+    same!(rules, expected.map(Some), "the rules of a field's changes");
+    let of = async |run: &Pull| run.store.run_rules(run.fence.run).await;
+    same!(of(&run).await?, Some(RunRules { rule: Rule::SourceOfTruth, mapping: Some(columns) }), "of a run with a mapping");
+    same!(of(&back).await?, Some(RunRules { rule: Rule::Undo, mapping: None }), "of one that takes back");
+    same!(of(&record).await?, Some(RunRules { rule: Rule::Recorded, mapping: None }), "of one that writes down");
+    same!(scene.globex().run_rules(run.fence.run).await?, None, "in another workspace");
     Ok(())
 }
 

@@ -66,7 +66,7 @@ async fn unchanged_fields_have_no_entry(scene: Scene) -> Looked {
 
 async fn lineage_names_its_source(scene: Scene) -> Looked {
     let refs = BTreeMap::from([("name".into(), "Movies → Column B".into())]);
-    let source = Arc::new(Source { kind: "google_sheet".into(), id: "sheet1/Movies".into(), refs });
+    let source = Arc::new(Source { kind: "google_sheet".into(), id: "sheet1/Movies".into(), refs, ..Source::default() });
     for (feed, target) in [(feed("c1", "own"), plain("x_own")), (mapped("c1"), people())] {
         let run = scene.begin(&feed, &Target { source: Arc::clone(&source), ..target }).await?;
         run.commit(&[up("a", json!({"email": "a", "name": "One"}))]).await?;
@@ -85,6 +85,7 @@ async fn lineage_names_its_source(scene: Scene) -> Looked {
             sync_run_id: run.fence.run,
             changed_by: "tester".into(),
             changed_at: at(when),
+            rule: entries.first().and_then(|entry| entry.rule),
         };
         same!(entries.len(), 2, "entries");
         let all = [expected(entries[0].seq, 1, None, "One"), expected(entries[1].seq, 7, Some(json!("One")), "Two")];

@@ -3,6 +3,7 @@
 use serde_json::{json, value::RawValue};
 use sync_core::{
     Counts, Direction, RecordFailure, RunId,
+    mapping::Rule,
     store::{ItemKind, ItemState, NewPlan, PlanItem, PlanState, PlannedChange, PlannedWrite, PushLink, SeenRecord, Settle},
 };
 
@@ -42,7 +43,7 @@ fn item(no: u32) -> PlanItem {
         field: field.into(),
         old: old.and_then(raw),
         new: new.and_then(raw),
-        rule: "source_of_truth".into(),
+        rule: Rule::SourceOfTruth,
     };
     PlanItem {
         no,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 use sync_core::{
     Counts, RecordFailure,
+    mapping::Rule,
     store::{Change, Expected, PageCommit, Sweep, Trial},
 };
 
@@ -71,7 +72,8 @@ async fn a_preview_names_old_and_new(scene: Scene) -> Looked {
         same!(change("a", "n"), Some((Some(json!(1)), Some(json!(2)))), "an update");
         same!(change("b", "n"), Some((Some(json!(1)), None)), "a deletion");
         same!(change("c", "n"), Some((None, Some(json!(3)))), "a creation");
-        holds!(preview.changes.iter().all(|change| !change.rule.is_empty()), "a change without its rule: {:?}", preview.changes);
+        let expected = |change: &Change| if change.new.is_none() { Rule::Deleted } else { Rule::SourceOfTruth };
+        holds!(preview.changes.iter().all(|change| change.rule == expected(change)), "a change without its rule: {:?}", preview.changes);
     }
     Ok(())
 }

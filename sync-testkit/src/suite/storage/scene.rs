@@ -87,7 +87,7 @@ pub(super) fn plain(entity: &str) -> Target {
         rules: Arc::default(),
         duplicates: Duplicates::LastWins,
         lineage: true,
-        source: Arc::new(Source { kind: "api".into(), id: "account/stream".into(), refs: BTreeMap::new() }),
+        source: Arc::new(Source { kind: "api".into(), id: "account/stream".into(), ..Source::default() }),
         pushes: Arc::default(),
     }
 }

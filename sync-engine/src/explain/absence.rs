@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sync_core::{
     Direction, EntityType, RecordFailure, Result, RunId, Severity,
     store::{EntityQuery, ItemKind, ItemState, LOCAL, Plan, PlanState, Run, RunFilter, RunStatus},
@@ -18,7 +19,8 @@ const FAILURES: u32 = 10_000;
 const ITEMS: (u32, u32) = (1_000, 100_000);
 
 /// Why a row is not there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Absence {
     /// It is there.

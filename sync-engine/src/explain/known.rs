@@ -1,0 +1,226 @@
+//! Gathering what is stored about a row, for [`judge`](super::judge).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{
+    ConnectionId, EntityType, Error, ErrorKind, Place, Result, RunId,
+    mapping::{FieldOwner, Mapping, Transforms},
+    store::{self, Conflict, ConflictFilter, Entity, EntityQuery, LOCAL, LineageEntry, ReferenceValue, Run, RunFilter, RunRules},
+};
+
+use super::{Absence, Explanation, MappingVersion, judge};
+use crate::Workspace;
+
+/// Runs that are looked at for the mappings that write a table, the newest first.
+const RUNS: u32 = 200;
+/// Runs behind a row that are looked at, the newest first.
+const RUNS_OF_ROW: usize = 200;
+/// Conflicts of one row that are looked at.
+const CONFLICTS: u32 = 1_000;
+
+/// A run, and by what its changes were decided.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) run: Run,
+    pub(super) rules: Option<RunRules>,
+    pub(super) version: Option<MappingVersion>,
+}
+
+impl Ran {
+    pub(super) fn mapping(&self) -> Option<&Mapping> {
+        self.rules.as_ref()?.mapping.as_ref()
+    }
+}
+
+/// What is stored about a row.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) entity: EntityType,
+    pub(super) key: Box<str>,
+    /// Whose row it is, in a stream's own table.
+    pub(super) connection: Option<ConnectionId>,
+    pub(super) row: Option<Entity>,
+    /// Why there is no row.
+    pub(super) absence: Option<Absence>,
+    /// The oldest first.
+    pub(super) history: Vec<LineageEntry>,
+    pub(super) runs: BTreeMap<RunId, Ran>,
+    pub(super) connections: BTreeMap<ConnectionId, store::Connection>,
+    pub(super) owners: Vec<(Box<str>, FieldOwner)>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) references: Vec<ReferenceValue>,
+    /// Mappings that write the table, as they last ran.
+    pub(super) writers: Vec<Mapping>,
+    pub(super) transforms: Transforms,
+}
+
+impl Known {
+    /// Every field that the row has or had, and those that mappings or references name, in that order.
+    pub(super) fn fields(&self) -> Vec<&str> {
+        let of_row = self.row.iter().flat_map(|row| row.fields.keys().map(String::as_str));
+        let had = self.history.iter().map(|entry| &*entry.field_name);
+        let mapped = self.writers.iter().flat_map(targets);
+        let beside = self.references.iter().map(|kept| &*kept.field);
+        let mut seen = BTreeSet::new();
+        of_row.chain(had).chain(mapped).chain(beside).filter(|name| seen.insert(*name)).collect()
+    }
+}
+
+fn targets(mapping: &Mapping) -> impl Iterator<Item = &str> {
+    mapping.columns.iter().map(|column| &*column.target).chain(mapping.computed.iter().map(|computed| &*computed.target))
+}
+
+/// The error for a table nobody knows.
+pub(super) fn table_unknown(entity: &EntityType, types: &[EntityType]) -> Error {
+    let there = match types {
+        [] => "there are no tables with rows yet; pull something first".to_owned(),
+        some => format!("there are: {}", some.iter().map(EntityType::as_str).collect::<Vec<_>>().join(", ")),
+    };
+    Error::new(ErrorKind::NotFound, "explain", format!("there is no table {:?}; {there}", entity.as_str()))
+}
+
+/// The error for a field that a row never had.
+pub(super) fn field_unknown<'n>(entity: &EntityType, field: &str, known: impl IntoIterator<Item = &'n str>) -> Error {
+    let known: BTreeSet<&str> = known.into_iter().collect();
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Error::new(ErrorKind::NotFound, "explain", format!("rows of {entity} have no field {field:?}; this one has: {known}"))
+}
+
+/// What storages that keep none of it answer.
+fn or_none<T: Default>(found: Result<T>) -> Result<T> {
+    found.or_else(|error| if error.kind() == ErrorKind::Unsupported { Ok(T::default()) } else { Err(error) })
+}
+
+impl Workspace {
+    /// Where the value of a field came from, and why it is this one: who set it, from what, by which rule, when and on whose behalf, what
+    /// other sources say, and what people changed. Of a row that is not there: why, and what the field was.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for a table nobody knows, and for a field that neither the row nor a mapping has: it names those
+    /// there are. [`Config`](ErrorKind::Config) when several connections have a row with this key: then
+    /// [`explain_of`](Self::explain_of) says whose.
+    pub async fn explain(&self, entity: impl Into<EntityType>, key: &str, field: &str) -> Result<Explanation> {
+        self.explain_of(None, entity, key, field).await
+    }
+
+    /// What [`explain`](Self::explain) says, of the row of one connection.
+    ///
+    /// # Errors
+    /// As of [`explain`](Self::explain).
+    pub async fn explain_of(
+        &self,
+        connection: Option<ConnectionId>,
+        entity: impl Into<EntityType>,
+        key: &str,
+        field: &str,
+    ) -> Result<Explanation> {
+        let known = self.known(entity.into(), key, connection).await?;
+        let fields = known.fields();
+        if !fields.contains(&field) && (known.row.is_some() || !fields.is_empty()) {
+            return Err(field_unknown(&known.entity, field, fields));
+        }
+        Ok(judge::explain(&known, field))
+    }
+
+    /// What [`explain`](Self::explain) says of every field of a row, in the order of the row's fields.
+    ///
+    /// # Errors
+    /// As of [`explain`](Self::explain).
+    pub async fn explain_row(
+        &self,
+        connection: Option<ConnectionId>,
+        entity: impl Into<EntityType>,
+        key: &str,
+    ) -> Result<Vec<Explanation>> {
+        let known = self.known(entity.into(), key, connection).await?;
+        Ok(known.fields().into_iter().map(|field| judge::explain(&known, field)).collect())
+    }
+
+    async fn known(&self, entity: EntityType, key: &str, connection: Option<ConnectionId>) -> Result<Known> {
+        let types = self.store.entity_types().await?;
+        let there = types.contains(&entity);
+        // A table that runs were to fill, and never did, is none that nobody knows.
+        if !there && matches!(self.explain_absence(entity.clone(), key).await?, Absence::NotYetDue { last: None }) {
+            return Err(table_unknown(&entity, &types));
+        }
+        let query = EntityQuery { key: Some(key.into()), connection: connection.clone(), limit: 2, ..EntityQuery::default() };
+        let rows = if there { self.store.entities(&entity, query).await? } else { Vec::new() };
+        if rows.len() > 1 {
+            let whose = rows.iter().filter_map(|row| row.connection.as_ref()).map(ConnectionId::as_str).collect::<Vec<_>>().join(", ");
+            let text = format!("several connections have a row of {entity} with the key {key:?}; say whose is meant: {whose}");
+            return Err(Error::config("explain", text));
+        }
+        let mut known = Known {
+            row: rows.into_iter().next(),
+            absence: None,
+            history: self.store.lineage(&entity, key, None).await?,
+            runs: BTreeMap::new(),
+            connections: self.store.connections().await?.into_iter().map(|row| (row.id.clone(), row)).collect(),
+            owners: or_none(self.store.field_owners(&entity, key).await)?,
+            conflicts: Vec::new(),
+            references: or_none(self.store.reference_values(&entity, key).await)?,
+            writers: self.writers(&entity).await?,
+            transforms: self.engine.transforms.clone(),
+            connection,
+            key: key.into(),
+            entity,
+        };
+        let filter = ConflictFilter {
+            entity_type: Some(known.entity.clone()),
+            key: Some(key.into()),
+            state: None,
+            limit: CONFLICTS,
+            ..ConflictFilter::default()
+        };
+        known.conflicts = or_none(self.store.conflicts(filter).await)?;
+        if known.row.is_none() {
+            known.absence = Some(self.explain_absence(known.entity.clone(), key).await?);
+        }
+        self.runs_behind(&mut known).await?;
+        Ok(known)
+    }
+
+    /// Reads the runs behind a row, and of a stream's own table leaves out what other connections' rows went through.
+    async fn runs_behind(&self, known: &mut Known) -> Result<()> {
+        let behind = known.history.iter().map(|entry| entry.sync_run_id);
+        let wanted: BTreeSet<RunId> = behind.chain(known.conflicts.iter().map(|conflict| conflict.run)).collect();
+        let wanted = wanted.into_iter().rev().take(RUNS_OF_ROW);
+        for id in wanted {
+            let Some(run) = self.store.run(id).await? else { continue };
+            let rules = self.store.run_rules(id).await?;
+            let version = match rules.as_ref().and_then(|rules| rules.mapping.as_ref()) {
+                Some(mapping) => self.version_of(mapping, run.started_at).await?,
+                None => None,
+            };
+            known.runs.insert(id, Ran { run, rules, version });
+        }
+        if !matches!(self.store.place(&known.entity).await?, Some(Place::Stream)) {
+            return Ok(());
+        }
+        let runs = &known.runs;
+        let of = |entry: &LineageEntry| runs.get(&entry.sync_run_id).map(|ran| &ran.run.feed.connection);
+        let row = known.row.as_ref().and_then(|row| row.connection.as_ref());
+        // A row that is gone is the one that was there last.
+        let Some(whose) = known.connection.as_ref().or(row).or_else(|| known.history.last().and_then(of)).cloned() else { return Ok(()) };
+        known.history.retain(|entry| of(entry).is_none_or(|connection| *connection == whose));
+        known.connection = Some(whose);
+        Ok(())
+    }
+
+    /// The mappings that write a table, as they last ran.
+    async fn writers(&self, entity: &EntityType) -> Result<Vec<Mapping>> {
+        let runs = self.store.runs(RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
+        let mut met = BTreeSet::new();
+        let mut writers = Vec::new();
+        for run in runs {
+            let fills = run.entity == *entity && !LOCAL.contains(&&*run.job_type);
+            if !fills || !met.insert((run.feed.connection.clone(), run.feed.mapping.clone())) {
+                continue;
+            }
+            if let Some(mapping) = self.store.run_rules(run.id).await?.and_then(|rules| rules.mapping) {
+                writers.push(mapping);
+            }
+        }
+        Ok(writers)
+    }
+}

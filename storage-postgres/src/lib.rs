@@ -19,6 +19,7 @@ mod hook;
 mod host;
 mod lease;
 mod lineage;
+mod look;
 mod mark;
 mod name;
 mod named_lease;

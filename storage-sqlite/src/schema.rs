@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "failures", include_str!("../migrations/0013_failures.sql")),
     (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
+    (16, "looks", include_str!("../migrations/0016_looks.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

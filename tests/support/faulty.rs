@@ -301,6 +301,11 @@ impl RunStore for Scope {
         self.inner.partition_states(feed).await
     }
 
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        self.faulty.call("last_look")?;
+        self.inner.last_look(feed).await
+    }
+
     async fn reset_cursors(&self, feed: &Feed) -> Result<()> {
         self.inner.reset_cursors(feed).await
     }

@@ -256,7 +256,7 @@ fn run(result: &SyncResult) -> RunId {
 }
 
 async fn undoing_gives_back_what_was_there_but_for_what_was_written_by_hand(on: On) {
-    for seed in seeds(100, 16, 4, on) {
+    for seed in seeds(100, 16, 8, on) {
         let mut random = Random::new(seed);
         let (stage, one) = (Stage::full(on, &["people"]).await, first(&mut random));
         stage.pull(people(), &one, WHOLE).await;

@@ -7,12 +7,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value, json};
 use support::{
     Fuse, On, Random, World, clean, quiet_deaths,
-    scripted::{Scripted, last, page, then},
+    stage::{Cut, Rows, Stage, WHOLE, object},
 };
 use syncline::{
-    Apply, Conflict, ConflictFilter, ConflictId, Connection, Credentials, EntityQuery, ErrorKind, Pull, ResolveConflict, RunId, SyncResult,
-    Syncline, Workspace,
-    core::{PullPage, Stream},
+    Apply, Conflict, ConflictFilter, ConflictId, ErrorKind, Pull, ResolveConflict, RunId, SyncResult,
+    core::Stream,
     mapping::{Authority, Column, ConflictState, FieldSource, Mapping},
 };
 
@@ -29,25 +28,6 @@ const SOURCES: [(&str, i32); 3] = [("low", 1), ("middle", 5), ("high", 9)];
 /// A stream that is only a reference for names.
 const BESIDE: &str = "beside";
 
-/// What a stream shows: fields by record.
-type Records = BTreeMap<String, Map<String, Value>>;
-
-struct Stage {
-    world: World,
-    provider: Scripted,
-    syncline: Syncline,
-    connection: Connection,
-}
-
-/// How many records are on a page, and rows in a commit.
-#[derive(Clone, Copy)]
-struct Cut {
-    page: usize,
-    commit: usize,
-}
-
-const WHOLE: Cut = Cut { page: 100, commit: 100 };
-
 impl Stage {
     async fn new(on: On) -> Self {
         Self::at(World::on(on).await, None).await
@@ -55,39 +35,12 @@ impl Stage {
 
     async fn at(world: World, fuse: Option<&Fuse>) -> Self {
         let streams = SOURCES.iter().map(|(name, _)| *name).chain([BESIDE, "scores"]).map(Stream::full);
-        let provider = Scripted::new("crm").streams(streams.collect());
-        let storage = world.place().open().await;
-        if let Some(fuse) = fuse.cloned() {
-            storage.on_crash_point(move |point| fuse.at(point));
-        }
-        let syncline = world.builder().storage(storage).provider(provider.clone()).build().await.expect("an engine");
-        let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");
-        Self { world, provider, syncline, connection }
-    }
-
-    fn acme(&self) -> Workspace {
-        self.syncline.workspace("acme")
-    }
-
-    fn shows(&self, records: &Records, cut: Cut) {
-        let all: Vec<_> = records.iter().map(|(id, fields)| (id.clone(), Value::Object(fields.clone()))).collect();
-        let parts: Vec<Vec<_>> = if all.is_empty() { vec![Vec::new()] } else { all.chunks(cut.page).map(<[_]>::to_vec).collect() };
-        let end = parts.len() - 1;
-        let on_page = |part: &Vec<(String, Value)>| page(part.iter().map(|(id, fields)| (id.as_str(), fields.clone())));
-        let pages: Vec<PullPage> = parts
-            .iter()
-            .enumerate()
-            .map(|(n, part)| if n == end { last(on_page(part)) } else { then(on_page(part), format!("{n}")) })
-            .collect();
-        self.provider.pages(pages);
+        Self::of(world, streams.collect(), fuse).await
     }
 
     /// A pull of one stream that shows these records.
-    async fn says(&self, stream: &str, records: &Records, cut: Cut) -> SyncResult {
-        self.shows(records, cut);
-        let result = self.connection.sync_from_external(pull(stream, cut)).await.expect("it runs");
-        assert!(result.success() && result.counts.balanced(), "{stream}: {:?} {:?}", result.errors, result.counts);
-        result
+    async fn says(&self, stream: &str, records: &Rows, cut: Cut) -> SyncResult {
+        self.pull(pull(stream), records, cut).await
     }
 
     /// The same with one record about one person.
@@ -95,16 +48,12 @@ impl Stage {
         self.says(stream, &record(who, name), WHOLE).await
     }
 
-    async fn rows(&self) -> BTreeMap<String, Map<String, Value>> {
-        if self.acme().count("person").await.expect("a count") == 0 {
-            return BTreeMap::new();
-        }
-        let all = self.acme().entities("person", EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows");
-        all.into_iter().map(|row| (row.key.to_string(), row.fields)).collect()
+    async fn people(&self) -> Rows {
+        self.rows("person").await
     }
 
     async fn name(&self, who: &str) -> Value {
-        self.rows().await.get(who).and_then(|row| row.get("name")).cloned().unwrap_or_default()
+        self.people().await.get(who).and_then(|row| row.get("name")).cloned().unwrap_or_default()
     }
 
     async fn conflicts(&self, state: Option<ConflictState>) -> Vec<Conflict> {
@@ -146,7 +95,7 @@ impl Stage {
     }
 
     /// Everything that is known of people, but for runs and times.
-    async fn everything(&self) -> (BTreeMap<String, Map<String, Value>>, Vec<String>, Vec<String>, Vec<String>) {
+    async fn everything(&self) -> (Rows, Vec<String>, Vec<String>, Vec<String>) {
         let ask = |sql: &str| {
             let mut all = self.world.ask_all(sql);
             all.sort();
@@ -157,15 +106,15 @@ impl Stage {
              || '|' || state FROM syncline_mapping_conflicts WHERE live",
         );
         let references = ask("SELECT entity_id || '|' || field || '|' || mapping || '|' || value FROM syncline_reference_values");
-        (self.rows().await, self.owners(), conflicts, references)
+        (self.people().await, self.owners(), conflicts, references)
     }
 }
 
-fn record(who: &str, name: impl Into<Value>) -> Records {
-    [(format!("r-{who}"), json!({ "mail": who, "name": name.into() }).as_object().expect("an object").clone())].into()
+fn record(who: &str, name: impl Into<Value>) -> Rows {
+    [(format!("r-{who}"), object(json!({ "mail": who, "name": name.into() })))].into()
 }
 
-fn pull(stream: &str, cut: Cut) -> Pull {
+fn pull(stream: &str) -> Pull {
     let priority = SOURCES.iter().find(|(name, _)| *name == stream).map_or(0, |(_, priority)| *priority);
     let authority = match stream {
         BESIDE => Authority::Reference,
@@ -178,7 +127,7 @@ fn pull(stream: &str, cut: Cut) -> Pull {
         .column(Column::new("mail").to("email").key())
         .column(column("name"))
         .column(column("city"));
-    Pull::mapped(mapping).safety_lag(Duration::ZERO).commit_rows(cut.commit).confirm_deletes()
+    Pull::mapped(mapping).safety_lag(Duration::ZERO).confirm_deletes()
 }
 
 async fn references_stay_beside_the_field(on: On) {
@@ -195,22 +144,22 @@ async fn references_stay_beside_the_field(on: On) {
     let again = stage.acme().reference_values("person", "ann").await.expect("values").remove(0);
     assert_eq!((kept.run, kept.at), (again.run, again.at), "an equal value is not written again");
     assert_eq!(stage.conflicts(None).await.len(), 0, "a reference has no conflict");
-    stage.says(BESIDE, &Records::new(), WHOLE).await;
+    stage.says(BESIDE, &Rows::new(), WHOLE).await;
     assert_eq!((stage.beside("ann").await, stage.name("ann").await), (vec![], json!("Bea")), "gone with its record");
     stage.says_name(BESIDE, "ann", "Anna").await;
-    stage.says("high", &Records::new(), WHOLE).await;
-    stage.says(BESIDE, &Records::new(), WHOLE).await;
-    assert_eq!((stage.beside("ann").await, stage.rows().await.len()), (vec![], 0), "gone with its entity");
+    stage.says("high", &Rows::new(), WHOLE).await;
+    stage.says(BESIDE, &Rows::new(), WHOLE).await;
+    assert_eq!((stage.beside("ann").await, stage.people().await.len()), (vec![], 0), "gone with its entity");
 }
 
 async fn a_reference_that_comes_first_waits_for_its_row(on: On) {
     let stage = Stage::new(on).await;
     let early = stage.says_name(BESIDE, "ann", "Anna").await;
     assert_eq!((early.counts.skipped, early.counts.synced(), early.failures.len()), (1, 0, 1), "{:?}", early.counts);
-    assert_eq!(stage.rows().await.len(), 0, "a reference makes no row");
+    assert_eq!(stage.people().await.len(), 0, "a reference makes no row");
     stage.says_name("high", "ann", "Ann").await;
     assert_eq!((stage.name("ann").await, stage.beside("ann").await), (json!("Ann"), vec![(BESIDE.to_owned(), "\"Anna\"".to_owned())]));
-    stage.says(BESIDE, &Records::new(), WHOLE).await;
+    stage.says(BESIDE, &Rows::new(), WHOLE).await;
     assert_eq!((stage.name("ann").await, stage.beside("ann").await), (json!("Ann"), vec![]));
 }
 
@@ -218,13 +167,13 @@ async fn derived_fields_are_never_written(on: On) {
     let stage = Stage::new(on).await;
     for name in ["One", "Two"] {
         stage.says_name("scores", "ann", name).await;
-        assert_eq!(stage.rows().await["ann"].get("name"), None);
-        stage.shows(&record("ann", name), WHOLE);
-        clean(&stage.connection.sync_from_external(pull("scores", WHOLE).full()).await.expect("it runs"));
-        stage.shows(&record("ann", name), WHOLE);
-        let plan = stage.connection.plan(pull("scores", WHOLE)).await.expect("a plan");
+        assert_eq!(stage.people().await["ann"].get("name"), None);
+        stage.shows(&record("ann", name), WHOLE.page);
+        clean(&stage.connection.sync_from_external(pull("scores").full()).await.expect("it runs"));
+        stage.shows(&record("ann", name), WHOLE.page);
+        let plan = stage.connection.plan(pull("scores")).await.expect("a plan");
         clean(&stage.connection.apply(Apply::plan(plan.plan.run)).await.expect("it begins"));
-        assert_eq!(stage.rows().await["ann"].get("name"), None, "not by a full read and not by a plan");
+        assert_eq!(stage.people().await["ann"].get("name"), None, "not by a full read and not by a plan");
     }
     assert_eq!((stage.conflicts(None).await.len(), stage.beside("ann").await), (0, vec![]));
 }
@@ -244,8 +193,8 @@ fn shape(random: &mut Random) -> Vec<BTreeMap<String, Vec<&'static str>>> {
     (0..3).map(|_| people()).collect()
 }
 
-fn values(people: &BTreeMap<String, Vec<&'static str>>, random: &mut Random) -> Records {
-    let mut records = Records::new();
+fn values(people: &BTreeMap<String, Vec<&'static str>>, random: &mut Random) -> Rows {
+    let mut records = Rows::new();
     for (who, fields) in people {
         let mut record = Map::from_iter([("mail".to_owned(), Value::from(who.as_str()))]);
         for field in fields {
@@ -264,7 +213,7 @@ async fn sources_end_alike_in_whatever_order_they_come(on: On) {
         let (stage, shape) = (Stage::new(on).await, shape(&mut random));
         let mut order: Vec<usize> = (0..3).chain((0..3 + random.below(4)).map(|n| n % 3)).collect();
         random.shuffle(&mut order);
-        let mut last: BTreeMap<usize, Records> = BTreeMap::new();
+        let mut last: BTreeMap<usize, Rows> = BTreeMap::new();
         for at in &order {
             let cut = Cut { page: 1 + random.below(4), commit: 1 + random.below(4) };
             let records = values(&shape[*at], &mut random);
@@ -295,7 +244,7 @@ async fn sources_end_alike_in_whatever_order_they_come(on: On) {
         owners.dedup();
         open.sort();
         open.dedup();
-        assert_eq!(stage.rows().await, rows, "seed {seed}, order {order:?}: rows");
+        assert_eq!(stage.people().await, rows, "seed {seed}, order {order:?}: rows");
         assert_eq!(stage.owners(), owners, "seed {seed}, order {order:?}: owners");
         assert_eq!(stage.open().await, open, "seed {seed}, order {order:?}: open conflicts");
         // What is said again changes nothing of it.
@@ -322,10 +271,10 @@ async fn a_conflict_is_followed_and_settles_by_itself(on: On) {
     assert_eq!(stage.conflict().await.state, ConflictState::Settled);
     stage.says_name("high", "ann", "High").await;
     assert_eq!((stage.conflict().await.id, stage.conflict().await.state), (conflict.id, ConflictState::Open));
-    stage.says("low", &Records::new(), WHOLE).await;
+    stage.says("low", &Rows::new(), WHOLE).await;
     assert_eq!(stage.conflict().await.state, ConflictState::Settled, "the losing record is gone");
     assert_eq!(stage.name("ann").await, json!("High"));
-    stage.says("high", &Records::new(), WHOLE).await;
+    stage.says("high", &Rows::new(), WHOLE).await;
     assert_eq!(stage.conflicts(None).await.len(), 0, "and so is the entity");
 }
 
@@ -389,7 +338,7 @@ async fn a_taken_value_is_written_and_says_by_whom(on: On) {
 
 async fn one_decision_is_taken_for_all_alike(on: On) {
     let stage = Stage::new(on).await;
-    let all = |name: &str| -> Records { (0..7).flat_map(|n| record(&format!("p{n}"), format!("{name} {n}"))).collect() };
+    let all = |name: &str| -> Rows { (0..7).flat_map(|n| record(&format!("p{n}"), format!("{name} {n}"))).collect() };
     stage.says("high", &all("High"), WHOLE).await;
     stage.says("low", &all("Low"), Cut { page: 3, commit: 2 }).await;
     stage.says("middle", &record("p3", "Middle"), WHOLE).await;
@@ -420,7 +369,7 @@ async fn plans_and_undoing_are_right_among_owners_and_references(on: On) {
         let mut random = Random::new(seed);
         let shape = shape(&mut random);
         let (planned, pulled) = (Stage::new(on).await, Stage::new(on).await);
-        let mut told: Vec<(&str, Records)> = Vec::new();
+        let mut told: Vec<(&str, Rows)> = Vec::new();
         for at in [0, 1, 2] {
             told.push((SOURCES[at].0, values(&shape[at], &mut random)));
         }
@@ -434,8 +383,8 @@ async fn plans_and_undoing_are_right_among_owners_and_references(on: On) {
         let at = random.below(3);
         let (stream, next) = (SOURCES[at].0, values(&shape[at], &mut random));
         let before = planned.everything().await;
-        planned.shows(&next, Cut { page: 2, commit: 2 });
-        let plan = planned.connection.plan(pull(stream, WHOLE)).await.expect("a plan");
+        planned.shows(&next, 2);
+        let plan = planned.connection.plan(pull(stream)).await.expect("a plan");
         assert_eq!(planned.everything().await, before, "seed {seed}: a plan leaves everything alone");
         let result = pulled.says(stream, &next, WHOLE).await;
         let applied = planned.connection.apply(Apply::plan(plan.plan.run)).await.expect("it begins");
@@ -455,7 +404,7 @@ async fn plans_and_undoing_are_right_among_owners_and_references(on: On) {
         assert_eq!(undone.0, before.0, "seed {seed}: the rows before");
         assert_eq!((undone.1, undone.3), (after.1.clone(), after.3.clone()), "seed {seed}: owners and references");
         planned.says(stream, &next, WHOLE).await;
-        assert_eq!(planned.rows().await, after.0, "seed {seed}: said again after undoing");
+        assert_eq!(planned.people().await, after.0, "seed {seed}: said again after undoing");
     }
 }
 
@@ -471,8 +420,8 @@ async fn a_commit_that_dies_leaves_nothing_beside(on: On) {
         let fuse = Fuse::new(point, 1);
         let stage = Stage::at(world, Some(&fuse)).await;
         for stream in ["low", BESIDE] {
-            stage.shows(&record("ann", "Other"), WHOLE);
-            let result = stage.connection.sync_from_external(pull(stream, WHOLE)).await;
+            stage.shows(&record("ann", "Other"), WHOLE.page);
+            let result = stage.connection.sync_from_external(pull(stream)).await;
             assert!(fuse.blown() && result.is_ok_and(|result| !result.success()) || fuse.blown(), "{point}, {stream}");
         }
         let Stage { world, syncline, connection, .. } = stage;

@@ -6,46 +6,29 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    On, World, clean,
-    scripted::{Scripted, last, page},
+    On, clean,
+    stage::{Stage, WHOLE, object},
     start,
 };
 use syncline::{
-    Connection, Credentials, Edit, EditedField, EntityQuery, ErrorKind, HostTable, Pull, SyncResult, Syncline, Workspace,
-    core::Stream,
+    Edit, EditedField, ErrorKind, HostTable, Pull, SyncResult,
     mapping::{Column, Mapping},
 };
 
-struct Stage {
-    provider: Scripted,
-    syncline: Syncline,
-    connection: Connection,
-    world: World,
-}
-
 impl Stage {
     async fn new(on: On) -> Self {
-        let world = World::on(on).await;
-        let provider = Scripted::new("crm").streams(vec![Stream::full("people")]);
-        let syncline = world.builder().storage(world.place().open().await).provider(provider.clone()).build().await.expect("an engine");
-        let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");
-        Self { provider, syncline, connection, world }
+        Self::full(on, &["people"]).await
     }
 
-    fn acme(&self) -> Workspace {
-        self.syncline.workspace("acme")
-    }
-
-    async fn pull(&self, pull: Pull, name: &str) -> SyncResult {
-        self.provider.pages(vec![last(page([("a", json!({ "mail": "a@x", "name": name, "visits": 7 }))]))]);
-        let result = self.connection.sync_from_external(pull.safety_lag(Duration::ZERO)).await.expect("it runs");
+    async fn pulled(&self, pull: Pull, name: &str) -> SyncResult {
+        let records = [("a".to_owned(), object(json!({ "mail": "a@x", "name": name, "visits": 7 })))].into();
+        let result = self.pull(pull, &records, WHOLE).await;
         clean(&result);
         result
     }
 
     async fn field(&self, entity: &str, key: &str, field: &str) -> Option<Value> {
-        let query = EntityQuery { key: Some(key.into()), ..EntityQuery::default() };
-        self.acme().entities(entity, query).await.expect("rows")[0].fields.get(field).cloned()
+        self.rows(entity).await[key].get(field).cloned()
     }
 
     async fn told(&self, entity: &str, key: &str, field: &str) -> Vec<(Option<Value>, String, String)> {
@@ -67,8 +50,8 @@ fn entry(value: Value, kind: &str, by: &str) -> (Option<Value>, String, String) 
 
 async fn an_edit_is_written_told_and_kept_by_undoing(on: On) {
     let stage = Stage::new(on).await;
-    stage.pull(mapped(), "Ann").await;
-    let second = stage.pull(mapped(), "Anna").await;
+    stage.pulled(mapped(), "Ann").await;
+    let second = stage.pulled(mapped(), "Anna").await;
     let synced = stage.connection.load_config().await.expect("a row").last_sync_at;
     stage.world.clock.advance(Duration::from_secs(60));
     let edit = Edit::of("person", "a@x").set("name", "Annie").set("note", "met in May").by("ben");
@@ -91,8 +74,8 @@ async fn an_edit_is_written_told_and_kept_by_undoing(on: On) {
 
 async fn edits_that_cannot_be_made_say_why(on: On) {
     let stage = Stage::new(on).await;
-    stage.pull(mapped(), "Ann").await;
-    stage.pull(Pull::stream("people"), "Ann").await;
+    stage.pulled(mapped(), "Ann").await;
+    stage.pulled(Pull::stream("people"), "Ann").await;
     let refused = async |edit: Edit| stage.acme().edit(edit).await.expect_err("it is refused");
     assert_eq!(refused(Edit::of("person", "nobody").set("name", "x")).await.kind(), ErrorKind::NotFound);
     assert_eq!(refused(Edit::of("nothing", "a").set("name", "x")).await.kind(), ErrorKind::NotFound);
@@ -120,8 +103,8 @@ async fn the_hosts_own_changes_are_written_down_with_who_made_them() {
             Mapping::new("m", "people").table(table.clone()).column(Column::new("mail").to("email").key()).column(Column::new("name")),
         )
     };
-    let first = stage.pull(pull(), "Ann").await;
-    let second = stage.pull(pull(), "Anna").await;
+    let first = stage.pulled(pull(), "Ann").await;
+    let second = stage.pulled(pull(), "Anna").await;
     stage.world.sql().execute_batch("UPDATE contacts SET name = 'Annie'").expect("the host's change");
     let edited = EditedField { key: "a@x".into(), field: "name".into(), old: json!("Anna"), new: json!("Annie") };
     let run = stage.acme().record_edits("contacts", "ben", vec![edited]).await.expect("it is written down");

@@ -2,20 +2,16 @@
 
 mod support;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value, json};
 use support::{
-    On, Random, World, clean,
+    On, Random, clean,
     dump::Dump,
-    scripted::{Scripted, last, page, then},
+    stage::{Rows, Stage, object},
 };
 use syncline::{
-    Apply, Connection, Credentials, EntityQuery, ErrorKind, ItemKind, ItemState, PlanItem, PlanState, Pull, RunId, Syncline,
-    core::{PullPage, Stream},
+    Apply, Credentials, ErrorKind, ItemKind, ItemState, PlanItem, PlanState, Pull,
     mapping::{Column, Mapping},
 };
 
@@ -27,48 +23,14 @@ fn seeds(on: On) -> u64 {
     }
 }
 
-/// What the service has: fields by record.
-type Records = BTreeMap<String, Map<String, Value>>;
-
-struct Stage {
-    world: World,
-    provider: Scripted,
-    syncline: Syncline,
-    connection: Connection,
-}
-
 impl Stage {
     async fn new(on: On) -> Self {
-        let world = World::on(on).await;
-        let provider = Scripted::new("crm").streams(vec![Stream::full("people"), Stream::full("guests")]);
-        let syncline = world.builder().storage(world.place().open().await).provider(provider.clone()).build().await.expect("an engine");
-        let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");
-        Self { world, provider, syncline, connection }
+        Self::full(on, &["people", "guests"]).await
     }
 
     /// The service shows these records, cut into pages.
-    fn shows(&self, records: &Records, random: &mut Random) {
-        let all: Vec<_> = records.iter().map(|(id, fields)| (id.clone(), Value::Object(fields.clone()))).collect();
-        let size = 1 + random.below(4);
-        let parts: Vec<Vec<_>> = if all.is_empty() { vec![Vec::new()] } else { all.chunks(size).map(<[_]>::to_vec).collect() };
-        let cut = |part: &Vec<(String, Value)>| page(part.iter().map(|(id, fields)| (id.as_str(), fields.clone())));
-        let end = parts.len() - 1;
-        let pages: Vec<PullPage> =
-            parts.iter().enumerate().map(|(n, part)| if n == end { last(cut(part)) } else { then(cut(part), format!("{n}")) }).collect();
-        self.provider.pages(pages);
-    }
-
-    async fn rows(&self, entity: &str) -> BTreeMap<String, Map<String, Value>> {
-        let acme = self.syncline.workspace("acme");
-        if acme.count(entity).await.expect("a count") == 0 {
-            return BTreeMap::new();
-        }
-        let all = acme.entities(entity, EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows");
-        all.into_iter().map(|row| (row.key.to_string(), row.fields)).collect()
-    }
-
-    async fn items(&self, plan: RunId) -> Vec<PlanItem> {
-        self.syncline.workspace("acme").plan_items(plan, 0, 10_000).await.expect("items")
+    fn shows_cut(&self, records: &Rows, random: &mut Random) {
+        self.shows(records, 1 + random.below(4));
     }
 
     fn everything(&self) -> Dump {
@@ -133,13 +95,13 @@ fn fields(id: &str, random: &mut Random) -> Map<String, Value> {
     fields
 }
 
-fn first(random: &mut Random) -> Records {
+fn first(random: &mut Random) -> Rows {
     (0..4 + random.below(8)).map(|n| format!("r{n}")).map(|id| (id.clone(), fields(&id, random))).collect()
 }
 
 /// What the service has later: some records changed, gone and new.
-fn later(before: &Records, random: &mut Random) -> Records {
-    let mut after = Records::new();
+fn later(before: &Rows, random: &mut Random) -> Rows {
+    let mut after = Rows::new();
     for (id, known) in before {
         match random.below(5) {
             0 => {}
@@ -178,11 +140,11 @@ async fn a_plan_is_what_the_pull_would_do(on: On, way: Way) {
         let (before, stage) = (first(&mut random), Stage::new(on).await);
         let after = later(&before, &mut random);
         if seed % 4 > 0 {
-            stage.shows(&before, &mut random);
+            stage.shows_cut(&before, &mut random);
             clean(&stage.connection.sync_from_external(way.pull()).await.expect("it runs"));
         }
         let (rows, dump) = (stage.rows(way.entity()).await, stage.everything());
-        stage.shows(&after, &mut random);
+        stage.shows_cut(&after, &mut random);
         let plan = stage.connection.plan(way.pull().triggered_by("anna")).await.expect("a plan");
         stage.everything().assert_same(&dump, &format!("seed {seed}: before and after a plan"));
         let items = stage.items(plan.plan.run).await;
@@ -203,21 +165,21 @@ async fn a_plan_is_what_the_pull_would_do(on: On, way: Way) {
         let result = stage.connection.apply(Apply::plan(plan.plan.run).commit_rows(2).triggered_by("ben")).await.expect("it begins");
         clean(&result);
         assert_eq!(stage.rows(way.entity()).await, expected, "seed {seed}: the rows");
-        let stored = stage.syncline.workspace("acme").plan(plan.plan.run).await.expect("the plan");
+        let stored = stage.acme().plan(plan.plan.run).await.expect("the plan");
         assert_eq!((stored.state, stored.changed_by.as_deref()), (PlanState::Applied, Some("ben")), "seed {seed}");
         let states: Vec<_> = stage.items(plan.plan.run).await.iter().map(|item| item.state).collect();
         assert!(states.iter().all(|state| *state == ItemState::Applied), "seed {seed}: {states:?}");
 
         // The pull finds everything as it is.
-        stage.shows(&after, &mut random);
+        stage.shows_cut(&after, &mut random);
         let pulled = stage.connection.sync_from_external(way.pull()).await.expect("it runs");
         clean(&pulled);
         assert_eq!((pulled.counts.synced(), pulled.counts.swept), (0, 0), "seed {seed}: {:?}", pulled.counts);
         assert_eq!(stage.rows(way.entity()).await, expected, "seed {seed}: the rows after a pull");
         // And its rows go with their records, as those of a pull do.
-        stage.shows(&Records::new(), &mut random);
+        stage.shows_cut(&Rows::new(), &mut random);
         stage.connection.sync_from_external(way.pull()).await.expect("it runs");
-        assert_eq!(stage.rows(way.entity()).await, BTreeMap::new(), "seed {seed}: nothing stands behind the rows");
+        assert_eq!(stage.rows(way.entity()).await, Rows::new(), "seed {seed}: nothing stands behind the rows");
     }
 }
 
@@ -227,13 +189,13 @@ async fn what_has_moved_is_left_alone(on: On, way: Way) {
         let mut random = Random::new(seed);
         let (before, stage) = (first(&mut random), Stage::new(on).await);
         let (after, moved) = (later(&before, &mut random), later(&before, &mut random));
-        stage.shows(&before, &mut random);
+        stage.shows_cut(&before, &mut random);
         clean(&stage.connection.sync_from_external(way.pull()).await.expect("it runs"));
         let planned_on = stage.rows(way.entity()).await;
-        stage.shows(&after, &mut random);
+        stage.shows_cut(&after, &mut random);
         let plan = stage.connection.plan(way.pull()).await.expect("a plan");
         // Somebody else pulls what the service has just then.
-        stage.shows(&moved, &mut random);
+        stage.shows_cut(&moved, &mut random);
         stage.connection.sync_from_external(way.pull()).await.expect("it runs");
         let found = stage.rows(way.entity()).await;
         let items = stage.items(plan.plan.run).await;
@@ -265,10 +227,10 @@ async fn what_has_moved_is_left_alone(on: On, way: Way) {
 
 async fn a_plan_is_applied_in_parts_and_then_no_more(on: On) {
     let (stage, mut random) = (Stage::new(on).await, Random::new(7));
-    let records: Records = ["a", "b", "c"].into_iter().map(|id| (id.to_owned(), fields(id, &mut random))).collect();
-    stage.shows(&records, &mut random);
+    let records: Rows = ["a", "b", "c"].into_iter().map(|id| (id.to_owned(), fields(id, &mut random))).collect();
+    stage.shows_cut(&records, &mut random);
     let plan = stage.connection.plan(Way::Mapped.pull()).await.expect("a plan").plan.run;
-    let acme = stage.syncline.workspace("acme");
+    let acme = stage.acme();
     assert_eq!(acme.approve_plan(plan, "anna").await.expect("approved").state, PlanState::Approved);
     let result = stage.connection.apply(Apply::plan(plan).only([mail("b")])).await.expect("it begins");
     clean(&result);
@@ -287,9 +249,9 @@ async fn a_plan_is_applied_in_parts_and_then_no_more(on: On) {
 
 async fn a_discarded_plan_is_never_applied(on: On) {
     let (stage, mut random) = (Stage::new(on).await, Random::new(8));
-    stage.shows(&[("a".to_owned(), fields("a", &mut random))].into(), &mut random);
+    stage.shows_cut(&[("a".to_owned(), fields("a", &mut random))].into(), &mut random);
     let plan = stage.connection.plan(Way::Plain.pull()).await.expect("a plan").plan.run;
-    stage.syncline.workspace("acme").discard_plan(plan, "anna").await.expect("discarded");
+    stage.acme().discard_plan(plan, "anna").await.expect("discarded");
     let refused = stage.connection.apply(Apply::plan(plan)).await.expect_err("it was discarded");
     assert!(refused.to_string().contains("discarded by anna"), "{refused}");
     assert_eq!(stage.rows("crm_people").await.len(), 0);
@@ -298,30 +260,28 @@ async fn a_discarded_plan_is_never_applied(on: On) {
 /// Deletes beyond a fifth of the rows are told as such, and are no part of the plan.
 async fn too_many_deletes_are_told_and_left_out(on: On) {
     let (stage, mut random) = (Stage::new(on).await, Random::new(9));
-    let records: Records = (0..10).map(|n| format!("r{n}")).map(|id| (id.clone(), fields(&id, &mut random))).collect();
-    stage.shows(&records, &mut random);
+    let records: Rows = (0..10).map(|n| format!("r{n}")).map(|id| (id.clone(), fields(&id, &mut random))).collect();
+    stage.shows_cut(&records, &mut random);
     clean(&stage.connection.sync_from_external(Way::Plain.pull()).await.expect("it runs"));
-    let fewer: Records = records.into_iter().take(6).collect();
-    stage.shows(&fewer, &mut random);
+    let fewer: Rows = records.into_iter().take(6).collect();
+    stage.shows_cut(&fewer, &mut random);
     let plan = stage.connection.plan(Pull::stream("people").safety_lag(Duration::ZERO)).await.expect("a plan");
     assert_eq!((plan.items, plan.plan.errors.len()), (0, 1));
     assert!(plan.plan.errors[0].message.contains("deleting the other 4"), "{:?}", plan.plan.errors);
-    stage.shows(&fewer, &mut random);
+    stage.shows_cut(&fewer, &mut random);
     assert_eq!(stage.connection.plan(Way::Plain.pull()).await.expect("a plan").items, 4);
 }
 
 /// Fields of one row that two sources feed: a plan names only its own, and the other's later change of another field is no drift.
 async fn another_sources_change_of_another_field_is_no_drift(on: On) {
     let (stage, mut random) = (Stage::new(on).await, Random::new(10));
-    let record = |name: &str| -> Records {
-        [("a".to_owned(), json!({ "mail": mail("a"), "name": name }).as_object().expect("an object").clone())].into()
-    };
-    stage.shows(&record("Ann"), &mut random);
+    let record = |name: &str| -> Rows { [("a".to_owned(), object(json!({ "mail": mail("a"), "name": name })))].into() };
+    stage.shows_cut(&record("Ann"), &mut random);
     clean(&stage.connection.sync_from_external(Way::Mapped.pull()).await.expect("it runs"));
-    stage.shows(&record("Anna"), &mut random);
+    stage.shows_cut(&record("Anna"), &mut random);
     let plan = stage.connection.plan(Way::Mapped.pull()).await.expect("a plan").plan.run;
-    let guests: Records = [("g".to_owned(), json!({ "mail": mail("a"), "city": "Ulm" }).as_object().expect("an object").clone())].into();
-    stage.shows(&guests, &mut random);
+    let guests: Rows = [("g".to_owned(), object(json!({ "mail": mail("a"), "city": "Ulm" })))].into();
+    stage.shows_cut(&guests, &mut random);
     let cities =
         Mapping::new("guests", "guests").entity("person").column(Column::new("mail").to("email").key()).column(Column::new("city"));
     clean(&stage.connection.sync_from_external(Pull::mapped(cities).safety_lag(Duration::ZERO)).await.expect("it runs"));

@@ -139,7 +139,7 @@ async fn no_store_call_that_fails_leaves_a_false_success() {
     storage.harm(None);
     clean(&connection.sync_from_external(items().full().commit_rows(10)).await.expect("it runs"));
     let calls = storage.calls();
-    for name in ["connection", "credentials", "begin_run", "partition_states", "commit", "sweep", "end_run", "log_activity"] {
+    for name in ["connection", "credentials", "begin_run", "last_look", "partition_states", "commit", "sweep", "end_run", "log_activity"] {
         assert!(calls.contains(&name), "{name} is part of a run: {calls:?}");
     }
     assert_eq!(calls.iter().filter(|name| **name == "commit").count(), 3, "{calls:?}");

@@ -2,54 +2,15 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
-
 use serde_json::{Map, Value, json};
 use support::{
-    On, Random, World, clean,
-    scripted::{Scripted, last, page},
+    On, Random, clean,
+    stage::{Rows, Stage, WHOLE, object},
 };
 use syncline::{
-    Apply, Connection, Credentials, EntityQuery, ErrorKind, Pull, RunId, SyncResult, Syncline,
-    core::Stream,
+    Apply, Credentials, ErrorKind, Pull, RunId, SyncResult,
     mapping::{Column, Mapping},
 };
-
-/// Rows, or records of the service: fields by key.
-type Rows = BTreeMap<String, Map<String, Value>>;
-
-struct Stage {
-    provider: Scripted,
-    syncline: Syncline,
-    connection: Connection,
-    _world: World,
-}
-
-impl Stage {
-    async fn new(on: On) -> Self {
-        let world = World::on(on).await;
-        let provider = Scripted::new("crm").streams(vec![Stream::full("people"), Stream::full("guests")]);
-        let syncline = world.builder().storage(world.place().open().await).provider(provider.clone()).build().await.expect("an engine");
-        let connection = syncline.workspace("acme").connect("crm", Credentials::api_key("good")).await.expect("it connects");
-        Self { provider, syncline, connection, _world: world }
-    }
-
-    async fn pull(&self, pull: Pull, records: &Rows) -> SyncResult {
-        self.provider.pages(vec![last(page(records.iter().map(|(id, fields)| (id.as_str(), Value::Object(fields.clone())))))]);
-        let result = self.connection.sync_from_external(pull.safety_lag(Duration::ZERO).confirm_deletes()).await.expect("it runs");
-        assert!(result.success(), "{:?}", result.errors);
-        result
-    }
-
-    async fn rows(&self, entity: &str) -> Rows {
-        let acme = self.syncline.workspace("acme");
-        if acme.count(entity).await.expect("a count") == 0 {
-            return Rows::new();
-        }
-        let all = acme.entities(entity, EntityQuery { limit: 1000, ..EntityQuery::default() }).await.expect("rows");
-        all.into_iter().map(|row| (row.key.to_string(), row.fields)).collect()
-    }
-}
 
 fn people() -> Pull {
     Pull::mapped(
@@ -74,7 +35,7 @@ fn fields(n: usize, random: &mut Random) -> Map<String, Value> {
         n => format!("City {n}").into(),
     };
     let all = json!({ "mail": format!("p{n}"), "name": format!("Name {}", random.below(3)), "city": city });
-    all.as_object().expect("an object").clone()
+    object(all)
 }
 
 fn first(random: &mut Random) -> Rows {
@@ -104,13 +65,13 @@ async fn a_run_and_its_undoing_leave_the_rows_as_they_were(on: On, seeds: u64) {
     for (entity, pull) in [("crm_people", (|| Pull::stream("people")) as fn() -> Pull), ("person", people)] {
         for seed in 0..seeds {
             let mut random = Random::new(seed);
-            let (stage, one) = (Stage::new(on).await, first(&mut random));
+            let (stage, one) = (Stage::full(on, &["people", "guests"]).await, first(&mut random));
             let two = later(&one, &mut random);
             if seed > 0 {
-                stage.pull(pull(), &one).await;
+                stage.pull(pull().confirm_deletes(), &one, WHOLE).await;
             }
             let before = stage.rows(entity).await;
-            let undone = stage.pull(pull(), &two).await;
+            let undone = stage.pull(pull().confirm_deletes(), &two, WHOLE).await;
             let after = stage.rows(entity).await;
             let result = stage.connection.undo(run(&undone), "anna").await.expect("it begins");
             clean(&result);
@@ -131,18 +92,18 @@ async fn a_run_and_its_undoing_leave_the_rows_as_they_were(on: On, seeds: u64) {
 async fn what_others_changed_since_stays_and_is_listed(on: On, seeds: u64) {
     for seed in 50..50 + seeds {
         let mut random = Random::new(seed);
-        let (stage, one) = (Stage::new(on).await, first(&mut random));
+        let (stage, one) = (Stage::full(on, &["people", "guests"]).await, first(&mut random));
         let two = later(&one, &mut random);
-        stage.pull(people(), &one).await;
+        stage.pull(people().confirm_deletes(), &one, WHOLE).await;
         let before = stage.rows("person").await;
-        let undone = stage.pull(people(), &two).await;
+        let undone = stage.pull(people().confirm_deletes(), &two, WHOLE).await;
         let left = stage.rows("person").await;
         // Another source sets the city of some of the rows that are there.
         let mut cities = Rows::new();
         for key in left.keys().filter(|_| random.below(2) == 0) {
-            cities.insert(key.clone(), json!({ "mail": key, "city": "Elsewhere" }).as_object().expect("an object").clone());
+            cities.insert(key.clone(), object(json!({ "mail": key, "city": "Elsewhere" })));
         }
-        stage.pull(guests(), &cities).await;
+        stage.pull(guests().confirm_deletes(), &cities, WHOLE).await;
         // Planned and looked at first, or at once: the same.
         let failures = if seed % 2 == 0 {
             let plan = stage.connection.plan_undo(run(&undone), "anna").await.expect("a plan");
@@ -180,11 +141,11 @@ async fn what_others_changed_since_stays_and_is_listed(on: On, seeds: u64) {
 }
 
 async fn runs_that_cannot_be_taken_back_say_why(on: On) {
-    let stage = Stage::new(on).await;
+    let stage = Stage::full(on, &["people", "guests"]).await;
     let unknown = stage.connection.undo(RunId(99), "anna").await.expect_err("no such run");
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     let rows = first(&mut Random::new(1));
-    let bare = stage.pull(Pull::stream("people").without_lineage(), &rows).await;
+    let bare = stage.pull(Pull::stream("people").without_lineage().confirm_deletes(), &rows, WHOLE).await;
     let refused = stage.connection.undo(run(&bare), "anna").await.expect_err("no lineage");
     assert!(refused.kind() == ErrorKind::Conflict && refused.to_string().contains("lineage was not kept"), "{refused}");
     let other = stage.syncline.workspace("acme").connect("crm", Credentials::api_key("good")).settings(json!({ "account": "second" }));
@@ -194,13 +155,12 @@ async fn runs_that_cannot_be_taken_back_say_why(on: On) {
 }
 
 async fn an_undone_value_says_so_in_its_history(on: On) {
-    let stage = Stage::new(on).await;
-    let record =
-        |name: &str| -> Rows { [("a".to_owned(), json!({ "mail": "a", "name": name }).as_object().expect("an object").clone())].into() };
-    stage.pull(people(), &record("Ann")).await;
-    let second = stage.pull(people(), &record("Bob")).await;
+    let stage = Stage::full(on, &["people", "guests"]).await;
+    let record = |name: &str| -> Rows { [("a".to_owned(), object(json!({ "mail": "a", "name": name })))].into() };
+    stage.pull(people(), &record("Ann"), WHOLE).await;
+    let second = stage.pull(people(), &record("Bob"), WHOLE).await;
     stage.connection.undo(run(&second), "anna").await.expect("it begins");
-    let history = stage.syncline.workspace("acme").lineage("person", "a", Some("name")).await.expect("lineage");
+    let history = stage.acme().lineage("person", "a", Some("name")).await.expect("lineage");
     let told: Vec<_> = history.iter().map(|entry| (entry.new_value.clone(), &*entry.changed_by, &*entry.source_type)).collect();
     assert_eq!(told, [(Some(json!("Ann")), "manual", "api"), (Some(json!("Bob")), "manual", "api"), (Some(json!("Ann")), "anna", "app")]);
 }

@@ -20,6 +20,7 @@ mod hook;
 mod host;
 mod lease;
 mod lineage;
+mod look;
 mod mark;
 mod name;
 mod named_lease;

@@ -9,14 +9,14 @@ use sqlx::{Row as _, postgres::PgRow};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
     store::{
-        Begin, Event, Feed, Fence, LOCAL, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter, RunStatus,
-        RunStore,
+        Begin, Event, Feed, Fence, LOCAL, Look, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter,
+        RunStatus, RunStore,
     },
 };
 
 use crate::{
     error::{Db, code, damaged},
-    event, failure, lease, nul, onboarding,
+    event, failure, lease, look, nul, onboarding,
     storage::Scoped,
     tx::{Door, Repeat, Tx, raw},
 };
@@ -305,6 +305,7 @@ pub(crate) async fn end(tx: &mut Tx, workspace: &WorkspaceId, fence: Fence, end:
     }
     failure::add(tx, workspace, fence.run, end.failures.iter()).await?;
     let run = find(tx, workspace, fence.run).await?.ok_or_else(|| damaged("end_run", "run that ends"))?;
+    look::keep(tx, workspace, &run, end).await?;
     if !end.gone.is_empty() {
         let gone: Vec<&str> = end.gone.iter().map(|partition| partition.as_str()).collect();
         sqlx::query(
@@ -466,6 +467,15 @@ impl RunStore for Scoped {
         let found = self.inner.read("partition_states", &self.workspace, move |tx| {
             let (workspace, feed) = (workspace.clone(), feed.clone());
             async move { states(tx, &workspace, &feed).await }.boxed()
+        });
+        found.await
+    }
+
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        let (workspace, feed) = (self.workspace.clone(), feed.clone());
+        let found = self.inner.read("last_look", &self.workspace, move |tx| {
+            let (workspace, feed) = (workspace.clone(), feed.clone());
+            async move { look::last(tx, &workspace, &feed).await }.boxed()
         });
         found.await
     }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
     (16, "rules", include_str!("../migrations/0016_rules.sql")),
+    (17, "looks", include_str!("../migrations/0017_looks.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

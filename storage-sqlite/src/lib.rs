@@ -16,6 +16,7 @@ mod hook;
 mod host;
 mod lease;
 mod lineage;
+mod look;
 mod name;
 mod onboarding;
 mod owner;

@@ -6,14 +6,14 @@ use rusqlite::{Row, Transaction};
 use sync_core::{
     Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
     store::{
-        Begin, Event, Feed, Fence, LOCAL, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter, RunStatus,
-        RunStore,
+        Begin, Event, Feed, Fence, LOCAL, Look, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter,
+        RunStatus, RunStore,
     },
 };
 
 use crate::{
     error::{Db, damaged},
-    failure, onboarding, owner,
+    failure, look, onboarding, owner,
     storage::{Durability, Scoped, Shared},
     time,
 };
@@ -225,6 +225,7 @@ pub(crate) fn end(tx: &Transaction<'_>, workspace: &WorkspaceId, fence: Fence, e
     .execute((workspace.as_str(), fence.run.0, end.status.as_str(), end.outcome.as_str(), errors, &at))?;
     failure::add(tx, workspace, fence.run, end.failures.iter())?;
     let run = find(tx, workspace, fence.run)?.ok_or_else(|| damaged("end_run", "run that ends"))?;
+    look::keep(tx, workspace, &run, end)?;
     let mut mark = tx.prepare_cached(
         "INSERT INTO syncline_sync_cursors (workspace_id, connection_id, stream, mapping, partition_id, gone, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6) ON CONFLICT DO UPDATE SET gone = 1, updated_at = excluded.updated_at",
@@ -347,6 +348,11 @@ impl RunStore for Scoped {
     async fn partition_states(&self, feed: &Feed) -> Result<Vec<PartitionState>> {
         let (workspace, feed) = (self.workspace.clone(), feed.clone());
         self.inner.read("partition_states", move |tx| states(tx, &workspace, &feed)).await
+    }
+
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        let (workspace, feed) = (self.workspace.clone(), feed.clone());
+        self.inner.read("last_look", move |tx| look::last(tx, &workspace, &feed)).await
     }
 
     async fn reset_cursors(&self, feed: &Feed) -> Result<()> {

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
     (16, "rules", include_str!("../migrations/0016_rules.sql")),
+    (17, "looks", include_str!("../migrations/0017_looks.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name

@@ -150,6 +150,12 @@ impl fmt::Display for RecordFailure {
             write!(f, "Row {row}")?;
         } else if let Some(record) = &self.record {
             write!(f, "Record {record}")?;
+        } else if self.severity == Severity::Warning {
+            // Said of the stream, or of a column of it.
+            return match &self.column {
+                Some(column) => write!(f, "{column}: {}", self.error),
+                None => f.write_str(&self.error),
+            };
         } else {
             f.write_str("A record")?;
         }

@@ -38,6 +38,7 @@ const TABLES: &[&str] = &[
     "sync_cursors",
     "sync_events",
     "sync_jobs",
+    "sync_looks",
     "sync_records",
     "sync_runs",
     "tab_mappings",

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use sync_core::{
-    ErrorKind, Field, HostTable, Operation, RecordBatch,
+    ErrorKind, Field, FieldKind, HostTable, Operation, RecordBatch,
     mapping::{
-        Authority, Column, Computed, Contract, Drift, HeaderFingerprint, Mapping, NewColumns, NullPolicy, OnError, Problem, Transforms,
+        Authority, Column, CompiledMapping, Computed, Contract, Drift, HeaderFingerprint, Mapping, NewColumns, NullPolicy, OnError,
+        Problem, Transforms,
     },
 };
 
@@ -134,10 +135,88 @@ fn columns_that_may_evolve_are_told_once() {
     let evolving = movies().contract(contract).compile(&Transforms::default()).expect("valid");
     let before = fields(&["Title", "Budget", "Notes"]);
     evolving.check_against(&before).expect("they stop nothing");
-    assert_eq!(evolving.new_columns(&before, None), [Drift::New { name: "Budget".into() }]);
-    let last = HeaderFingerprint::of(&before);
-    assert_eq!(evolving.new_columns(&before, Some(&last)), []);
-    assert_eq!(evolving.new_columns(&fields(&["Title", "Budget", "Gross"]), Some(&last)), [Drift::New { name: "Gross".into() }]);
+    let of = |names: &[&str]| HeaderFingerprint::of(&fields(names));
+    let told = |mapping: &CompiledMapping, last: &HeaderFingerprint, now: &[&str]| -> Vec<Drift> {
+        last.compare(&of(now)).into_iter().filter(|drift| mapping.concerns(drift)).collect()
+    };
+    let (nothing, last) = (HeaderFingerprint::default(), HeaderFingerprint::of(&before));
+    assert_eq!(told(&evolving, &nothing, &["Title", "Budget", "Notes"]), [Drift::New { name: "Budget".into() }]);
+    assert_eq!(told(&evolving, &last, &["Title", "Budget", "Notes"]), []);
+    assert_eq!(told(&evolving, &last, &["Title", "Budget", "Notes", "Gross"]), [Drift::New { name: "Gross".into() }]);
     let silent = movies().compile(&Transforms::default()).expect("valid");
-    assert_eq!(silent.new_columns(&before, None), []);
+    assert_eq!(told(&silent, &nothing, &["Title", "Budget", "Notes"]), []);
+}
+
+#[test]
+fn a_change_concerns_a_mapping_by_what_it_reads_and_what_it_agreed_on() {
+    let open = movies().column(Column::new("Year").optional()).computed(Computed::new("x", "source(\"Raw\")"));
+    let evolving = open.clone().contract(Contract::default().columns(NewColumns::Evolve).ignore("Notes"));
+    let frozen = open.clone().contract(Contract::default().columns(NewColumns::Freeze).ignore("Notes"));
+    let renamed = |from: &str, to: &str| Drift::Renamed { from: from.into(), to: to.into() };
+    let missing = |name: &str| Drift::Missing { name: name.into() };
+    let new = |name: &str| Drift::New { name: name.into() };
+    let twice = |name: &str| Drift::Duplicate { name: name.into(), times: 2 };
+    let kind = |name: &str| Drift::KindChanged { name: name.into(), from: FieldKind::Text, to: FieldKind::Date };
+    // Whether it concerns a mapping whose contract says nothing, and one that lets columns evolve.
+    for (drift, plain, evolves) in [
+        (missing("Year"), true, true),
+        (missing("Raw"), true, true),
+        (missing("Budget"), false, true),
+        (missing("Notes"), false, false),
+        (renamed("Year", "Jahr"), true, true),
+        (renamed("Year", "Notes"), true, true),
+        (renamed("Jahr", "Year"), false, false),
+        (renamed("Budget", "Costs"), false, true),
+        (renamed("Budget", "Notes"), false, false),
+        (new("Year"), false, false),
+        (new("Budget"), false, true),
+        (new("Notes"), false, false),
+        (twice("Year"), true, true),
+        (twice("Budget"), false, true),
+        (twice("Notes"), false, false),
+        (kind("Raw"), true, true),
+        (kind("Budget"), false, true),
+        (kind("Notes"), false, false),
+        (Drift::Reordered { moved: vec!["Year".into()] }, false, false),
+    ] {
+        for (mapping, expected) in [(&open, plain), (&frozen, plain), (&evolving, evolves)] {
+            let compiled = mapping.compile(&Transforms::default()).expect("valid");
+            assert_eq!(compiled.concerns(&drift), expected, "{drift}: {:?}", mapping.contract);
+        }
+    }
+}
+
+#[test]
+fn missing_column_is_told_with_the_name_it_probably_has_now() {
+    let mapping = movies().column(Column::new("Gross")).compile(&Transforms::default()).expect("valid");
+    let last = HeaderFingerprint::of(&fields(&["Title", "Gross", "Year"]));
+    let now = fields(&["Title", "Takings", "Year"]);
+    let error = mapping.check_since(Some(&last), &now).expect_err("a column is missing");
+    let words = "column \"Gross\" is missing; it is probably called \"Takings\" now; columns seen: \"Title\", \"Takings\", \"Year\"";
+    assert!(error.text().ends_with(words), "{error}");
+    let error = mapping.check_against(&now).expect_err("a column is missing");
+    assert!(error.text().contains("column \"Gross\" is missing; columns seen"), "without a look nobody knows: {error}");
+    let error = mapping.check_since(Some(&last), &fields(&["Title", "Year", "gross"])).expect_err("a column is missing");
+    assert!(error.text().contains("it is probably called \"gross\" now"), "{error}");
+    // What was never there was misspelt rather than renamed.
+    let error = mapping.check_since(Some(&last), &fields(&["Titel", "Gross", "Year", "Title"])).err();
+    assert_eq!(error.map(|error| error.to_string()), None);
+}
+
+#[test]
+fn frozen_columns_are_looked_for_in_every_page() {
+    let contract = Contract::default().columns(NewColumns::Freeze).ignore("Notes");
+    let frozen = movies().contract(contract).compile(&Transforms::default()).expect("valid");
+    let page = |name: &str| {
+        let mut page = RecordBatch::default();
+        let name = page.name(name);
+        let mut draft = page.record();
+        draft.made(name, "\"x\"");
+        draft.finish("r1", Operation::Upsert, None);
+        page
+    };
+    frozen.check_further(&page("Notes")).expect("it is ignored; that the key is not on this page is no matter");
+    let error = frozen.check_further(&page("Budget")).expect_err("a new column");
+    assert!(error.text().contains("column \"Budget\" is new"), "{error}");
+    movies().compile(&Transforms::default()).expect("valid").check_further(&page("Budget")).expect("nobody asked");
 }

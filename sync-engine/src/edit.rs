@@ -191,6 +191,7 @@ impl Workspace {
             counts_against_connection: false,
             revoked: false,
             gone: Vec::new(),
+            look: None,
             at: self.engine.shared.clock.now(),
         };
         let ended = self.store.end_run(fence, end.clone()).await;

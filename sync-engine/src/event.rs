@@ -66,6 +66,13 @@ pub enum SyncEvent {
         /// Why.
         error: Box<str>,
     },
+    /// The columns of a stream are no longer as the last run saw them, or its records are gone. Said before the run ends.
+    SourceChanged {
+        /// The run.
+        run: RunId,
+        /// What has changed, a sentence each; they stand among the run's warnings too.
+        warnings: Vec<Box<str>>,
+    },
     /// A run ended.
     SyncComplete {
         /// The run.
@@ -104,6 +111,7 @@ impl SyncEvent {
             | Self::SyncProgress { run, .. }
             | Self::SyncWaiting { run, .. }
             | Self::PartitionFailed { run, .. }
+            | Self::SourceChanged { run, .. }
             | Self::SyncComplete { run, .. } => Some(*run),
             Self::OnboardingAdvanced { .. } => None,
         }

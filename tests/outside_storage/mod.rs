@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use syncline::core::{
     ConnectionId, EntityType, PartitionId, RecordFailure, RecordId, Result, RunId, StreamName, WorkspaceId, async_trait,
     store::{
-        Activity, Connection, DueRenewal, Event, Feed, FleetStore, KnownKey, LineageEntry, PartitionState, PendingAuthorization, Run,
+        Activity, Connection, DueRenewal, Event, Feed, FleetStore, KnownKey, LineageEntry, Look, PartitionState, PendingAuthorization, Run,
         SealedCredentials, SealedValue, Storage, StoredClient, WorkspaceStore, key_of, retired_key,
     },
 };
@@ -65,6 +65,7 @@ struct World {
     connections: Vec<(Connection, Option<SealedCredentials>)>,
     runs: BTreeMap<RunId, KeptRun>,
     positions: BTreeMap<(FeedKey, PartitionId), PartitionState>,
+    looks: BTreeMap<FeedKey, Look>,
     events: Vec<(WorkspaceId, Event)>,
     tables: BTreeMap<(WorkspaceId, EntityType), Table>,
     links: BTreeMap<(FeedKey, EntityType, RecordId, RowKey), Link>,

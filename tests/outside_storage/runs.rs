@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use syncline::core::{
     Counts, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId, async_trait,
-    store::{Begin, ConnectionStatus, CursorMove, Event, Feed, Fence, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore},
+    store::{
+        Begin, ConnectionStatus, CursorMove, Event, Feed, Fence, Look, NewRun, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore,
+    },
 };
 
 use super::{Handle, KeptRun, Scoped, World, feed_key};
@@ -103,6 +105,9 @@ impl World {
         kept.run.errors = end.errors;
         kept.failures.extend(end.failures);
         let run = kept.run.clone();
+        if let Some(look) = end.look {
+            self.looks.insert(feed_key(workspace, &run.feed), look);
+        }
         for partition in end.gone {
             let empty = PartitionState { partition: partition.clone(), cursor: None, page: None, scan: 0, gone: false };
             self.positions.entry((feed_key(workspace, &run.feed), partition)).or_insert(empty).gone = true;
@@ -172,6 +177,11 @@ impl RunStore for Scoped {
             own.map(|(_, state)| state.clone()).collect()
         };
         Ok(self.handle.read(of))
+    }
+
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        let whose = feed_key(&self.workspace, feed);
+        Ok(self.handle.read(|world| world.looks.get(&whose).cloned()))
     }
 
     async fn reset_cursors(&self, feed: &Feed) -> Result<()> {

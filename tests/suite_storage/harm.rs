@@ -29,6 +29,7 @@ pub(crate) enum Harm {
     Runs(fn(&mut Vec<Run>)),
     Failures(fn(&mut Vec<syncline::core::RecordFailure>)),
     States(fn(&mut Vec<PartitionState>)),
+    Look(fn(&mut Look)),
     Events(fn(&mut Vec<Event>)),
     Commit(fn(&mut PageCommit)),
     Report(fn(&mut CommitReport)),
@@ -131,6 +132,8 @@ pub(crate) enum Harm {
     /// Forgets cursors with every pruning.
     PrunesPositions,
     ResetsNothing,
+    /// A feed without a look has that of the stream's own.
+    LooksOfAnyFeed,
     RefusesNothing,
     CursorsWithoutRows,
     MixesKeys,

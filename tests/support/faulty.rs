@@ -14,11 +14,11 @@ use syncline::core::{
     store::{
         Activity, ActivityStore, AuthorizationStore, Begin, ChangedQuery, ChangedRows, ClientStore, CommitReport, ConfigStore,
         ConfigVersion, Conflict, ConflictFilter, ConflictStore, Connection, ConnectionPatch, ConnectionStore, Entity, EntityQuery,
-        EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, NewActivity, NewConfig,
-        NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem, PlanState,
-        PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, RowHistory, Run, RunEnd,
-        RunFilter, RunRows, RunRules, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep, SweepReport,
-        Trial, WorkspaceStore,
+        EntityStore, Event, Feed, Fence, FleetStore, Intent, IntentFilter, LeaseStore, LineageEntry, LineageStore, Look, NewActivity,
+        NewConfig, NewConnection, NewPlan, NewRun, OnboardingStore, PageCommit, PartitionState, PendingAuthorization, Plan, PlanItem,
+        PlanState, PlanStore, Preview, PushCommit, PushLink, PushMemory, PushStore, RecordChanges, ReferenceValue, Renewal, RowHistory,
+        Run, RunEnd, RunFilter, RunRows, RunRules, RunStore, SealedCredentials, Settle, SettleConflicts, Storage, StoredClient, Sweep,
+        SweepReport, Trial, WorkspaceStore,
     },
 };
 use syncline::testkit::VirtualClock;
@@ -301,6 +301,11 @@ impl RunStore for Scope {
     async fn partition_states(&self, feed: &Feed) -> Result<Vec<PartitionState>> {
         self.faulty.call("partition_states")?;
         self.inner.partition_states(feed).await
+    }
+
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        self.faulty.call("last_look")?;
+        self.inner.last_look(feed).await
     }
 
     async fn reset_cursors(&self, feed: &Feed) -> Result<()> {

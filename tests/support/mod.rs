@@ -10,6 +10,7 @@ pub(crate) mod place;
 pub(crate) mod pushable;
 pub(crate) mod scripted;
 pub(crate) mod services;
+pub(crate) mod stage;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -36,6 +36,7 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
         ("clients", "id name industry status website created_at updated_at"),
         ("client_accounts", "client_id provider account_id name"),
         ("onboarding_progress", "user_id services_connected current_step first_sync_completed completed_at updated_at"),
+        ("sync_looks", "connection_id stream mapping header records run_id seen_at"),
         ("config_versions", "kind id version body changed_by changed_at action"),
         ("push_intents", "feed_no entity_id marker operation fields content_hash external_id version state attempts run_id"),
     ] {

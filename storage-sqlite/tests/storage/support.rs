@@ -156,6 +156,7 @@ pub(crate) fn run_end(status: RunStatus) -> RunEnd {
         counts_against_connection: status == RunStatus::Failed,
         revoked: false,
         gone: Vec::new(),
+        look: None,
         at: at(59),
     }
 }

@@ -1,7 +1,7 @@
 //! How a watched run ended, told to people and programs.
 
 use serde_json::json;
-use syncline::{Direction, Error, ErrorKind, Outcome, Run, RunStatus, SyncResult, Workspace};
+use syncline::{Direction, Error, ErrorKind, Outcome, Run, RunId, RunStatus, SyncResult, Workspace};
 
 use super::View;
 use crate::{
@@ -53,7 +53,7 @@ async fn report(workspace: &Workspace, result: &SyncResult, title: &str, view: V
     };
     output::line(format!("{} {whence}  {state} in {}  run {id}", style.bold(title), output::duration(result.duration())));
     output::line(format!("  {}", output::counts(&run.counts, style)));
-    failures(workspace, &run, style).await?;
+    failures(workspace, result, run.id, style).await?;
     for error in &result.errors {
         let place = error.partition.as_deref().map_or_else(|| title.to_owned(), |partition| format!("{title}, partition {partition}"));
         exit::print_error(&error.message, &place, &error.hint);
@@ -67,14 +67,15 @@ fn nothing_to_send(run: &Run) -> bool {
 }
 
 /// The first record failures and warnings of a run, and how many more there are.
-async fn failures(workspace: &Workspace, run: &Run, style: Style) -> Result<(), Error> {
-    let known = workspace.failures(run.id, 1000).await?;
-    for failure in known.iter().take(SHOWN) {
+async fn failures(workspace: &Workspace, result: &SyncResult, run: RunId, style: Style) -> Result<(), Error> {
+    // The result has what is said of the whole stream in front.
+    for failure in result.failures.iter().take(SHOWN) {
         output::line(format!("  {}", super::failure(failure, style)));
     }
+    let known = workspace.failures(run, 1000).await?;
     if known.len() > SHOWN {
         let more = if known.len() == 1000 { "many".to_owned() } else { (known.len() - SHOWN).to_string() };
-        output::line(style.faint(format!("  … {more} more: syncline runs {} --limit 1000", run.id)));
+        output::line(style.faint(format!("  … {more} more: syncline runs {run} --limit 1000")));
     }
     Ok(())
 }

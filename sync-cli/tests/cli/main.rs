@@ -5,6 +5,7 @@ mod clients;
 mod configuration;
 mod conflicts;
 mod demo;
+mod drift;
 mod examples;
 mod explain;
 mod history;

@@ -136,7 +136,7 @@ impl CompiledMapping {
 
     /// What a computed field reads: fields of the target, and fields of the source. `None` when it is not computed.
     #[must_use]
-    pub fn reads(&self, target: &str) -> Option<(Vec<&str>, Vec<&str>)> {
+    pub fn inputs(&self, target: &str) -> Option<(Vec<&str>, Vec<&str>)> {
         let computed = self.computed.iter().find(|computed| *computed.target == *target)?;
         let (mut fields, mut sources) = (Vec::new(), Vec::new());
         for read in &computed.expression.reads {

@@ -7,14 +7,26 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::likely::likely_of;
+use super::{likely::likely_of, model::is_default};
 use crate::{Field, FieldKind};
+
+/// The most fields a fingerprint holds, and the most bytes of their names and labels: records may have names without end.
+const FIELDS: usize = 2_000;
+const BYTES: usize = 64 << 10;
+/// Pairs of a field that is gone and one that came up to which they are held against each other. Beyond, it is another header.
+const PAIRS: usize = 10_000;
 
 /// A stream's fields as they once were: names in their order, types, and where people find them. Serialized, it is what is kept between
 /// runs; two looks at the same header give equal fingerprints.
+///
+/// Of more than 2,000 fields, or 64 KiB of names, it holds the first. Then nobody can say of others whether they are new or gone, and
+/// nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderFingerprint {
     fields: Vec<Print>,
+    /// Whether there were more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    cut: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +106,29 @@ impl HeaderFingerprint {
     #[must_use]
     pub fn of(fields: &[Field]) -> Self {
         let named = fields.iter().filter(|field| !field.name.trim().is_empty());
-        let print = |field: &Field| Print { name: field.name.clone(), kind: field.kind, label: field.label.clone() };
-        Self { fields: named.map(print).collect() }
+        Self::bounded(named.map(|field| Print { name: field.name.clone(), kind: field.kind, label: field.label.clone() }))
+    }
+
+    fn bounded(prints: impl Iterator<Item = Print>) -> Self {
+        let (mut this, mut bytes) = (Self::default(), 0);
+        for print in prints {
+            bytes += print.name.len() + print.label.as_ref().map_or(0, |label| label.len());
+            if this.fields.len() == FIELDS || bytes > BYTES {
+                this.cut = true;
+                break;
+            }
+            this.fields.push(print);
+        }
+        this
+    }
+
+    /// These fields, and those of `more` that are not among them: what is known of records that do not all have the same fields, after
+    /// some more of them were seen.
+    #[must_use]
+    pub fn and(&self, more: &Self) -> Self {
+        let further = more.fields.iter().filter(|print| !self.has(&print.name));
+        let both = Self::bounded(self.fields.iter().chain(further).cloned());
+        Self { cut: both.cut || self.cut || more.cut, ..both }
     }
 
     /// Whether a field of this name is there.
@@ -108,19 +141,31 @@ impl HeaderFingerprint {
     /// the order, then types. Empty when nothing did; a type that was or is unknown has not changed, nor has one whose label alone did.
     #[must_use]
     pub fn compare(&self, now: &Self) -> Vec<Drift> {
+        self.changes(now, true)
+    }
+
+    /// The same for records that name their fields one by one: their order says nothing, neither of itself nor of what was renamed.
+    #[must_use]
+    pub fn compare_names(&self, now: &Self) -> Vec<Drift> {
+        self.changes(now, false)
+    }
+
+    fn changes(&self, now: &Self, ordered: bool) -> Vec<Drift> {
         let (before, after) = (self.names(), now.names());
-        let gone: Vec<&str> = before.iter().copied().filter(|name| !now.has(name)).collect();
-        let mut new: Vec<&str> = after.iter().copied().filter(|name| !self.has(name)).collect();
+        let gone: Vec<&str> = before.iter().copied().filter(|name| !now.cut && !now.has(name)).collect();
+        let mut new: Vec<&str> = after.iter().copied().filter(|name| !self.cut && !self.has(name)).collect();
         let mut drifts = Vec::new();
         let mut found: BTreeMap<&str, &str> = BTreeMap::new();
         // Names that are alike come first, so that a neighbour's guess cannot take them away.
         let alike = |name: &str, new: &[&str]| likely_of(name, new.iter().copied()).map(str::to_owned);
         let between = |name: &str, new: &[&str]| {
             let neighbours = neighbours(&before, name);
-            new.iter().find(|candidate| self::neighbours(&after, candidate) == neighbours).map(|name| (*name).to_owned())
+            let mut candidates = new.iter().filter(|_| ordered);
+            candidates.find(|candidate| self::neighbours(&after, candidate) == neighbours).map(|name| (*name).to_owned())
         };
+        let few = gone.len() * new.len() <= PAIRS;
         for guess in [&alike as &dyn Fn(&str, &[&str]) -> Option<String>, &between] {
-            for name in &gone {
+            for name in gone.iter().filter(|_| few) {
                 if found.contains_key(name) {
                     continue;
                 }
@@ -141,7 +186,7 @@ impl HeaderFingerprint {
             }
         }
         drifts.extend(new.iter().map(|name| Drift::New { name: (*name).into() }));
-        let moved = moved(&before, &after);
+        let moved = if ordered { moved(&before, &after) } else { Vec::new() };
         if !moved.is_empty() {
             drifts.push(Drift::Reordered { moved });
         }
@@ -153,6 +198,12 @@ impl HeaderFingerprint {
             }
         }
         drifts
+    }
+
+    /// Where a person finds a field, if that is known.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|field| *field.name == *name)?.label.as_deref()
     }
 
     /// The names, each where it stands first.

@@ -80,6 +80,38 @@ fn label_alone_is_no_drift_and_the_serialized_form_is_small() {
     assert_eq!(drift, serde_json::json!({ "drift": "renamed", "from": "a", "to": "b" }));
 }
 
+#[test]
+fn fingerprint_is_bounded_and_says_nothing_of_what_it_does_not_hold() {
+    let many: Vec<Field> = (0..2_001).map(|n| Field::new(format!("n{n}"))).collect();
+    let all = HeaderFingerprint::of(&many);
+    assert_eq!((all.names().len(), all.cut), (2_000, true));
+    assert!(!HeaderFingerprint::of(&many[..2_000]).cut, "so many are held");
+    let long: Vec<Field> = (0..2).map(|n| Field::new(format!("{n}").repeat(40_000))).collect();
+    assert_eq!(HeaderFingerprint::of(&long).names().len(), 1, "names have a length");
+    let other = HeaderFingerprint::of(&fields(&["Title"]));
+    assert_eq!(all.compare(&other).len(), 2_000, "what it held is gone; whether the other is new nobody knows");
+    assert_eq!(other.compare(&all).iter().filter(|drift| matches!(drift, Drift::Missing { .. })).count(), 0);
+    let json = serde_json::to_string(&all).expect("serializable");
+    assert_eq!(serde_json::from_str::<HeaderFingerprint>(&json).expect("its own JSON"), all);
+    assert!(all.and(&other).cut && other.and(&all).cut);
+    // Thousands of names against thousands are another header, not so many guesses.
+    let (one, two): (Vec<Field>, Vec<Field>) =
+        (0..1_500).map(|n| (Field::new(format!("first {n}")), Field::new(format!("First{n}")))).unzip();
+    let drifts = HeaderFingerprint::of(&one).compare(&HeaderFingerprint::of(&two));
+    assert!(drifts.iter().all(|drift| matches!(drift, Drift::Missing { .. } | Drift::New { .. })), "{:?}", drifts.first());
+}
+
+#[test]
+fn what_records_name_one_by_one_has_no_order() {
+    let look = |names: &[&str]| HeaderFingerprint::of(&fields(names));
+    let (before, now) = (look(&["Title", "Gross", "Year"]), look(&["Year", "Takings", "Title"]));
+    let told: Vec<String> = before.compare_names(&now).iter().map(ToString::to_string).collect();
+    assert_eq!(told, [r#"the column "Gross" is gone"#, r#"the column "Takings" is new"#]);
+    let now = look(&["Title", "GROSS", "Year"]);
+    assert_eq!(before.compare_names(&now), [Drift::Renamed { from: "Gross".into(), to: "GROSS".into() }]);
+    assert_eq!(before.and(&now).names(), ["Title", "Gross", "Year", "GROSS"]);
+}
+
 /// Different names, none like another.
 fn header() -> impl Strategy<Value = Vec<Field>> {
     let kind = prop::sample::select(vec![None, Some(FieldKind::Text), Some(FieldKind::Number)]);

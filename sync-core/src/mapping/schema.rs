@@ -25,38 +25,72 @@ impl CompiledMapping {
     /// [`Config`](crate::ErrorKind::Config) naming every column that is missing, the one that was probably meant, and the
     /// columns that were seen.
     pub fn check_against(&self, fields: &[Field]) -> Result<()> {
-        self.fits(&self.problems_against(fields), fields)
+        self.check_since(None, fields)
+    }
+
+    /// The same, knowing the header at the last look: a column that is missing and was there then is told with the name it probably has
+    /// now.
+    ///
+    /// # Errors
+    /// As of [`check_against`](Self::check_against).
+    pub fn check_since(&self, last: Option<&HeaderFingerprint>, fields: &[Field]) -> Result<()> {
+        self.fits(&self.problems_since(last, fields), fields)
     }
 
     /// What [`check_against`](Self::check_against) finds, one by one.
     #[must_use]
     pub fn problems_against(&self, fields: &[Field]) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.written().flat_map(|column| column.problems_against(fields)).collect();
+        self.problems_since(None, fields)
+    }
+
+    fn problems_since(&self, last: Option<&HeaderFingerprint>, fields: &[Field]) -> Vec<Problem> {
+        let source = &Columns::new(last, fields);
+        let mut problems: Vec<Problem> = self.written().flat_map(|column| column.problems_against(source)).collect();
         for computed in &self.computed {
             for name in computed.sources().filter(|name| !has(fields, name)) {
                 let text = format!("the expression of {:?} reads the column {name:?}, which is missing", computed.target);
-                problems.push(suggested(Problem::new(format!("computed[{}].expression", computed.at), text), name, fields));
+                problems.push(source.suggest(Problem::new(format!("computed[{}].expression", computed.at), text), name));
             }
         }
-        if self.contract.columns == Some(NewColumns::Freeze) {
-            let frozen = |name: &str| {
-                let text = format!("column {name:?} is new, and the contract freezes columns");
-                Problem::new("contract.columns", text).hint("read it, or add it to `ignore` of the contract")
-            };
-            problems.extend(self.unread(fields).map(frozen));
-        }
+        problems.extend(self.frozen(fields));
         problems
     }
 
-    /// The columns to warn of under a contract that lets them evolve: those that are neither read nor ignored, and were not there when the
-    /// source was last looked at.
+    /// Columns that the contract does not let in.
+    fn frozen<'f>(&'f self, fields: &'f [Field]) -> impl Iterator<Item = Problem> + 'f {
+        let frozen = |name: &str| {
+            let text = format!("column {name:?} is new, and the contract freezes columns");
+            Problem::new("contract.columns", text).hint("read it, or add it to `ignore` of the contract")
+        };
+        let fields = if self.contract.columns == Some(NewColumns::Freeze) { fields } else { &[] };
+        self.unread(fields).map(frozen)
+    }
+
+    /// Whether a run is to warn of this change of the source's header: any of a column that the mapping reads; of others, under a contract
+    /// that lets columns evolve, those that it does not ignore. Another order is nothing to warn of, nor is a column that came and is read.
     #[must_use]
-    pub fn new_columns(&self, fields: &[Field], last: Option<&HeaderFingerprint>) -> Vec<Drift> {
-        if self.contract.columns != Some(NewColumns::Evolve) {
-            return Vec::new();
+    pub fn concerns(&self, drift: &Drift) -> bool {
+        let evolves = self.contract.columns == Some(NewColumns::Evolve);
+        let ignored = |name: &str| self.contract.ignore.iter().any(|ignored| **ignored == *name);
+        match drift {
+            Drift::New { name } => evolves && !self.reads(name) && !ignored(name),
+            Drift::Renamed { from, to } => self.reads(from) || (evolves && !self.reads(to) && !ignored(to)),
+            Drift::Missing { name } | Drift::Duplicate { name, .. } | Drift::KindChanged { name, .. } => {
+                self.reads(name) || (evolves && !ignored(name))
+            }
+            Drift::Reordered { .. } => false,
         }
-        let new = self.unread(fields).filter(|name| !last.is_some_and(|last| last.has(name)));
-        new.map(|name| Drift::New { name: name.into() }).collect()
+    }
+
+    /// Whether it reads this field of the source.
+    #[must_use]
+    pub fn reads(&self, name: &str) -> bool {
+        self.read().any(|read| *read == *name)
+    }
+
+    /// The fields of the source it reads, some of them several times.
+    fn read(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().flat_map(|column| column.input.fields()).chain(self.computed.iter().flat_map(CompiledComputed::sources))
     }
 
     /// Checks a page of a stream that declares no fields: if none of its records has a key column, the column is missing rather than empty
@@ -82,6 +116,18 @@ impl CompiledMapping {
         self.fits(&problems, &fields)
     }
 
+    /// Checks a later page of such a stream: what the contract freezes may stand in any of them.
+    ///
+    /// # Errors
+    /// [`Config`](crate::ErrorKind::Config) naming the fields that are new.
+    pub fn check_further(&self, batch: &RecordBatch) -> Result<()> {
+        if self.contract.columns != Some(NewColumns::Freeze) {
+            return Ok(());
+        }
+        let fields: Vec<_> = batch.names().iter().map(|name| Field::new(&**name)).collect();
+        self.fits(&self.frozen(&fields).collect::<Vec<_>>(), &fields)
+    }
+
     fn fits(&self, problems: &[Problem], fields: &[Field]) -> Result<()> {
         if problems.is_empty() {
             return Ok(());
@@ -94,10 +140,7 @@ impl CompiledMapping {
 
     /// The columns of the source that the mapping neither reads nor ignores.
     fn unread<'f>(&'f self, fields: &'f [Field]) -> impl Iterator<Item = &'f str> {
-        let read = self.columns.iter().flat_map(|column| column.input.fields());
-        let known =
-            read.chain(self.computed.iter().flat_map(CompiledComputed::sources)).chain(self.contract.ignore.iter().map(|name| &**name));
-        let known: BTreeSet<&str> = known.collect();
+        let known: BTreeSet<&str> = self.read().chain(self.contract.ignore.iter().map(|name| &**name)).collect();
         fields.iter().map(|field| &*field.name).filter(move |name| !known.contains(name))
     }
 
@@ -144,7 +187,8 @@ impl CompiledMapping {
 }
 
 impl CompiledColumn {
-    fn problems_against(&self, fields: &[Field]) -> Vec<Problem> {
+    fn problems_against(&self, source: &Columns<'_>) -> Vec<Problem> {
+        let fields = source.fields;
         let what = if self.key { "key column" } else { "column" };
         let part = match &self.input {
             Input::Object(_) => "object",
@@ -159,7 +203,7 @@ impl CompiledColumn {
         };
         let mut problems = Vec::new();
         if lacking && (self.key || !self.optional) {
-            let told = |name: &&str| suggested(Problem::new(&*place, format!("{what} {name:?} is missing")), name, fields);
+            let told = |name: &&str| source.suggest(Problem::new(&*place, format!("{what} {name:?} is missing")), name);
             problems.extend(missing.iter().map(told));
         }
         if self.key {
@@ -185,11 +229,31 @@ fn has(fields: &[Field], name: &str) -> bool {
     fields.iter().any(|field| *field.name == *name)
 }
 
-/// With the column that was probably meant.
-fn suggested(problem: Problem, name: &str, fields: &[Field]) -> Problem {
-    match likely_of(name, fields.iter().map(|field| &*field.name)) {
-        Some(likely) => problem.hint(format!("did you mean {likely:?}?")),
-        None => problem,
+/// The columns there are, and what those that are gone are probably called now.
+struct Columns<'f> {
+    fields: &'f [Field],
+    renamed: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl<'f> Columns<'f> {
+    fn new(last: Option<&HeaderFingerprint>, fields: &'f [Field]) -> Self {
+        let drifts = last.map(|last| last.compare(&HeaderFingerprint::of(fields))).unwrap_or_default();
+        let renamed = drifts.into_iter().filter_map(|drift| match drift {
+            Drift::Renamed { from, to } => Some((from, to)),
+            _ => None,
+        });
+        Self { fields, renamed: renamed.collect() }
+    }
+
+    /// With the column that was probably meant.
+    fn suggest(&self, problem: Problem, name: &str) -> Problem {
+        if let Some(to) = self.renamed.get(name) {
+            return problem.hint(format!("it is probably called {to:?} now"));
+        }
+        match likely_of(name, self.fields.iter().map(|field| &*field.name)) {
+            Some(likely) => problem.hint(format!("did you mean {likely:?}?")),
+            None => problem,
+        }
     }
 }
 

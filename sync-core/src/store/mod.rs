@@ -48,7 +48,7 @@ pub use self::{
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, PlannedWrite, SeenRecord, Settle},
     push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
-    run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
+    run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, Look, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},
 };
 use crate::{Error, Result, WorkspaceId};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Fence;
 use crate::{
     ConnectionId, Counts, Cursor, Direction, EntityType, Outcome, PageToken, PartitionId, RecordFailure, Result, RunError, RunId,
-    StreamName,
+    StreamName, mapping::HeaderFingerprint,
 };
 
 /// What is read into what: cursors belong to a feed, so that one stream can feed two tables, each from its own position.
@@ -144,8 +144,19 @@ pub struct RunEnd {
     pub revoked: bool,
     /// Partitions that a complete list no longer has: their cursors are kept and marked.
     pub gone: Vec<PartitionId>,
+    /// What it saw of its stream, for the feed's next run; `None` keeps what is stored.
+    pub look: Option<Look>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// What a feed's last run saw of its stream, so that the next one notices what has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The columns.
+    pub header: HeaderFingerprint,
+    /// How many records the last read of everything brought; `None` when everything was never read in one run.
+    pub records: Option<u64>,
 }
 
 /// What is known of a partition.
@@ -210,7 +221,11 @@ pub trait RunStore: Debug + Send + Sync {
     /// What is known of a feed's partitions.
     async fn partition_states(&self, feed: &Feed) -> Result<Vec<PartitionState>>;
 
-    /// Forgets a feed's cursors and page tokens, so that the next pull reads everything. Rows stay.
+    /// What the last run of a feed saw that had something to say of it: as it stood in [`RunEnd::look`], stored in one transaction with
+    /// that end.
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>>;
+
+    /// Forgets a feed's cursors and page tokens, so that the next pull reads everything. Rows stay, and so does the last look.
     async fn reset_cursors(&self, feed: &Feed) -> Result<()>;
 
     /// Events after `seq`, the oldest first, at most `limit`.

@@ -211,7 +211,7 @@ impl View<'_> {
     /// What an expression read, as it was when it was computed.
     fn inputs(&self, mapping: &Mapping, entry: &LineageEntry) -> Vec<Input> {
         let Ok(compiled) = mapping.compile(&self.known.transforms) else { return Vec::new() };
-        let Some((fields, sources)) = compiled.reads(self.field) else { return Vec::new() };
+        let Some((fields, sources)) = compiled.inputs(self.field) else { return Vec::new() };
         let then = as_of(&self.known.history, entry.changed_at).unwrap_or_default();
         let place = |name: &str| {
             let told = self.known.history.iter().rev().filter(|told| *told.field_name == *name && told.changed_at <= entry.changed_at);

@@ -60,7 +60,7 @@ async fn look(job: Job, fence: Fence) -> Result<Plan> {
         job.entity.clone(),
         job.connection.workspace.asked_by(job.pull.triggered_by.as_deref()),
     );
-    let Looked { commits, sweep, target, feed, mut errors, at } = job.look(fence).await?;
+    let Looked { commits, sweep, target, feed, mut errors, warnings, at } = job.look(fence).await?;
     let commits = Arc::new(commits);
     let preview = store.preview(Trial { commits: commits.to_vec(), sweep: sweep.clone() }).await?;
     if let (Some(swept), Some(sweep)) = (preview.swept, &sweep)
@@ -72,7 +72,7 @@ async fn look(job: Job, fence: Fence) -> Result<Plan> {
     let mut counts = report.counts;
     counts.swept += swept.map_or(0, |swept| swept.deleted);
     let early = commits.iter().flat_map(|commit| &commit.failures);
-    let failures = early.chain(&report.failures).take(FAILURES_KEPT).cloned().collect();
+    let failures = warnings.iter().chain(early).chain(&report.failures).take(FAILURES_KEPT).cloned().collect();
     let request = Kept { version: VERSION, target: (*target).clone() }.to_json()?;
     let key = target.place.key().to_vec();
     let items = items(&target, &commits, preview)?;

@@ -7,10 +7,10 @@ use sync_core::{
     Cursor, Descriptor, EntityType, Error, Field, PageToken, Partition, PartitionId, Partitions, Place, Result, RunId, Source, Stream,
     StreamMode, StreamName, SyncContext, Target, WriteMode, Writes,
     mapping::CompiledMapping,
-    store::{Feed, PartitionState},
+    store::{Feed, Look, PartitionState},
 };
 
-use super::Pull;
+use super::{Pull, columns::Columns};
 use crate::Connection;
 
 /// Everything that is known before the first page.
@@ -20,6 +20,10 @@ pub(crate) struct Course {
     pub(crate) mapping: Option<Arc<CompiledMapping>>,
     pub(crate) fields: Arc<[Field]>,
     pub(crate) fields_declared: bool,
+    /// The columns that lanes see as they read.
+    pub(crate) columns: Arc<Columns>,
+    /// What the feed's last run saw.
+    pub(crate) last: Option<Look>,
     pub(crate) key: Arc<[Box<str>]>,
     pub(crate) lanes: Vec<LaneCourse>,
     /// Partitions we know that a complete list no longer has.
@@ -82,10 +86,11 @@ impl Course {
         }
         let stream = find_stream("pull", streams, &pull.stream)?;
         let fields: Arc<[Field]> = stream.fields.clone().unwrap_or_default();
+        let last = connection.workspace.store.last_look(feed).await?;
         if let Some(mapping) = &mapping
             && stream.fields.is_some()
         {
-            mapping.check_against(&fields)?;
+            mapping.check_since(last.as_ref().map(|last| &last.header), &fields)?;
         }
         let row = connection.load_config().await?;
         let target = Arc::new(target(descriptor, &stream, entity, &fields, mapping.as_deref(), &row.account_id, pull));
@@ -101,7 +106,8 @@ impl Course {
         let now = cx.services.now();
         let lanes = chosen.into_iter().map(|partition| lane(partition, &states, full, pull.limit.is_some(), run, now)).collect();
         let whole = full && partitions.complete && pull.partitions.is_none() && pull.limit.is_none();
-        Ok(Self { target, mapping, fields, fields_declared: stream.fields.is_some(), key, lanes, gone, whole })
+        let columns = Arc::new(Columns::new(stream.fields.as_deref()));
+        Ok(Self { target, mapping, fields, fields_declared: stream.fields.is_some(), columns, last, key, lanes, gone, whole })
     }
 }
 

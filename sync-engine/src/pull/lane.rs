@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use sync_core::{
     Counts, Cursor, Error, ErrorKind, Field, IntegrationSync, Next, PageToken, PullPage, PullRequest, RecordBatch, RecordFailure, Result,
-    Severity, StreamName, SyncContext, TokenLife, mapping::CompiledMapping, policy::LoopGuard,
+    Severity, StreamName, SyncContext, TokenLife,
+    mapping::{CompiledMapping, HeaderFingerprint},
+    policy::LoopGuard,
 };
 use tokio::sync::mpsc;
 
-use super::course::LaneCourse;
+use super::{columns::Columns, course::LaneCourse};
 use crate::{connection::CALL_DEADLINE, crash::CrashPoints};
 
 /// What lanes need to know, the same for all.
@@ -27,6 +29,10 @@ pub(crate) struct Fetch {
     pub(crate) fields: Arc<[Field]>,
     /// Whether the stream told its fields before reading; otherwise the first page has to show those the mapping needs.
     pub(crate) fields_declared: bool,
+    /// The header at the last look.
+    pub(crate) last: Option<HeaderFingerprint>,
+    /// Where lanes take down what they see.
+    pub(crate) columns: Arc<Columns>,
     /// The number of a scan that begins anew.
     pub(crate) anew: u64,
     pub(crate) crash_points: CrashPoints,
@@ -107,9 +113,9 @@ impl Fetch {
             self.crash_points.at("p7");
             guard.check(&page.next, usize::try_from(page.read()).unwrap_or(usize::MAX))?;
             sure &= !page.unseen;
-            if let (false, false, Some(mapping)) = (checked, page.batch.is_empty(), &self.mapping) {
-                mapping.check_batch(&page.batch)?;
-                checked = true;
+            self.columns.page(&page);
+            if let Some(mapping) = &self.mapping {
+                checked |= self.check(mapping, &page, checked)?;
             }
             let next = page.next.clone();
             let read = page.read();
@@ -136,6 +142,18 @@ impl Fetch {
                     self.cx.services.sleep(after).await;
                 }
             }
+        }
+    }
+
+    /// Checks that a page has the columns the mapping needs, and none that it forbids; answers whether it showed them.
+    fn check(&self, mapping: &CompiledMapping, page: &PullPage, checked: bool) -> Result<bool> {
+        match &page.fields {
+            // Somebody may have changed them since the stream was discovered.
+            Some(fields) if *fields == self.fields && self.fields_declared => Ok(true),
+            Some(fields) => mapping.check_since(self.last.as_ref(), fields).map(|()| true),
+            None if self.fields_declared || page.batch.is_empty() => Ok(false),
+            None if checked => mapping.check_further(&page.batch).map(|()| true),
+            None => mapping.check_batch(&page.batch).map(|()| true),
         }
     }
 

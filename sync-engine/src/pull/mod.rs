@@ -1,6 +1,7 @@
 //! The pull: lanes fetch ahead, a committer groups what they bring and commits it with its cursors, a sweep deletes what a complete
 //! scan proved gone.
 
+mod columns;
 mod committer;
 mod course;
 mod lane;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use sync_core::{
-    Direction, EntityType, Error, ErrorKind, Place, Result, RunError, SyncContext, SyncResult, Target,
+    Direction, EntityType, Error, ErrorKind, Place, RecordFailure, Result, RunError, SyncContext, SyncResult, Target,
     mapping::CompiledMapping,
     store::{Feed, Fence, NewRun, PageCommit, Sweep, SweepReport},
 };
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Pull,
+    columns::{Extent, Judged},
     committer::{Committer, Kept, Lanes, Sink},
     course::{Course, entity_of, scan_of},
     lane::Fetch,
@@ -75,10 +76,11 @@ impl Job {
         let kept = Kept::default();
         let mut lanes = read(&connection, &pull, &feed, fence, cx, &course, Sink::Keep(&kept)).await?;
         lanes.one_read(&course)?;
+        let Judged { warnings, .. } = judge(&connection, fence, &course, &lanes);
         let errors = lanes.failed.iter().map(RunError::new).collect();
         let sweep = what_to_sweep(&connection, &pull, &feed, fence, &course, &lanes);
         let commits = kept.into_commits();
-        Ok(Looked { commits, sweep, target: course.target, feed, errors, at: engine.shared.clock.now() })
+        Ok(Looked { commits, sweep, target: course.target, feed, errors, warnings, at: engine.shared.clock.now() })
     }
 }
 
@@ -90,6 +92,8 @@ pub(crate) struct Looked {
     pub(crate) feed: Feed,
     /// Partitions that could not be read.
     pub(crate) errors: Vec<RunError>,
+    /// What is no longer as the last run saw it.
+    pub(crate) warnings: Vec<RecordFailure>,
     pub(crate) at: DateTime<Utc>,
 }
 
@@ -117,8 +121,24 @@ async fn execute(job: Job, fence: Fence) -> Result<Report> {
     {
         report.errors.push(RunError::new(&too_many(&course.target, swept)));
     }
+    let Judged { warnings, look } = judge(&connection, fence, &course, &lanes);
+    report.failures = warnings;
+    // Somebody who only wants a few rows looks, and leaves it to the next run to remember.
+    report.look = pull.limit.is_none().then_some(look);
     report.partial = !report.errors.is_empty() || lanes.counts.failed > 0;
     Ok(report)
+}
+
+/// Holds the columns that were seen against the last look, and tells what has changed.
+fn judge(connection: &Connection, fence: Fence, course: &Course, lanes: &Lanes) -> Judged {
+    let everything = course.whole && lanes.complete.len() == course.lanes.len() && course.lanes.iter().all(|lane| lane.after.is_none());
+    let extent = Extent { records: lanes.counts.read, everything };
+    let judged = course.columns.judge(course.mapping.as_deref(), course.last.as_ref(), extent);
+    if !judged.warnings.is_empty() {
+        let warnings = judged.warnings.iter().map(|warning| warning.to_string().into()).collect();
+        connection.workspace.engine.emit(SyncEvent::SourceChanged { run: fence.run, warnings });
+    }
+    judged
 }
 
 impl Lanes {
@@ -155,6 +175,8 @@ async fn read(
         mapping: course.mapping.clone(),
         fields: Arc::clone(&course.fields),
         fields_declared: course.fields_declared,
+        last: course.last.as_ref().map(|last| last.header.clone()),
+        columns: Arc::clone(&course.columns),
         anew: scan_of(fence.run, true),
         crash_points: engine.crash_points.clone(),
     };

@@ -58,7 +58,7 @@ async fn execute(job: Job, fence: Fence, shield: Shield) -> Result<Report> {
         let memory = PushMemory { version: Some(reached), ..plan.memory };
         courier.commit(Vec::new(), &mut Done::default(), Some(memory)).await?;
     }
-    Ok(Report { partial: !errors.is_empty() || counts.failed + counts.unsettled > 0, errors, gone: Vec::new() })
+    Ok(Report { partial: !errors.is_empty() || counts.failed + counts.unsettled > 0, errors, ..Report::default() })
 }
 
 /// What is pushed, once it is clear where to.

@@ -8,8 +8,8 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use sync_core::{
-    Error, ErrorKind, Outcome, PartitionId, Result, RunError, SyncResult,
-    store::{Begin, Fence, NewRun, PLAN, Run, RunEnd, RunStatus},
+    Error, ErrorKind, Outcome, PartitionId, RecordFailure, Result, RunError, SyncResult,
+    store::{Begin, Fence, Look, NewRun, PLAN, Run, RunEnd, RunStatus},
 };
 
 use self::stopping::{Caller, Key, Running};
@@ -25,6 +25,9 @@ pub(crate) struct Report {
     pub(crate) errors: Vec<RunError>,
     pub(crate) gone: Vec<PartitionId>,
     pub(crate) partial: bool,
+    /// Warnings that belong to no commit.
+    pub(crate) failures: Vec<RecordFailure>,
+    pub(crate) look: Option<Look>,
 }
 
 /// Ends a task when the run that owns it ends, however it ends.
@@ -138,10 +141,11 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
             status: RunStatus::Completed,
             outcome: if report.partial { Outcome::Partial } else { Outcome::Ok },
             errors: report.errors.clone(),
-            failures: Vec::new(),
+            failures: report.failures.clone(),
             counts_against_connection: false,
             revoked: false,
             gone: report.gone.clone(),
+            look: report.look.clone(),
             at,
         },
         Err(error) => RunEnd {
@@ -154,6 +158,7 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
                 && !(error.kind() == ErrorKind::Config && [operation, "mapping"].contains(&error.operation())),
             revoked: error.kind() == ErrorKind::AuthRevoked,
             gone: Vec::new(),
+            look: None,
             at,
         },
     };
@@ -167,7 +172,14 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
             return Err(error);
         }
     };
-    let result = result_of(&run, store.failures(run.id, FAILURES_SHOWN).await?);
+    let mut failures = store.failures(run.id, FAILURES_SHOWN).await?;
+    if let Ok(report) = &ended {
+        // What is said of the whole stream stands behind all rows, and is not to be crowded out by them.
+        failures.retain(|failure| !report.failures.contains(failure));
+        failures.splice(0..0, report.failures.iter().cloned());
+        failures.truncate(FAILURES_SHOWN as usize);
+    }
+    let result = result_of(&run, failures);
     // A run that only looked leaves nothing but its plan.
     if &*run.job_type != PLAN
         && let Err(error) = connection.log_sync_activity(&result).await
@@ -185,7 +197,7 @@ async fn end(connection: &Connection, operation: &'static str, fence: Fence, end
     Ok(result)
 }
 
-fn result_of(run: &Run, failures: Vec<sync_core::RecordFailure>) -> SyncResult {
+fn result_of(run: &Run, failures: Vec<RecordFailure>) -> SyncResult {
     let completed_at = run.completed_at.unwrap_or(run.started_at);
     let mut result = SyncResult::completed(run.direction, run.id, run.counts, run.started_at, completed_at);
     result.outcome = match (run.outcome, result.outcome) {

@@ -93,7 +93,11 @@ pub(super) const FAULTS: &[Fault] = &[
         fails: &["a_stale_fence_commits_nothing", "cursors_stay_without_their_rows"],
     },
     Fault { name: "ignores the fence of sweeps", harm: Harm::IgnoresFence("sweep"), fails: &["a_stale_fence_sweeps_nothing"] },
-    Fault { name: "ignores the fence of ends", harm: Harm::IgnoresFence("end_run"), fails: &["a_stale_fence_ends_nothing"] },
+    Fault {
+        name: "ignores the fence of ends",
+        harm: Harm::IgnoresFence("end_run"),
+        fails: &["a_stale_fence_ends_nothing", "a_look_is_kept_with_the_end_of_its_run"],
+    },
     Fault { name: "ignores the fence of a push", harm: Harm::IgnoresFence("journal"), fails: &["a_stale_fence_journals_nothing"] },
     Fault { name: "journals a half of what it refuses", harm: Harm::HalfJournals, fails: &["a_stale_fence_journals_nothing"] },
     Fault { name: "ends a run twice", harm: Harm::EndsTwice, fails: &["an_ended_run_stays_as_it_ended"] },

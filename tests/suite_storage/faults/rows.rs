@@ -244,6 +244,17 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "resets nothing", harm: Harm::ResetsNothing, fails: &["resetting_forgets_positions_alone"] },
     Fault { name: "forgets which partitions are gone", harm: Harm::RunEnd(|end| end.gone.clear()), fails: &["gone_partitions_are_marked"] },
     Fault {
+        name: "forgets what runs saw",
+        harm: Harm::RunEnd(|end| end.look = None),
+        fails: &["a_look_is_kept_with_the_end_of_its_run", "feeds_have_looks_of_their_own", "another_workspace_sees_nothing"],
+    },
+    Fault {
+        name: "counts what runs saw in 32 bits",
+        harm: Harm::Look(|look| look.records = look.records.map(|records| records & u64::from(u32::MAX))),
+        fails: &["a_look_is_kept_with_the_end_of_its_run"],
+    },
+    Fault { name: "takes another feed's look", harm: Harm::LooksOfAnyFeed, fails: &["feeds_have_looks_of_their_own"] },
+    Fault {
         name: "replays events backwards",
         harm: Harm::Events(|all| all.reverse()),
         fails: &["events_are_replayed_in_order", "journalled_counts_are_the_runs"],

@@ -34,6 +34,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "leaks runs", harm: Harm::Leaks("runs"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks failures", harm: Harm::Leaks("failures"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks partition_states", harm: Harm::Leaks("partition_states"), fails: &["another_workspace_sees_nothing"] },
+    Fault { name: "leaks last_look", harm: Harm::Leaks("last_look"), fails: &["another_workspace_sees_nothing"] },
     Fault { name: "leaks reset_cursors", harm: Harm::Leaks("reset_cursors"), fails: &["another_workspace_changes_nothing"] },
     Fault { name: "leaks events", harm: Harm::Leaks("events"), fails: &["another_workspace_sees_nothing"] },
     Fault {

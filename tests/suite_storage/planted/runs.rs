@@ -67,6 +67,18 @@ impl RunStore for Store {
         Ok(found)
     }
 
+    async fn last_look(&self, feed: &Feed) -> Result<Option<Look>> {
+        let store = self.to("last_look");
+        let mut found = store.last_look(feed).await?;
+        if let (None, Harm::LooksOfAnyFeed) = (&found, self.harm) {
+            found = store.last_look(&Feed { mapping: "".into(), stream: "s".into(), ..feed.clone() }).await?;
+        }
+        if let Some(look) = &mut found {
+            harm!(self, Look, look);
+        }
+        Ok(found)
+    }
+
     async fn reset_cursors(&self, feed: &Feed) -> Result<()> {
         if let Harm::ResetsNothing = self.harm { Ok(()) } else { self.to("reset_cursors").reset_cursors(feed).await }
     }

@@ -132,7 +132,7 @@ impl Applying {
 
     fn report(&self, left: bool, errors: Vec<RunError>, counts: Counts) -> Report {
         let partial = !errors.is_empty() || counts.failed + counts.unsettled > 0 || (left && !self.partial);
-        Report { partial, errors, gone: Vec::new() }
+        Report { partial, errors, ..Report::default() }
     }
 
     /// What the service has, where the plan was made from that.

@@ -61,6 +61,7 @@ mod intents;
 mod leases;
 mod lineage;
 mod load;
+mod looks;
 mod mapped;
 mod onboarding;
 mod owners;
@@ -84,13 +85,14 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 30] = [
+    let all: [&'static [Check]; 31] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
         owners::CHECKS,
         commits::CHECKS,
         positions::CHECKS,
+        looks::CHECKS,
         values::CHECKS,
         mapped::CHECKS,
         conflicts::CHECKS,

@@ -180,6 +180,7 @@ pub(super) fn ending(status: RunStatus) -> RunEnd {
         counts_against_connection: status == RunStatus::Failed,
         revoked: false,
         gone: Vec::new(),
+        look: None,
         at: at(59),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use sync_core::{
     ConnectionId, ErrorKind, RecordFailure,
     store::{
-        ChangedQuery, ChangedRows, ConnectionPatch, EntityQuery, IntentFilter, NewActivity, PageCommit, PushCommit, RunFilter, RunStatus,
-        Sweep, WorkspaceStore,
+        ChangedQuery, ChangedRows, ConnectionPatch, EntityQuery, IntentFilter, Look, NewActivity, PageCommit, PushCommit, RunEnd,
+        RunFilter, RunStatus, Sweep, WorkspaceStore,
     },
 };
 
@@ -51,6 +51,9 @@ async fn filled(scene: &Scene) -> Result<Pull, Finding> {
     store.replace_credentials(&"c1".into(), 0, sealed(1), at(1)).await?;
     store.log_activity(activity()).await?;
     let target = sync_core::Target { pushes: texts(&["email"]), ..people() };
+    let earlier = begin(Arc::clone(&store), &mapped("c1"), &target).await?;
+    let look = Look { records: Some(3), ..Look::default() };
+    store.end_run(earlier.fence, RunEnd { look: Some(look), ..ending(RunStatus::Completed) }).await?;
     let run = begin(store, &mapped("c1"), &target).await?;
     let page = PageCommit {
         expects: None,
@@ -101,6 +104,7 @@ async fn reads(store: &dyn WorkspaceStore, of: &Pull) -> Vec<(&'static str, Stri
         ("runs", told(store.runs(runs).await)),
         ("failures", told(store.failures(run, 9).await)),
         ("partition_states", told(store.partition_states(feed).await)),
+        ("last_look", told(store.last_look(feed).await)),
         ("events", told(store.events(0, 9).await)),
         ("entity_types", told(store.entity_types().await)),
         ("count_entities", told(store.count_entities(entity).await)),

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "failures", include_str!("../migrations/0013_failures.sql")),
     (14, "clients_of_grants", include_str!("../migrations/0014_clients_of_grants.sql")),
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
+    (16, "sensitive", include_str!("../migrations/0016_sensitive.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -17,6 +17,7 @@ use crate::{
     commit::journal::Journal,
     entity::origins,
     error::{Db, damaged},
+    hiding::{self, Hiding},
     host::Host,
     retention, row, run,
     storage::{Cache, Durability, Scoped},
@@ -104,6 +105,13 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.
     changes.sort_by_key(|change| (change.seq, change.new.is_some()));
+    let hiding = Hiding::of(tx, workspace, entity)?;
+    for change in changes.iter_mut().filter(|change| hiding.covers(&change.field)) {
+        // Also what lines say from before the field was marked, and what a row was made with.
+        for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+            *value = hiding.hide(value);
+        }
+    }
     let mut origins: HashMap<i64, Origin> = HashMap::new();
     let mut entries = Vec::with_capacity(changes.len());
     for change in changes {
@@ -182,7 +190,8 @@ fn run_history(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit:
         }
     }
     let pruned = retention::lineage_mark(tx)?.is_some_and(|pruned| started < pruned);
-    Ok(Some(RunHistory { place, rows: rows.into_values().collect(), pruned }))
+    let sensitive = Hiding::of(tx, workspace, &entity)?.fields();
+    Ok(Some(RunHistory { place, rows: rows.into_values().collect(), pruned, sensitive }))
 }
 
 /// Writes lines about changes that others have made.
@@ -193,7 +202,7 @@ fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what
         return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
     };
     cache.sources.point(tx, workspace, what.fence.run, &what.source)?;
-    let mut journal = Journal::new(true, false);
+    let mut journal = Journal::new(true, false, Hiding::of(tx, workspace, &what.entity)?);
     for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
         journal.open(&row[0].entity);
         for change in row {
@@ -217,6 +226,15 @@ impl LineageStore for Scoped {
     async fn run_history(&self, run: RunId, limit: u32) -> Result<Option<RunHistory>> {
         let workspace = self.workspace.clone();
         self.inner.read("run_history", move |tx| run_history(tx, &workspace, run, limit)).await
+    }
+
+    async fn hidden(&self, values: Vec<Box<str>>) -> Result<Vec<Box<str>>> {
+        let workspace = self.workspace.clone();
+        let hide = move |tx: &Transaction<'_>| {
+            let key = hiding::key(tx, &workspace)?;
+            Ok(values.iter().map(|value| hiding::hide(key.as_ref(), value).into()).collect())
+        };
+        self.inner.read("hidden", hide).await
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

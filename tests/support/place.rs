@@ -109,7 +109,11 @@ impl Place {
         rows.into_iter().map(|row| serde_json::from_str(&row.expect("an object")).expect("JSON")).collect()
     }
 
-    fn change(&self, sql: &str) {
+    /// Runs statements of the host's.
+    pub(crate) fn change(&self, sql: &str) {
+        if let Self::File(path) = self {
+            return File::open(path).expect("the database opens").execute_batch(sql).expect("it runs");
+        }
         let (url, sql) = (self.url(), sql.to_owned());
         aside(async move {
             let mut connection = PgConnection::connect(&url).await.expect("the server takes connections");

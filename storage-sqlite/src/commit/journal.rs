@@ -10,6 +10,7 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    hiding::Hiding,
     value::{Form, decode, quote, text},
 };
 
@@ -26,6 +27,8 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Journal {
     lineage: bool,
+    /// What lines do not say; previews do.
+    hiding: Hiding,
     text: String,
     lines: Vec<Line>,
     key: Range<usize>,
@@ -36,9 +39,10 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(lineage: bool, preview: bool) -> Self {
+    pub(crate) fn new(lineage: bool, preview: bool, hiding: Hiding) -> Self {
         Self {
             lineage,
+            hiding,
             text: String::new(),
             lines: Vec::new(),
             key: 0..0,
@@ -83,8 +87,17 @@ impl Journal {
                 rule: rule.into(),
             });
         }
+        let hides = self.hiding.covers(field);
+        if hides {
+            let hidden = self.hiding.hide(&self.text[from..]);
+            self.text.truncate(from);
+            self.text.push_str(&hidden);
+        }
         self.text.push(',');
-        self.text.push_str(new.unwrap_or("null"));
+        match new {
+            Some(new) if hides => self.text.push_str(&self.hiding.hide(new)),
+            new => self.text.push_str(new.unwrap_or("null")),
+        }
         self.text.push(']');
     }
 

@@ -22,6 +22,7 @@ pub(crate) use self::book::Sources;
 use self::{journal::Journal, target::Rows};
 use crate::{
     error::{Db, Fault, internal},
+    hiding::Hiding,
     hook::Committed,
     run,
     storage::{Cache, Shared},
@@ -112,6 +113,8 @@ pub(crate) fn write(
     }
     let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
     let at = time::text(commit.at);
+    // What a preview shows is shown as it is, so that it can be applied; its lines are never written.
+    let hiding = if mode == Mode::Commit { Hiding::mark(tx, workspace, &commit.target)? } else { Hiding::default() };
     let mut work = Work {
         tx,
         workspace,
@@ -119,7 +122,7 @@ pub(crate) fn write(
         connection_no: connection_no(tx, workspace, &commit.feed.connection)?,
         at: &at,
         tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
-        journal: Journal::new(commit.target.lineage, mode == Mode::Preview || commit.expects.is_some()),
+        journal: Journal::new(commit.target.lineage, mode == Mode::Preview || commit.expects.is_some(), hiding),
     };
     let rows = Rows::open(tx, cache, workspace, commit)?;
     open_scans(&work, cache)?;

@@ -1,7 +1,7 @@
 //! `plan`, `plans`, `apply` and `undo`: what a pull would change, shown before it is written.
 
-use serde_json::{json, value::RawValue};
-use syncline::{Apply, Counts, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId};
+use serde_json::json;
+use syncline::{Apply, Counts, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId, core::sensitive::is_hidden};
 
 use super::{View, ended};
 use crate::{
@@ -204,19 +204,21 @@ fn row(item: &PlanItem, style: Style) -> Vec<String> {
 fn field(change: &PlannedChange, kind: ItemKind, wide: usize, style: Style) -> String {
     let name = output::plain(&change.field);
     let gap = " ".repeat(wide.saturating_sub(console::measure_text_width(&name)));
+    let (old, new) = change.shown();
     let value = match kind {
-        ItemKind::Create => told(change.new.as_deref()),
-        ItemKind::Delete => style.faint(told(change.old.as_deref())),
-        ItemKind::Update => format!("{} → {}", style.faint(told(change.old.as_deref())), told(change.new.as_deref())),
+        ItemKind::Create => told(new),
+        ItemKind::Delete => style.faint(told(old)),
+        ItemKind::Update => format!("{} → {}", style.faint(told(old)), told(new)),
     };
     let rule = if PLAIN_RULES.contains(&&*change.rule) { String::new() } else { style.faint(format!("  ({})", change.rule)) };
     format!("    {}{gap}  {value}{rule}", style.faint(name))
 }
 
 /// A value with all its digits.
-fn told(json: Option<&RawValue>) -> String {
-    match json.map(RawValue::get) {
+fn told(json: Option<&str>) -> String {
+    match json {
         None | Some("null") => "nothing".into(),
+        Some(text) if is_hidden(text) => "(hidden)".into(),
         Some(text) if text.starts_with('"') => match serde_json::from_str::<String>(text) {
             Ok(read) => format!("\"{}\"", output::plain(&read)),
             Err(_) => output::plain(text),
@@ -246,6 +248,10 @@ mod tests {
         );
         let made = item(r#"{"no":1,"entity":"b","kind":"create","records":[],"changes":[{"field":"n","new":7,"rule":"source_of_truth"}]}"#);
         assert_eq!(row(&made, Style::plain()), ["+ b", "    n  7"]);
+        let hidden = item(
+            r#"{"no":1,"entity":"d","kind":"update","records":[],"changes":[{"field":"m","old":"a@x","new":"b@x","rule":"forced","sensitive":true}]}"#,
+        );
+        assert_eq!(row(&hidden, Style::plain()), ["~ d", "    m  (hidden) → (hidden)  (forced)"]);
         let gone = item(r#"{"no":1,"entity":"c","kind":"delete","records":[],"changes":[{"field":"n","old":[1],"rule":"deleted"}]}"#);
         assert_eq!(row(&gone, Style::plain()), ["- c", "    n  [1]"]);
     }

@@ -58,6 +58,8 @@ pub(super) struct CompiledColumn {
     pub(super) on_error: OnError,
     pub(super) nulls: NullPolicy,
     pub(super) steps: Vec<(Box<str>, Arc<dyn Transform>)>,
+    /// As the mapping says; otherwise what the stream says counts.
+    pub(super) sensitive: Option<bool>,
 }
 
 impl CompiledColumn {
@@ -80,6 +82,8 @@ pub(super) struct CompiledComputed {
     /// As it is written, for failures.
     pub(super) text: Box<str>,
     pub(super) expression: Expression,
+    /// As the mapping says; otherwise what it reads counts.
+    pub(super) sensitive: Option<bool>,
 }
 
 impl CompiledMapping {

@@ -20,6 +20,7 @@ mod model;
 mod policy;
 mod problem;
 mod schema;
+mod sensitive;
 mod step;
 mod transform;
 

@@ -67,6 +67,7 @@ mod owners;
 mod plans;
 mod positions;
 mod preview;
+mod privacy;
 mod pushed;
 mod retention;
 mod runs;
@@ -84,7 +85,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 30] = [
+    let all: [&'static [Check]; 31] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -115,6 +116,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         configs::CHECKS,
         plans::CHECKS,
         edits::CHECKS,
+        privacy::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -61,7 +61,8 @@ async fn latest_run(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType) -
 }
 
 async fn refuse_under_way(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType) -> Db<()> {
-    let running = "SELECT true FROM sync_runs WHERE workspace_id = $1 AND entity_type = $2 AND status = 'running' AND lease_until > clock() LIMIT 1";
+    let running =
+        "SELECT true FROM sync_runs WHERE workspace_id = $1 AND entity_type = $2 AND status = 'running' AND lease_until > clock() LIMIT 1";
     let running: Option<bool> =
         sqlx::query_scalar(running).bind(workspace.as_str()).bind(entity.as_str()).fetch_optional(&mut **tx).await?;
     if running.is_some() { Err(under_way(entity).into()) } else { Ok(()) }
@@ -84,12 +85,8 @@ impl Erasing<'_> {
     async fn of_type(&mut self, type_id: i64, erased: &mut ErasedEntity, traces: &mut Traces) -> Db<()> {
         let of = "workspace_id = $1 AND type_id = $2 AND entity_id = $3";
         let behind = format!("SELECT external_id FROM record_links WHERE {of}");
-        let behind: Vec<String> = sqlx::query_scalar(AssertSqlSafe(behind))
-            .bind(self.workspace)
-            .bind(type_id)
-            .bind(self.key)
-            .fetch_all(&mut **self.tx)
-            .await?;
+        let behind: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(behind)).bind(self.workspace).bind(type_id).bind(self.key).fetch_all(&mut **self.tx).await?;
         behind.iter().for_each(|record| traces.add(record));
         for table in ["lineage_entries", "mapping_conflicts", "reference_values", "field_owners", "record_links"] {
             if table == "record_links" && erased.host_row {
@@ -140,8 +137,7 @@ impl Erasing<'_> {
                      n AS (SELECT run_id, count(*) AS n FROM i GROUP BY run_id), \
                      u AS (UPDATE plans p SET items = p.items - n.n FROM n WHERE p.workspace_id = $1 AND p.run_id = n.run_id) \
                      SELECT coalesce(sum(n), 0)::bigint FROM n";
-        let items: i64 =
-            sqlx::query_scalar(items).bind(self.workspace).bind(self.entity).bind(self.key).fetch_one(&mut **self.tx).await?;
+        let items: i64 = sqlx::query_scalar(items).bind(self.workspace).bind(self.entity).bind(self.key).fetch_one(&mut **self.tx).await?;
         erased.plan_items = items.cast_unsigned();
         let plans = sqlx::query("SELECT run_id, body::text FROM plans WHERE workspace_id = $1 AND entity_type = $2");
         for plan in plans.bind(self.workspace).bind(self.entity).fetch_all(&mut **self.tx).await? {

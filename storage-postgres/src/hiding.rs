@@ -81,3 +81,18 @@ pub(crate) async fn hide(tx: &mut Tx, workspace: &WorkspaceId, values: &[&str]) 
     let hide = sqlx::query_scalar("SELECT hidden($1, v.v::json) FROM unnest($2::text[]) WITH ORDINALITY AS v(v, n) ORDER BY v.n");
     Ok(hide.bind(workspace.as_str()).bind(values).fetch_all(&mut **tx).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_tables_without_marks_are_written_as_they_always_were() {
+        let none = Hiding::default();
+        assert_eq!(none.line("'{' || u.changes || '}'", 7), "('{' || u.changes || '}')::json");
+        assert!(none.is_empty() && !none.covers("mail"));
+        let some = Hiding::known(vec!["mail".into()]);
+        assert_eq!(some.line("l.changes", 10), "hidden_line($1, $10, (l.changes)::json)");
+        assert!(some.covers("Mail") && !some.covers("mails"));
+    }
+}

@@ -29,7 +29,8 @@ pub(crate) fn erase(tx: &Transaction<'_>, shared: &Shared, workspace: &Workspace
         return Err(Error::new(ErrorKind::NotFound, "erase_entity", text).into());
     }
     let now = time::text(shared.now());
-    let running = "SELECT 1 FROM syncline_sync_runs WHERE workspace_id = ?1 AND entity_type = ?2 AND status = 'running' AND lease_until > ?3";
+    let running =
+        "SELECT 1 FROM syncline_sync_runs WHERE workspace_id = ?1 AND entity_type = ?2 AND status = 'running' AND lease_until > ?3";
     if tx.prepare_cached(running)?.exists((this.workspace, this.entity, now))? {
         let text = format!("a run of {entity} is under way; stop it or wait for its end, then erase again. Nothing was erased");
         return Err(Error::new(ErrorKind::Conflict, "erase_entity", text).into());
@@ -42,7 +43,8 @@ pub(crate) fn erase(tx: &Transaction<'_>, shared: &Shared, workspace: &Workspace
             // A table that the host has dropped has no rows.
             erased.host_row = entity::list(tx, workspace, entity, &query).is_ok_and(|rows| !rows.is_empty());
         } else {
-            erased.rows = this.delete(&format!("DELETE FROM {} WHERE workspace_id = ?1 AND entity_id = ?2", table.sql), (this.workspace, key))?;
+            erased.rows =
+                this.delete(&format!("DELETE FROM {} WHERE workspace_id = ?1 AND entity_id = ?2", table.sql), (this.workspace, key))?;
         }
         this.of_type(table.id, &mut erased, &mut traces)?;
     }
@@ -93,7 +95,8 @@ impl Erasing<'_> {
         );
         let whose = (self.workspace, self.key, self.entity);
         for table in ["push_links", "push_intents"] {
-            let mut known = self.tx.prepare_cached(&format!("SELECT external_id FROM syncline_{table} WHERE {of} AND external_id IS NOT NULL"))?;
+            let mut known =
+                self.tx.prepare_cached(&format!("SELECT external_id FROM syncline_{table} WHERE {of} AND external_id IS NOT NULL"))?;
             let mut records = known.query(whose)?;
             while let Some(record) = records.next()? {
                 traces.add(record.get_ref(0)?.as_str()?);

@@ -162,11 +162,9 @@ mod tests {
     #[test]
     fn a_value_has_one_hash_however_its_json_is_written_and_each_workspace_another() {
         let key = HidingKey::new(&[7; 32]);
-        for (one, other) in [
-            (r#""caf\u00e9""#, "\"café\""),
-            (r#""a\/b""#, r#""a/b""#),
-            (r#"{"a": [1, "\u0041"], "b": {}}"#, r#"{"b":{},"a":[1,"A"]}"#),
-        ] {
+        for (one, other) in
+            [(r#""caf\u00e9""#, "\"café\""), (r#""a\/b""#, r#""a/b""#), (r#"{"a": [1, "\u0041"], "b": {}}"#, r#"{"b":{},"a":[1,"A"]}"#)]
+        {
             assert_eq!(key.hide(one), key.hide(other), "{one}");
         }
         for (one, other) in [("1", r#""1""#), ("1.50", "1.5"), (r#""a""#, r#""A""#), ("[1,2]", "[2,1]")] {

@@ -74,7 +74,13 @@ impl Retention {
 
     /// What is to go now, in order: lineage before the runs that it names, and plans before those that made them.
     fn due(&self, now: DateTime<Utc>) -> impl Iterator<Item = (Log, DateTime<Utc>)> {
-        let kept = [(Log::Lineage, self.lineage), (Log::Plans, self.plans), (Log::Runs, self.runs), (Log::Events, self.events), (Log::Activity, self.activity)];
+        let kept = [
+            (Log::Lineage, self.lineage),
+            (Log::Plans, self.plans),
+            (Log::Runs, self.runs),
+            (Log::Events, self.events),
+            (Log::Activity, self.activity),
+        ];
         kept.into_iter().filter_map(move |(log, kept)| {
             // What is kept for longer than times reach back is kept for ever.
             let before = now.checked_sub_signed(TimeDelta::from_std(kept?).ok()?)?;

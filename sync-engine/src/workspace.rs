@@ -6,8 +6,8 @@ use serde_json::Value;
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId, json_value,
     store::{
-        self, Activity, Client, ClientAccount, ClientFacts, Entity, EntityQuery, ErasedEntity, Event, LineageEntry, Onboarding, Plan, PlanItem,
-        PlanState, Run, RunFilter, Settle, StoredClient, WorkspaceStore,
+        self, Activity, Client, ClientAccount, ClientFacts, Entity, EntityQuery, ErasedEntity, Event, LineageEntry, Onboarding, Plan,
+        PlanItem, PlanState, Run, RunFilter, Settle, StoredClient, WorkspaceStore,
     },
 };
 

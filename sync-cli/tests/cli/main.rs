@@ -5,6 +5,7 @@ mod clients;
 mod configuration;
 mod conflicts;
 mod demo;
+mod erase;
 mod examples;
 mod history;
 mod house;

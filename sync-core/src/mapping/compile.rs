@@ -150,7 +150,11 @@ impl Mapping {
             }
             if column.sensitive == Some(true) {
                 let text = format!("key column {target:?} cannot be sensitive: keys name their rows in lineage, plans and failures");
-                problems.hinted(place("sensitive"), text, "take another key, or make a pseudonym of it with the transform `hash`".to_owned());
+                problems.hinted(
+                    place("sensitive"),
+                    text,
+                    "take another key, or make a pseudonym of it with the transform `hash`".to_owned(),
+                );
             }
             if matches!(column.input, Input::Object(_)) {
                 problems.add(place("object"), format!("key column {target:?} cannot be an object"));

@@ -106,7 +106,9 @@ impl Traces {
     }
 
     fn clear(&self, error: &mut Value) -> bool {
-        let quotes = ["message", "hint", "partition"].iter().any(|part| error.get(part).and_then(Value::as_str).is_some_and(|text| self.quoted_in(text)));
+        let quotes = ["message", "hint", "partition"]
+            .iter()
+            .any(|part| error.get(part).and_then(Value::as_str).is_some_and(|text| self.quoted_in(text)));
         if quotes && let Some(parts) = error.as_object_mut() {
             parts.insert("message".into(), ERASED.into());
             parts.insert("hint".into(), "".into());

@@ -223,8 +223,7 @@ impl PlanItem {
     #[must_use]
     pub fn to_json(&self, entity: &EntityType, key: &[Box<str>]) -> serde_json::Value {
         let side = |of: for<'c> fn((Option<&'c str>, Option<&'c str>)) -> Option<&'c str>| -> serde_json::Map<String, serde_json::Value> {
-            let values =
-                self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change.shown())?))));
+            let values = self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change.shown())?))));
             values.collect()
         };
         let mut body = serde_json::json!({

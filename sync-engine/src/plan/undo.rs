@@ -298,7 +298,13 @@ fn backwards(run: RunId, row: &RowHistory, veiled: &Veiled) -> Undoing {
     let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept, lost: Vec::new() };
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Option<PlannedChange> {
         let raw = |json: Option<&str>| json.map(|json| RawValue::from_string(json.to_owned())).transpose();
-        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE.into(), sensitive: veiled.covers(field) })
+        Some(PlannedChange {
+            field: field.into(),
+            old: raw(old).ok()?,
+            new: raw(new).ok()?,
+            rule: RULE.into(),
+            sensitive: veiled.covers(field),
+        })
     };
     match (done.there, row.live.as_ref()) {
         // Somebody else has deleted what it made.

@@ -62,10 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// The two kinds of managed tables, with `mail` marked.
 fn targets() -> [(sync_core::store::Feed, Target); 2] {
     let fields: Arc<[Field]> = Arc::from([Field::new("Mail").sensitive()]);
-    [
-        (feed("c1", "own"), Target { fields: Arc::clone(&fields), ..plain("x_own") }),
-        (mapped("c1"), Target { fields, ..people() }),
-    ]
+    [(feed("c1", "own"), Target { fields: Arc::clone(&fields), ..plain("x_own") }), (mapped("c1"), Target { fields, ..people() })]
 }
 
 async fn mails(run: &Pull, key: &str, field: &str) -> Result<Vec<(Option<String>, Option<String>)>, Finding> {
@@ -88,13 +85,8 @@ async fn sensitive_values_are_told_as_hashes(scene: Scene) -> Looked {
         }
         let (ada, eve) = (Some(hash(&run, "ada@x").await?), Some(hash(&run, "eve@x").await?));
         let null = Some("null".to_owned());
-        let told = [
-            (None, ada.clone()),
-            (ada.clone(), eve.clone()),
-            (eve.clone(), ada.clone()),
-            (ada.clone(), eve.clone()),
-            (eve.clone(), null),
-        ];
+        let told =
+            [(None, ada.clone()), (ada.clone(), eve.clone()), (eve.clone(), ada.clone()), (ada.clone(), eve.clone()), (eve.clone(), null)];
         same!(mails(&run, "a", "Mail").await?, told, "the history of the field");
         holds!(ada.as_deref().is_some_and(is_hidden), "{ada:?} is no hash of a value that is hidden");
         holds!(ada != eve, "two values have the same hash {ada:?}");
@@ -204,7 +196,8 @@ async fn an_erased_entity_is_in_no_table(scene: Scene) -> Looked {
     for (feed, target) in [(feed("c1", "own"), plain("x_own")), (mapped("c1"), people())] {
         let run = scene.begin(&feed, &target).await?;
         let row = |key: &'static str, n: i64| up(key, json!({"email": key, "note": format!("of {key} {n}"), "n": n}));
-        let failures = vec![RecordFailure::warning("it stands twice").of_record(one), RecordFailure::error(format!("{other} does not fit"))];
+        let failures =
+            vec![RecordFailure::warning("it stands twice").of_record(one), RecordFailure::error(format!("{other} does not fit"))];
         let before = Counts { read: 2, skipped: 1, failed: 1, ..Counts::default() };
         let events = [one, other].map(|key| json!({"type": "seen", "key": key}).to_string().into()).to_vec();
         run.store.commit(PageCommit { failures, before, events, ..run.rows_page(&[row(one, 1), row(other, 1)]) }).await?;

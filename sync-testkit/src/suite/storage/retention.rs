@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sync_core::{
-    RecordFailure,
-    RunId,
+    RecordFailure, RunId,
     store::{Log, NewActivity, PageCommit, PlanState, RunEnd, RunStatus, Settle},
 };
 
 use super::{
     Check,
-    plans::{item, plan},
     check::{Looked, refused},
+    plans::{item, plan},
     scene::{Pull, Scene, at, begin, ending, feed, gone, mapped, people, plain, up},
 };
 use crate::suite::Finding;

@@ -13,8 +13,8 @@ use support::{
     scripted::{Scripted, last, page},
 };
 use syncline::{
-    Apply, Connection, Credentials, Edit, EntityQuery, ErrorKind, HostTable, ItemKind, Pull, Push, Retention, SyncResult, Syncline,
-    Workspace,
+    Apply, Connection, Credentials, Edit, EntityQuery, ErrorKind, HostTable, ItemKind, Pull, Push, Retention, RunFilter, RunStatus,
+    SyncResult, Syncline, Workspace,
     core::{Field, PullPage, PushLimits, Stream},
     mapping::{Authority, Column, Computed, Mapping, OnError},
 };
@@ -118,6 +118,7 @@ on_both!(
     a_table_of_the_hosts_own_has_hashes_in_its_history_too,
     an_erased_entity_is_nowhere_to_be_found,
     an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row,
+    nothing_is_erased_under_a_run,
 );
 
 async fn sensitive_values_stand_in_rows_and_open_plans_alone(on: On) {
@@ -311,4 +312,25 @@ async fn an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row(on: On
     let erased = acme.erase_entity("partners", "ada-lovelace").await.expect("erased");
     assert!(!erased.host_row && erased.links == 1, "{erased:?}");
     assert_eq!(stage.tables_with("ada-lovelace"), names(&[]));
+}
+
+async fn nothing_is_erased_under_a_run(on: On) {
+    let stage = Stage::new(on).await;
+    let acme = stage.acme();
+    stage.pull(Pull::mapped(mapping()), &[person("P1", "ada@x.example", "7", "Ada")]).await;
+    let gate = stage.provider.gate();
+    stage.shows(&[person("P1", "ada@y.example", "7", "Ada")]);
+    let connection = stage.connection.clone();
+    let pull = tokio::spawn(async move { connection.sync_from_external(Pull::mapped(mapping()).safety_lag(Duration::ZERO)).await });
+    while acme.runs(RunFilter { limit: 1, ..RunFilter::default() }).await.expect("runs")[0].status != RunStatus::Running {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(acme.erase_entity("person", "P1").await.expect_err("a run is under way").kind(), ErrorKind::Conflict);
+    assert_eq!(acme.erase("acme").await.expect_err("a run is under way").kind(), ErrorKind::Conflict);
+    assert_eq!(acme.count("person").await.expect("a count"), 1);
+    stage.provider.ungate();
+    gate.add_permits(1000);
+    clean(&pull.await.expect("no panic").expect("it runs"));
+    assert_eq!(acme.erase_entity("person", "P1").await.expect("erased").rows, 1);
+    assert!(acme.erase("acme").await.expect("erased") > 0);
 }

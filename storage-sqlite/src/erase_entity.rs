@@ -9,9 +9,9 @@ use sync_core::{
 use crate::{
     entity,
     error::Db,
+    run,
     storage::Shared,
     table::{Keyed, Table},
-    time,
 };
 
 /// The shortest name that texts of others than the entity's own runs are searched for: a shorter one stands in them by chance.
@@ -28,10 +28,7 @@ pub(crate) fn erase(tx: &Transaction<'_>, shared: &Shared, workspace: &Workspace
         let text = format!("nothing is known of {entity} here; nothing was erased");
         return Err(Error::new(ErrorKind::NotFound, "erase_entity", text).into());
     }
-    let now = time::text(shared.now());
-    let running =
-        "SELECT 1 FROM syncline_sync_runs WHERE workspace_id = ?1 AND entity_type = ?2 AND status = 'running' AND lease_until > ?3";
-    if tx.prepare_cached(running)?.exists((this.workspace, this.entity, now))? {
+    if run::is_under_way(tx, shared, workspace, Some(entity))? {
         let text = format!("a run of {entity} is under way; stop it or wait for its end, then erase again. Nothing was erased");
         return Err(Error::new(ErrorKind::Conflict, "erase_entity", text).into());
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sync_core::{
-    Field, Target,
+    Field, HostTable, Target,
     sensitive::{HidingKey, is_hidden},
     store::{LineageStore as _, Storage as _},
 };
 
-use crate::push_support::{Site, begin, feed, target, up};
+use crate::push_support::{Site, begin, feed, host, mapped_feed, target, up};
 
 #[tokio::test]
 async fn the_server_hashes_as_the_core_does() {
@@ -54,4 +54,23 @@ async fn every_workspace_has_a_key_of_its_own_which_goes_with_it() {
     let left: Vec<String> =
         sqlx::query_scalar("SELECT workspace_id FROM syncline.lineage_keys").fetch_all(&mut connection).await.expect("keys");
     assert_eq!(left, ["globex"]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_server_does_not_quote_a_value_where_some_are_sensitive() {
+    let site = Site::new().await;
+    site.execute("CREATE TABLE staff (id text PRIMARY KEY, age int, day date)").await;
+    let staff = host(HostTable::new("staff").key("id"));
+    let rows = [up("r1", json!({"id": "a", "age": "secret-77"})), up("r2", json!({"id": "b", "age": 1, "day": "2026-02-31"}))];
+    let plainly = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &staff).await;
+    let failures = plainly.commit(&rows).await.failures;
+    assert!(failures[0].error.contains("secret-77"), "the server quotes it: {failures:?}");
+    plainly.end().await;
+    let marked = Target { fields: Arc::from([Field::new("age").sensitive()]), ..staff };
+    let run = begin(&site.storage, "acme", &mapped_feed("c1", "s", "m"), &marked).await;
+    let failures = run.commit(&rows).await.failures;
+    assert_eq!(failures.len(), 2, "{failures:?}");
+    assert!(failures.iter().all(|failure| failure.error.contains("SQLSTATE 22")), "{failures:?}");
+    assert_eq!(failures[0].column.as_deref(), Some("age"));
+    assert!(!format!("{failures:?}").contains("secret-77") && !format!("{failures:?}").contains("2026-02-31"), "{failures:?}");
 }

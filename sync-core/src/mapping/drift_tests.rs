@@ -85,7 +85,7 @@ fn header() -> impl Strategy<Value = Vec<Field>> {
     let kind = prop::sample::select(vec![None, Some(FieldKind::Text), Some(FieldKind::Number)]);
     prop::collection::vec(kind, 1..12).prop_map(|kinds| {
         let name = |n: usize| ["alpha", "gross", "title", "kino", "budget", "year", "mpaa", "zone", "whose", "fifth", "july", "quod"][n];
-        kinds.into_iter().enumerate().map(|(n, kind)| Field { name: name(n).into(), label: None, kind }).collect()
+        kinds.into_iter().enumerate().map(|(n, kind)| Field { kind, ..Field::new(name(n)) }).collect()
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sync_core::{
     Field, HostTable, Target,
     sensitive::{HidingKey, is_hidden},
-    store::{LineageStore as _, Storage as _},
+    store::Storage as _,
 };
 
 use crate::push_support::{Site, begin, feed, host, mapped_feed, target, up};

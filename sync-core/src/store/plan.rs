@@ -222,8 +222,8 @@ impl PlanItem {
     /// hidden.
     #[must_use]
     pub fn to_json(&self, entity: &EntityType, key: &[Box<str>]) -> serde_json::Value {
-        let side = |of: for<'c> fn((Option<&'c str>, Option<&'c str>)) -> Option<&'c str>| -> serde_json::Map<String, serde_json::Value> {
-            let values = self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change.shown())?))));
+        let side = |of: fn(&PlannedChange) -> Option<&str>| -> serde_json::Map<String, serde_json::Value> {
+            let values = self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change)?))));
             values.collect()
         };
         let mut body = serde_json::json!({
@@ -231,10 +231,10 @@ impl PlanItem {
             "keyField": if key.is_empty() { "id".to_owned() } else { key.join("/") },
             "keyValue": self.entity,
             "type": self.kind,
-            "fields": side(|(_, new)| new),
+            "fields": side(|change| change.shown().1),
         });
         if self.kind != ItemKind::Create {
-            body["existing"] = side(|(old, _)| old).into();
+            body["existing"] = side(|change| change.shown().0).into();
         }
         body
     }

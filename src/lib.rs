@@ -37,8 +37,9 @@ pub use sync_core::{
     RecordFailure, Result, RunId, Severity, SyncResult, WorkspaceId, mapping,
     store::{
         Client, ClientAccount, ClientFacts, ConfigAction, ConfigVersion, Conflict, ConflictFilter, ConflictId, ConnectionConfig,
-        ConnectionPatch, ConnectionStatus, Entity, EntityQuery, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry, Onboarding,
-        OnboardingStep, Plan, PlanItem, PlanState, PlannedChange, PlannedWrite, ReferenceValue, Run, RunFilter, RunStatus, SeenRecord,
+        ConnectionPatch, ConnectionStatus, Entity, EntityQuery, ErasedEntity, IntentFilter, IntentState, ItemKind, ItemState, LineageEntry,
+        Onboarding, OnboardingStep, Plan, PlanItem, PlanState, PlannedChange, PlannedWrite, ReferenceValue, Run, RunFilter, RunStatus,
+        SeenRecord,
     },
 };
 #[doc(hidden)]

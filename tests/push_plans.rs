@@ -73,7 +73,7 @@ impl Stage {
         let service = Pushable::new(PushLimits { items: 3, ..PushLimits::default() });
         let syncline = world.builder().storage(world.place().open().await).provider(service.clone()).build().await.expect("an engine");
         let crm = syncline.workspace("acme").connect("crm", Credentials::token("t")).await.expect("it connects");
-        world.place().host("CREATE TABLE staff (name text PRIMARY KEY, v integer)");
+        world.place().change("CREATE TABLE staff (name text PRIMARY KEY, v integer)");
         Self { world, service, syncline, crm, way }
     }
 
@@ -84,7 +84,7 @@ impl Stage {
             Way::Table => {
                 let values: Vec<String> = rows.iter().map(|(name, v)| format!("('{name}', {v})")).collect();
                 let insert = if rows.is_empty() { String::new() } else { format!("INSERT INTO staff VALUES {}", values.join(", ")) };
-                self.world.place().host(&format!("DELETE FROM staff; {insert}"));
+                self.world.place().change(&format!("DELETE FROM staff; {insert}"));
                 Push::mapped(staff())
             }
         }
@@ -423,7 +423,7 @@ async fn a_mass_deletion_is_no_plan_until_it_is_confirmed(on: On) {
     let (plan, items) = stage.planned(push.confirm_deletes(), "confirmed").await;
     assert!(items.iter().all(|item| item.kind == ItemKind::Delete && item.changes.len() == 2) && items.len() == 5, "{items:?}");
     // A row comes back before it is applied: its record stays. So does one that came there meanwhile.
-    stage.world.place().host("INSERT INTO staff VALUES ('p7', 1)");
+    stage.world.place().change("INSERT INTO staff VALUES ('p7', 1)");
     stage.service.state().records.insert("guest".into(), json!({ "name": "guest", "v": 0 }));
     let result = stage.crm.apply(Apply::plan(plan.plan.run)).await.expect("it begins");
     assert_eq!((result.counts.deleted, result.counts.skipped), (4, 1), "{result:?}");

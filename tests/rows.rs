@@ -383,6 +383,8 @@ async fn tables_and_views_have_the_columns_programs_rely_on() {
         ("oauth_states", "nonce provider browser_hash verifier_encrypted redirect_uri request begun_at expires_at client_id"),
         ("oauth_clients", "authority client_id secret_encrypted redirect_uri updated_at"),
         ("leases", "name holder until"),
+        ("sensitive_fields", "entity_type field"),
+        ("lineage_keys", "inner_pad outer_pad"),
         ("clients", "id name industry status website created_at updated_at"),
         ("client_accounts", "client_id provider account_id name"),
         ("onboarding_progress", "user_id services_connected current_step first_sync_completed completed_at updated_at"),

@@ -7,11 +7,12 @@ use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, Result, WorkspaceId, join_key, json_value, key_text, split_key,
-    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
+    store::{CommitReport, Entity, EntityQuery, EntityStore, ErasedEntity, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
 use crate::{
     commit::{self, Mode, Written},
+    erase_entity,
     error::{Db, Fault, explain},
     host::Host,
     name::quoted,
@@ -203,7 +204,7 @@ async fn hosts(tx: &mut Tx, host: &Host, workspace: &WorkspaceId, query: &Entity
     Ok(found)
 }
 
-async fn list(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, query: &EntityQuery) -> Db<Vec<Entity>> {
+pub(crate) async fn list(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, query: &EntityQuery) -> Db<Vec<Entity>> {
     let mut limit = if query.limit == 0 { 100 } else { query.limit as usize };
     if about(query).1.contains('\0') {
         return Ok(Vec::new());
@@ -325,6 +326,16 @@ impl EntityStore for Scoped {
 
     async fn sweep(&self, sweep: Sweep) -> Result<SweepReport> {
         sweep::sweep(&self.inner, &self.workspace, sweep).await
+    }
+
+    async fn erase_entity(&self, entity: &EntityType, key: &str) -> Result<ErasedEntity> {
+        let (workspace, entity, key) = (self.workspace.clone(), entity.clone(), Box::<str>::from(key));
+        let door = Door::Workspace(self.workspace.clone());
+        let done = self.inner.run("erase_entity", door, Repeat::Always, move |tx| {
+            let (workspace, entity, key) = (workspace.clone(), entity.clone(), key.clone());
+            async move { erase_entity::erase(tx, &workspace, &entity, &key).await }.boxed()
+        });
+        done.await
     }
 
     async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()> {

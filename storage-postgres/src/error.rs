@@ -202,3 +202,12 @@ pub(crate) fn row_fault(error: &Sql) -> Option<(String, Option<String>)> {
     }
     Some((said.message().to_owned(), said.column().map(str::to_owned)))
 }
+
+/// A refusal without the value that PostgreSQL quotes where it is a value that is refused (22…), for tables with values that are nobody's
+/// business.
+pub(crate) fn discreet(reason: String, error: &Sql) -> String {
+    match code(error) {
+        Some(code) if code.starts_with("22") => format!("the value is none that its column takes (SQLSTATE {code})"),
+        _ => reason,
+    }
+}

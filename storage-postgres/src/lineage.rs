@@ -17,6 +17,7 @@ use sync_core::{
 use crate::{
     commit::book,
     error::{Db, damaged},
+    hiding::{self, Hiding},
     retention, row, run, run_rows,
     storage::Scoped,
     table::{Keyed, Table},
@@ -125,6 +126,19 @@ async fn origins(tx: &mut Tx, workspace: &WorkspaceId, runs: &[i64]) -> Db<BTree
     Ok(origins)
 }
 
+/// Hides what changes say of sensitive fields: also what lines say from before a field was marked, and what a row was made with.
+async fn hide(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, changes: &mut [LineageChange]) -> Db<()> {
+    let hiding = Hiding::of(tx, workspace, entity).await?;
+    let sensitive = changes.iter_mut().filter(|change| hiding.covers(&change.field));
+    let mut values: Vec<&mut String> = sensitive.flat_map(|change| [&mut change.old, &mut change.new]).flatten().collect();
+    if !values.is_empty() {
+        let plain: Vec<&str> = values.iter().map(|value| value.as_str()).collect();
+        let hidden = hiding::hide(tx, workspace, &plain).await?;
+        values.iter_mut().zip(hidden).for_each(|(value, hidden)| **value = hidden);
+    }
+    Ok(())
+}
+
 async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key: &str, field: Option<&str>) -> Db<Vec<LineageEntry>> {
     let Some(table) = Table::load(tx, entity).await? else { return Ok(Vec::new()) };
     let pruned_before = retention::lineage_mark(tx).await?;
@@ -142,6 +156,7 @@ async fn lineage(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityType, key:
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.
     changes.sort_by_key(|change| (change.seq, change.new.is_some()));
+    hide(tx, workspace, entity, &mut changes).await?;
     let mut runs: Vec<i64> = changes.iter().map(|change| change.run).collect();
     runs.sort_unstable();
     runs.dedup();
@@ -185,18 +200,16 @@ async fn record(tx: &mut Tx, workspace: &WorkspaceId, what: &RecordChanges) -> D
         lines.push(format!("{{{}}}", cells.collect::<Vec<_>>().join(",")));
         keys.push(&row[0].entity);
     }
-    sqlx::query(
+    let hiding = Hiding::of(tx, workspace, &what.entity).await?;
+    let sql = format!(
         "INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
-         SELECT $1, $2, l.key, $3, 'u', l.changes::json, $4 FROM unnest($5::text[], $6::text[]) WITH ORDINALITY AS l(key, changes, n) ORDER BY l.n",
-    )
-    .bind(workspace.as_str())
-    .bind(table.id)
-    .bind(what.fence.run.0)
-    .bind(what.at)
-    .bind(keys)
-    .bind(&lines)
-    .execute(&mut **tx)
-    .await?;
+         SELECT $1, $2, l.key, $3, 'u', {}, $4 FROM unnest($5::text[], $6::text[]) WITH ORDINALITY AS l(key, changes, n) ORDER BY l.n",
+        hiding.line("l.changes", 7)
+    );
+    let insert = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(table.id).bind(what.fence.run.0).bind(what.at);
+    let insert = insert.bind(keys).bind(&lines);
+    let insert = if hiding.is_empty() { insert } else { insert.bind(hiding.fields()) };
+    insert.execute(&mut **tx).await?;
     let counts = Counts { read: lines.len() as u64, updated: lines.len() as u64, ..Counts::default() };
     run::hold(tx, workspace, what.fence, &counts, "record_changes").await
 }
@@ -240,6 +253,19 @@ impl LineageStore for Scoped {
         let found = self.inner.read("run_rules", &self.workspace, move |tx| {
             let workspace = workspace.clone();
             async move { run_rules(tx, &workspace, run).await }.boxed()
+        });
+        found.await
+    }
+
+    async fn hidden(&self, values: Vec<Box<str>>) -> Result<Vec<Box<str>>> {
+        let (workspace, values) = (self.workspace.clone(), Arc::new(values));
+        let found = self.inner.read("hidden", &self.workspace, move |tx| {
+            let (workspace, values) = (workspace.clone(), Arc::clone(&values));
+            async move {
+                let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+                Ok(hiding::hide(tx, &workspace, &values).await?.into_iter().map(Into::into).collect())
+            }
+            .boxed()
         });
         found.await
     }

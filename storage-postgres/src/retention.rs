@@ -26,6 +26,11 @@ fn due(log: Log) -> (&'static str, &'static str) {
              OR e.rows_created + e.rows_updated + e.rows_deleted + e.rows_swept = 0 \
              OR e.completed_at < (SELECT finished_before FROM retention_marks WHERE log = 'lineage'))",
         ),
+        Log::Plans => (
+            "plans",
+            "greatest(e.changed_at, coalesce((SELECT r.started_at FROM sync_runs r WHERE r.workspace_id = e.workspace_id AND r.id = e.run_id), \
+             (e.body ->> 'made_at')::timestamptz)) < $1",
+        ),
         Log::Lineage => (
             "lineage_entries",
             "e.changed_at < $1 AND NOT EXISTS (SELECT FROM sync_runs r WHERE r.workspace_id = e.workspace_id AND r.id = e.run_id AND r.status = 'running')",

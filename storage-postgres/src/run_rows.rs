@@ -14,6 +14,7 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    hiding::Hiding,
     host::Host,
     lineage::line,
     retention, row,
@@ -24,6 +25,7 @@ use crate::{
 /// Where the rows of a run are.
 struct Changed {
     table: Table,
+    entity: EntityType,
     place: Place,
     connection: String,
     /// The connection's number in a stream's own table, -1 where it has none; 0 in the others.
@@ -53,12 +55,12 @@ async fn changed(tx: &mut Tx, workspace: &WorkspaceId, run: RunId) -> Db<Option<
             None => return nothing(),
         },
     };
-    Ok(Some(Ok(Changed { table, place, connection, number, started })))
+    Ok(Some(Ok(Changed { table, entity, place, connection, number, started })))
 }
 
 /// The keys of the rows a run changed, in the order of its lines and then of the table: so a page of either is read once.
 pub(crate) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunRows>> {
-    let Changed { table, place, number, started, .. } = match changed(tx, workspace, run).await? {
+    let Changed { table, entity, place, number, started, .. } = match changed(tx, workspace, run).await? {
         None => return Ok(None),
         Some(Err(nothing)) => return Ok(Some(nothing)),
         Some(Ok(changed)) => changed,
@@ -92,7 +94,8 @@ pub(crate) async fn rows(tx: &mut Tx, workspace: &WorkspaceId, run: RunId, limit
         return Err(Error::config("run_rows", text).into());
     }
     let pruned = retention::lineage_mark(tx).await?.is_some_and(|pruned| started < pruned);
-    Ok(Some(RunRows { place, keys, pruned }))
+    let sensitive = Hiding::of(tx, workspace, &entity).await?.into_fields();
+    Ok(Some(RunRows { place, keys, sensitive, pruned }))
 }
 
 /// The histories of some of them.

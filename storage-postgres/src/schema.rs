@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
     (16, "rules", include_str!("../migrations/0016_rules.sql")),
     (17, "looks", include_str!("../migrations/0017_looks.sql")),
+    (18, "sensitive", include_str!("../migrations/0018_sensitive.sql")),
 ];
 
 /// The oldest server we work with, as `server_version_num`.

@@ -31,6 +31,7 @@ pub(crate) const FLEET: &[&str] = &[
     "integration_activity",
     "lineage_entries",
     "host_tables",
+    "plans",
 ];
 
 /// Tables of ours that belong to no tenant: their rows name tables, columns and versions, never a tenant's data.

@@ -16,6 +16,7 @@ use crate::{
         mapped,
     },
     error::{Db, internal},
+    hiding::Hiding,
     hook::Committed,
     host::Host,
     run,
@@ -232,7 +233,8 @@ async fn take_away(
     missing: &Missing,
     preview: Option<&mut Preview>,
 ) -> Db<(usize, Vec<Box<str>>)> {
-    let how = Deletion { run: sweep.fence.run, at: sweep.at, lineage: sweep.target.lineage };
+    let hiding = Hiding::of(tx, workspace, &sweep.target.entity).await?;
+    let how = Deletion { run: sweep.fence.run, at: sweep.at, lineage: sweep.target.lineage, hiding: &hiding };
     Ok(match (missing, rows) {
         (Missing::Keys(keys), Rows::Stream(table)) => {
             let no = connection_no(tx, sweep.feed.connection.as_str()).await?;

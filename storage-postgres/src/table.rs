@@ -10,6 +10,7 @@ use sync_core::{EntityType, Error, Field, FieldKind, Place, RecordBatch};
 
 use crate::{
     error::{Db, damaged},
+    hiding::Hiding,
     name::{self, quoted},
     security,
     storage::Inner,
@@ -355,6 +356,20 @@ pub(crate) async fn register_host(tx: &mut Tx, entity: &EntityType, table: &str)
         .await?;
     tx.as_app().await?;
     Ok(id)
+}
+
+/// The number of a connection, as [`connection_no`] gives it, and in the same breath what is hidden of an entity type.
+pub(crate) async fn connection_no_and_hiding(tx: &mut Tx, connection: &str, entity: &EntityType) -> Db<(i64, Hiding)> {
+    let find = "SELECT no, ARRAY(SELECT field FROM sensitive_fields \
+                WHERE workspace_id = current_setting('app.workspace_id') AND entity_type = $2 ORDER BY field) FROM connection_numbers \
+                WHERE workspace_id = current_setting('app.workspace_id') AND connection_id = $1";
+    let found: Option<(i64, Vec<String>)> = sqlx::query_as(find).bind(connection).bind(entity.as_str()).fetch_optional(&mut **tx).await?;
+    if let Some((no, fields)) = found {
+        return Ok((no, Hiding::known(fields)));
+    }
+    connection_no(tx, connection).await?;
+    let (no, fields): (i64, Vec<String>) = sqlx::query_as(find).bind(connection).bind(entity.as_str()).fetch_one(&mut **tx).await?;
+    Ok((no, Hiding::known(fields)))
 }
 
 /// The number of a connection in rows and keys; given when it is first asked for.

@@ -10,6 +10,7 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use sqlx::{PgConnection, Row as _};
+use sync_core::sensitive::HIDDEN;
 
 use crate::{
     error::Db,
@@ -99,6 +100,16 @@ const TERMS: &str = "SELECT l.seq AS id, t.entity_type, l.workspace_id, l.entity
             AND (t.place <> 'stream' OR lr.connection_id = n.connection_id) ORDER BY j.key, l.seq) b \
     WHERE m.op = 'd' AND m.created_run IS NOT NULL AND b.v <> 'null'::jsonb AND m.";
 
+/// A value, unless it is that of a sensitive field. What the row holds of such a field is not hashed here: whoever may read the view need
+/// not be allowed to hash.
+fn unless_sensitive(value: &str) -> String {
+    format!(
+        "CASE WHEN {value} <> 'null'::jsonb AND NOT coalesce({value} ->> 'hidden' LIKE 'hmac-sha256:%', false) AND EXISTS (SELECT FROM sensitive_fields x \
+         WHERE x.workspace_id = h.workspace_id AND x.entity_type = h.entity_type AND x.field = lower(h.field COLLATE \"C\")) \
+         THEN '{HIDDEN}'::jsonb ELSE {value} END"
+    )
+}
+
 fn script(terms: &[Term], settings: &Settings) -> Db<String> {
     let mut rows = format!("{TERMS}{KNOWN}");
     for term in terms {
@@ -108,13 +119,15 @@ fn script(terms: &[Term], settings: &Settings) -> Db<String> {
     let mut sql = format!(
         "CREATE OR REPLACE VIEW field_lineage WITH (security_invoker = true) AS \
          SELECT h.id, h.entity_type, h.entity_id, h.field AS field_name, coalesce(s.kind, '') AS source_type, coalesce(s.source_id, '') AS source_id, \
-         s.refs ->> h.field AS source_ref, h.old AS previous_value, h.new AS new_value, h.run AS sync_run_id, \
+         s.refs ->> h.field AS source_ref, {} AS previous_value, {} AS new_value, h.run AS sync_run_id, \
          coalesce(r.triggered_by, '') AS changed_by, h.at AS changed_at, h.workspace_id, \
          CASE WHEN h.new IS NULL AND b.rule IN ('source_of_truth', 'forced') THEN 'deleted' ELSE b.rule END AS rule \
          FROM ({rows}) h \
          LEFT JOIN sync_runs r ON r.workspace_id = h.workspace_id AND r.id = h.run \
          LEFT JOIN lineage_sources s ON s.workspace_id = r.workspace_id AND s.id = r.lineage_source \
-         LEFT JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules;\n"
+         LEFT JOIN lineage_rules b ON b.workspace_id = r.workspace_id AND b.id = r.lineage_rules;\n",
+        unless_sensitive("h.old"),
+        unless_sensitive("h.new"),
     );
     sql.push_str(&security::view(&settings.schema, "field_lineage", &settings.row_security));
     Ok(sql)

@@ -6,16 +6,17 @@ use async_trait::async_trait;
 use rusqlite::{Transaction, params_from_iter, types::Value as Sql};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, HostTable, Place, Result, WorkspaceId, join_key, key_text, split_key,
-    store::{CommitReport, Entity, EntityQuery, EntityStore, PageCommit, Preview, Sweep, SweepReport, Trial},
+    store::{CommitReport, Entity, EntityQuery, EntityStore, ErasedEntity, PageCommit, Preview, Sweep, SweepReport, Trial},
 };
 
 use crate::{
     commit::{self, Mode},
+    erase_entity,
     error::{Db, Fault},
     host::Host,
     name::quoted,
     row,
-    storage::{Durability, Scoped},
+    storage::{Durability, Scoped, Shared},
     sweep,
     table::{Keyed, Table},
     time,
@@ -186,7 +187,7 @@ fn hosts(tx: &Transaction<'_>, host: &Host, workspace: &WorkspaceId, query: &Ent
     Ok(found)
 }
 
-fn list(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, query: &EntityQuery) -> Db<Vec<Entity>> {
+pub(crate) fn list(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, query: &EntityQuery) -> Db<Vec<Entity>> {
     let limit = if query.limit == 0 { 100 } else { query.limit as usize };
     match known(tx, workspace, entity)? {
         Some(Known::Ours(table)) => {
@@ -286,6 +287,12 @@ impl EntityStore for Scoped {
                 Ok(count.cast_unsigned())
             })
             .await
+    }
+
+    async fn erase_entity(&self, entity: &EntityType, key: &str) -> Result<ErasedEntity> {
+        let (workspace, entity, key) = (self.workspace.clone(), entity.clone(), Box::<str>::from(key));
+        let job = move |tx: &Transaction<'_>, shared: &Shared| erase_entity::erase(tx, shared, &workspace, &entity, &key);
+        self.inner.write("erase_entity", move |writer| writer.write_over(|tx, shared| job(tx, shared))).await
     }
 
     async fn entities(&self, entity: &EntityType, query: EntityQuery) -> Result<Vec<Entity>> {

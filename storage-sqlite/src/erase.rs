@@ -3,13 +3,11 @@
 use rusqlite::Transaction;
 use sync_core::{Error, ErrorKind, WorkspaceId};
 
-use crate::{error::Db, storage::Shared, time};
+use crate::{error::Db, run, storage::Shared};
 
 /// Deletes it from every table of ours, all or nothing; answers how many rows went.
 pub(crate) fn erase(tx: &Transaction<'_>, workspace: &WorkspaceId, shared: &Shared) -> Db<u64> {
-    let now = time::text(shared.now());
-    let running = "SELECT 1 FROM syncline_sync_runs WHERE workspace_id = ?1 AND status = 'running' AND lease_until > ?2";
-    if tx.prepare_cached(running)?.exists((workspace.as_str(), now))? {
+    if run::is_under_way(tx, shared, workspace, None)? {
         let text = format!("a run of workspace {workspace} is under way; stop it, then erase again. Nothing was deleted");
         return Err(Error::new(ErrorKind::Conflict, "erase", text).into());
     }

@@ -14,6 +14,7 @@ use crate::{
     commit::journal::{Journal, Shown},
     entity::origins,
     error::{Db, damaged},
+    hiding::{self, Hiding},
     retention, row, run, run_rows,
     storage::{Cache, Durability, Scoped},
     table::{Keyed, Table},
@@ -103,6 +104,13 @@ fn lineage(tx: &Transaction<'_>, workspace: &WorkspaceId, entity: &EntityType, k
     changes.retain(|change| field.is_none_or(|field| change.field == field));
     // A deletion and the next creation share a number; the deletion came first.
     changes.sort_by_key(|change| (change.seq, change.new.is_some()));
+    let hiding = Hiding::of(tx, workspace, entity)?;
+    for change in changes.iter_mut().filter(|change| hiding.covers(&change.field)) {
+        // Also what lines say from before the field was marked, and what a row was made with.
+        for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+            *value = hiding.hide(value);
+        }
+    }
     let mut origins: HashMap<i64, Origin> = HashMap::new();
     let mut entries = Vec::with_capacity(changes.len());
     for change in changes {
@@ -149,7 +157,7 @@ fn record(tx: &Transaction<'_>, cache: &mut Cache, workspace: &WorkspaceId, what
         return Err(Error::new(ErrorKind::NotFound, "record_changes", text).into());
     };
     cache.sources.point(tx, workspace, what.fence.run, &what.source, what.rule())?;
-    let mut journal = Journal::new(true, Shown::Nothing);
+    let mut journal = Journal::new(true, Shown::Nothing, Hiding::of(tx, workspace, &what.entity)?);
     for row in what.changes.chunk_by(|one, next| one.entity == next.entity) {
         journal.open(&row[0].entity);
         for change in row {
@@ -183,6 +191,15 @@ impl LineageStore for Scoped {
     async fn run_rules(&self, run: RunId) -> Result<Option<RunRules>> {
         let workspace = self.workspace.clone();
         self.inner.read("run_rules", move |tx| run_rules(tx, &workspace, run)).await
+    }
+
+    async fn hidden(&self, values: Vec<Box<str>>) -> Result<Vec<Box<str>>> {
+        let workspace = self.workspace.clone();
+        let hide = move |tx: &Transaction<'_>| {
+            let key = hiding::key(tx, &workspace)?;
+            Ok(values.iter().map(|value| hiding::hide(key.as_ref(), value).into()).collect())
+        };
+        self.inner.read("hidden", hide).await
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

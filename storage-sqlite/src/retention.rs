@@ -25,6 +25,11 @@ fn due(log: Log) -> (&'static str, &'static str) {
              direction = 'to_external' OR rows_created + rows_updated + rows_deleted + rows_swept = 0 \
              OR completed_at < (SELECT finished_before FROM syncline_retention_marks WHERE log = 'lineage')) ORDER BY id LIMIT ?2",
         ),
+        Log::Plans => (
+            "syncline_plans",
+            "SELECT p.run_id FROM syncline_plans p LEFT JOIN syncline_sync_runs r ON r.id = p.run_id \
+             WHERE max(coalesce(p.changed_at, ''), coalesce(r.started_at, p.body ->> 'made_at')) < ?1 ORDER BY p.run_id LIMIT ?2",
+        ),
         Log::Lineage => (
             "syncline_lineage_entries",
             "SELECT seq FROM syncline_lineage_entries WHERE changed_at < ?1 \
@@ -48,7 +53,14 @@ pub(crate) fn prune(tx: &Transaction<'_>, log: Log, before: DateTime<Utc>, limit
         tx.prepare_cached(&format!("DELETE FROM syncline_sync_failures WHERE (workspace_id, run_id) IN (SELECT workspace_id, id FROM syncline_sync_runs WHERE id IN ({due}))"))?
             .execute((&before, limit))?;
     }
-    let gone = tx.prepare_cached(&format!("DELETE FROM {table} WHERE rowid IN ({due})"))?.execute((&before, limit))? as u64;
+    if log == Log::Plans {
+        // Before what they belong to: its deletion would take them along one plan at a time.
+        tx.prepare_cached(&format!("DELETE FROM syncline_plan_items WHERE (workspace_id, run_id) IN (SELECT workspace_id, run_id FROM syncline_plans WHERE run_id IN ({due}))"))?
+            .execute((&before, limit))?;
+    }
+    // A run makes one plan at most, and has its number among those of all workspaces.
+    let number = if log == Log::Plans { "run_id" } else { "rowid" };
+    let gone = tx.prepare_cached(&format!("DELETE FROM {table} WHERE {number} IN ({due})"))?.execute((&before, limit))? as u64;
     if log == Log::Lineage && gone < u64::from(limit) {
         tx.prepare_cached(
             "UPDATE syncline_retention_marks SET finished_before = max(coalesce(finished_before, ''), ?1) WHERE log = 'lineage'",

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction};
 use sync_core::{
-    Counts, Cursor, Direction, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
+    Counts, Cursor, Direction, EntityType, Error, ErrorKind, Outcome, RecordFailure, Result, RunError, RunId, WorkspaceId,
     store::{
         Begin, Event, Feed, Fence, LOCAL, Look, NewRun, Onboarding, OnboardingStore as _, PartitionState, Run, RunEnd, RunFilter,
         RunStatus, RunStore,
@@ -163,6 +163,20 @@ pub(crate) fn reap(tx: &Transaction<'_>, shared: &Shared) -> Db<u64> {
     }
     owner::tidy(&shared.path);
     Ok(reaped)
+}
+
+/// Whether a run of the workspace, or of one entity type of it, is under way and its owner lives.
+pub(crate) fn is_under_way(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, entity: Option<&EntityType>) -> Db<bool> {
+    let mut found = tx.prepare_cached(
+        "SELECT owner FROM syncline_sync_runs WHERE workspace_id = ?1 AND status = 'running' AND (?2 IS NULL OR entity_type = ?2)",
+    )?;
+    let mut owners = found.query((workspace.as_str(), entity.map(EntityType::as_str)))?;
+    while let Some(run) = owners.next()? {
+        if shared.owner.lives(&shared.path, run.get_ref(0)?.as_str()?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Runs that this one may not run beside: of the same stream, or exclusive as it is.

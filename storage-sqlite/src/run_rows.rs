@@ -11,6 +11,7 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    hiding::Hiding,
     host::Host,
     lineage::{lines, live},
     retention,
@@ -21,6 +22,7 @@ use crate::{
 /// Where the rows of a run are.
 struct Changed {
     table: Table,
+    entity: EntityType,
     place: Place,
     connection: String,
     /// The connection's number in a stream's own table, -1 where it has none; 0 in the others.
@@ -50,12 +52,12 @@ fn changed(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId) -> Db<Opti
             None => return nothing(),
         },
     };
-    Ok(Some(Ok(Changed { table, place, connection, number, started })))
+    Ok(Some(Ok(Changed { table, entity, place, connection, number, started })))
 }
 
 /// The keys of the rows a run changed, in the order of its lines and then of the table: so a page of either is read once.
 pub(crate) fn rows(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, limit: u32) -> Db<Option<RunRows>> {
-    let Changed { table, place, number, started, .. } = match changed(tx, workspace, run)? {
+    let Changed { table, entity, place, number, started, .. } = match changed(tx, workspace, run)? {
         None => return Ok(None),
         Some(Err(nothing)) => return Ok(Some(nothing)),
         Some(Ok(changed)) => changed,
@@ -85,7 +87,8 @@ pub(crate) fn rows(tx: &Transaction<'_>, workspace: &WorkspaceId, run: RunId, li
         return Err(Error::config("run_rows", text).into());
     }
     let pruned = retention::lineage_mark(tx)?.is_some_and(|pruned| started < pruned);
-    Ok(Some(RunRows { place, keys, pruned }))
+    let sensitive = Hiding::of(tx, workspace, &entity)?.fields();
+    Ok(Some(RunRows { place, keys, sensitive, pruned }))
 }
 
 /// The histories of some of them.

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "sources", include_str!("../migrations/0015_sources.sql")),
     (16, "rules", include_str!("../migrations/0016_rules.sql")),
     (17, "looks", include_str!("../migrations/0017_looks.sql")),
+    (18, "sensitive", include_str!("../migrations/0018_sensitive.sql")),
 ];
 
 /// The migrations as SQL, each with its number and name, for hosts that want to read them first. They touch nothing whose name
@@ -47,6 +48,8 @@ pub(crate) fn connect(path: &Path, busy_timeout: Duration, writes: bool) -> Db<C
         log_ahead(&conn, busy_timeout)?;
         conn.pragma_update(None, "synchronous", "NORMAL")?;
         conn.pragma_update(None, "cache_size", -8192)?;
+        // What is deleted or replaced is zeroed in the file, so that what was erased is not found there.
+        conn.pragma_update(None, "secure_delete", true)?;
     } else {
         conn.pragma_update(None, "query_only", true)?;
     }

@@ -106,6 +106,18 @@ impl Writer {
         })
     }
 
+    /// Runs `work`, which deletes what nobody is to find again, in a transaction of its own, and empties the log of what it held into the
+    /// file. The log stays longer where others read it still: it is emptied with a later one.
+    pub(crate) fn write_over<T>(&mut self, work: impl FnOnce(&Transaction<'_>, &Shared) -> Db<T>) -> Db<T> {
+        let done = self.write(Durability::Full, |tx, _, shared| work(tx, shared))?;
+        // It is deleted by now, whatever becomes of the log.
+        let emptied = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
+        if !emptied.unwrap_or_default() {
+            tracing::warn!("what was deleted stands in the log of the database until nobody reads it any more");
+        }
+        Ok(done)
+    }
+
     /// Runs `work` in a transaction and takes back what it wrote.
     pub(crate) fn try_out<T>(&mut self, work: impl FnOnce(&Transaction<'_>, &mut Cache, &Shared) -> Db<T>) -> Db<T> {
         let done = self.transaction(Durability::Normal, |tx, cache, shared| work(&tx, cache, shared));
@@ -394,7 +406,7 @@ impl FleetStore for Fleet {
     async fn erase(&self, workspace: &WorkspaceId) -> Result<u64> {
         let workspace = workspace.clone();
         let job = move |tx: &Transaction<'_>, shared: &Shared| crate::erase::erase(tx, &workspace, shared);
-        self.0.write("erase", move |writer| writer.write(Durability::Full, |tx, _, shared| job(tx, shared))).await
+        self.0.write("erase", move |writer| writer.write_over(|tx, shared| job(tx, shared))).await
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         target::Rows,
     },
     error::{Db, Fault, row_fault},
+    hiding::Hiding,
     hook::Committed,
     host::Host,
     run,
@@ -70,7 +71,7 @@ pub(crate) fn try_out(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Swe
     if report.may_delete(sweep) {
         let at = time::text(sweep.at);
         let taken = Taken { run: sweep.fence.run, at: &at };
-        let mut journal = Journal::new(sweep.target.lineage, Shown::Preview(Vec::new()));
+        let mut journal = Journal::new(sweep.target.lineage, Shown::Preview(Vec::new()), Hiding::default());
         for missing in &found.missing {
             match &rows {
                 Rows::Stream(table) => delete::managed(tx, table, *missing, &mut journal)?,
@@ -150,7 +151,7 @@ fn find(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Sweep, rows: &Row
 fn delete_rows(tx: &Transaction<'_>, shared: &Shared, workspace: &WorkspaceId, sweep: &Sweep, rows: &Rows, missing: &[i64]) -> Db<()> {
     run::check_fence(tx, workspace, sweep.fence, "sweep")?;
     let at = time::text(sweep.at);
-    let mut journal = Journal::new(sweep.target.lineage, Shown::Nothing);
+    let mut journal = Journal::new(sweep.target.lineage, Shown::Nothing, Hiding::of(tx, workspace, &sweep.target.entity)?);
     let mut keys: Vec<Box<str>> = Vec::new();
     for number in missing {
         keys.extend(match rows {

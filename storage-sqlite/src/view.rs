@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
+use sync_core::sensitive::HIDDEN;
 
 use crate::{error::Db, name::quoted};
 
@@ -21,6 +22,14 @@ const AS_JSON: &str = "CASE typeof(v) WHEN 'null' THEN NULL \
     ELSE CASE WHEN k = 'json' THEN v \
         WHEN k IN ('integer', 'number') AND v GLOB '[-0-9]*' AND v GLOB '*[0-9]' AND json_valid(v) THEN v \
         ELSE json_quote(v) END END";
+
+/// A value, unless it is that of a sensitive field. What the row holds of such a field is not hashed here, as no function of SQLite does that.
+fn unless_sensitive(value: &str) -> String {
+    format!(
+        "CASE WHEN {value} <> 'null' AND {value} NOT LIKE '{{\"hidden\":\"hmac-sha256:%' AND EXISTS (SELECT 1 FROM syncline_sensitive_fields x \
+         WHERE x.workspace_id = h.ws AND x.entity_type = t.entity_type AND x.field = lower(h.f)) THEN '{HIDDEN}' ELSE {value} END"
+    )
+}
 
 /// Makes the view anew over all managed tables.
 pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
@@ -58,6 +67,7 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
         chunks if chunks.len() == 1 => chunks.into_iter().next().unwrap_or(none),
         chunks => chunks.into_iter().map(|chunk| format!("SELECT * FROM ({chunk})")).collect::<Vec<_>>().join(" UNION ALL "),
     };
+    let (old, new) = (unless_sensitive("h.old"), unless_sensitive("h.new"));
     // Lines of one row only: rows of different connections may have one key.
     let line = "syncline_lineage_entries l JOIN syncline_sync_runs lr ON lr.id = l.run_id";
     let same = "l.workspace_id = o.ws AND l.type_id = o.ty AND l.entity_id = o.e AND (o.c = '' OR lr.connection_id = o.c)";
@@ -103,7 +113,7 @@ pub(crate) fn rebuild(conn: &Connection) -> Db<()> {
         SELECT h.seq AS id, t.entity_type, h.e AS entity_id, h.f AS field_name,
             coalesce(s.kind, '') AS source_type, coalesce(s.source_id, '') AS source_id,
             (SELECT value FROM json_each(s.refs) WHERE key = h.f) AS source_ref,
-            h.old AS previous_value, h.new AS new_value, h.run AS sync_run_id, r.triggered_by AS changed_by, h.at AS changed_at,
+            {old} AS previous_value, {new} AS new_value, h.run AS sync_run_id, r.triggered_by AS changed_by, h.at AS changed_at,
             h.ws AS workspace_id,
             CASE WHEN h.new IS NULL AND b.rule IN ('source_of_truth', 'forced') THEN 'deleted' ELSE b.rule END AS rule
         FROM changed h JOIN syncline_entity_types t ON t.id = h.ty LEFT JOIN syncline_sync_runs r ON r.id = h.run

@@ -153,7 +153,7 @@ pub(crate) enum Command {
     Clients(Clients),
     /// The keys credentials are sealed with: how much is under each, a new one, everything under the newest.
     Keys(Keys),
-    /// Delete everything there is of this workspace.
+    /// Delete everything there is of this workspace, or of one entity.
     Erase(Erase),
     /// The last runs, or one of them with its failures.
     Runs(Runs),
@@ -289,10 +289,28 @@ pub(crate) enum OnMapping {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Erase {
+    #[command(subcommand)]
+    pub(crate) part: Option<EraseOne>,
     /// The workspace's name once more, so that no other is erased by mistake.
-    #[arg(long, value_name = "WORKSPACE")]
-    pub(crate) confirm: String,
+    #[arg(long, value_name = "WORKSPACE", required = true)]
+    pub(crate) confirm: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum EraseOne {
+    /// Delete everything there is of one entity: its row in a table of Syncline's, its history, and whatever quotes it. What the service
+    /// still has of it comes again with the next pull.
+    Entity {
+        /// The table, as `syncline show` takes it.
+        entity: String,
+        /// The row's key.
+        key: String,
+        /// The key once more, so that no other is erased by mistake.
+        #[arg(long, value_name = "KEY")]
+        confirm: String,
+    },
 }
 
 #[derive(Args, Debug)]

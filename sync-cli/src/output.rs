@@ -4,7 +4,7 @@ use std::{fmt::Display, io::Write as _, time::Duration};
 
 use console::{Term, measure_text_width, truncate_str};
 use serde_json::Value;
-use syncline::Counts;
+use syncline::{Counts, core::sensitive::is_hidden};
 
 /// Columns of a terminal that does not say how wide it is, and of everything that is none.
 const WIDTH: usize = 100;
@@ -115,8 +115,21 @@ pub(crate) fn quoted(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::String(text) => format!("\"{}\"", plain(text)),
-        other => other.to_string(),
+        other => match hidden(other) {
+            Some(told) => told,
+            None => other.to_string(),
+        },
     }
+}
+
+/// How a value is told that is hidden: by the beginning of its hash, where there is one.
+fn hidden(value: &Value) -> Option<String> {
+    let text = value.to_string();
+    if !is_hidden(&text) {
+        return None;
+    }
+    let hash = value["hidden"].as_str().and_then(|hash| hash.get(..20));
+    Some(hash.map_or_else(|| "(hidden)".to_owned(), |hash| format!("(hidden {hash}…)")))
 }
 
 /// `12,345`.

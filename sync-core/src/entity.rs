@@ -206,6 +206,12 @@ impl Target {
         }
     }
 
+    /// Whether a field's values are nobody's business, as far as the target says.
+    #[must_use]
+    pub fn is_sensitive(&self, field: &str) -> bool {
+        self.fields.iter().any(|known| known.sensitive && known.name.eq_ignore_ascii_case(field))
+    }
+
     /// Whether rows are changed for the application, not for a feed.
     #[must_use]
     pub fn by_hand(&self) -> bool {

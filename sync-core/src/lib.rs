@@ -17,6 +17,7 @@ mod record;
 mod registry;
 mod reserved;
 mod result;
+pub mod sensitive;
 mod services;
 pub mod store;
 mod stream;

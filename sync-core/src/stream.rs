@@ -188,23 +188,33 @@ pub struct Field {
     pub label: Option<Box<str>>,
     /// Its type, when the service declares one.
     pub kind: Option<FieldKind>,
+    /// Whether its values are nobody's business: lineage keeps a keyed hash of them, and no failure or plan that is shown quotes them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 impl Field {
     /// A field of unknown type.
     pub fn new(name: impl Into<Box<str>>) -> Self {
-        Self { name: name.into(), label: None, kind: None }
+        Self { name: name.into(), label: None, kind: None, sensitive: false }
     }
 
     /// A field of a declared type.
     pub fn typed(name: impl Into<Box<str>>, kind: FieldKind) -> Self {
-        Self { name: name.into(), label: None, kind: Some(kind) }
+        Self { name: name.into(), label: None, kind: Some(kind), sensitive: false }
     }
 
     /// Sets where a person finds it.
     #[must_use]
     pub fn labelled(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    /// Says that its values are nobody's business.
+    #[must_use]
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
         self
     }
 }

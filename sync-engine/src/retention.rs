@@ -12,7 +12,7 @@ use crate::Syncline;
 
 /// Entries that go in one transaction.
 const AT_ONCE: u32 = 5_000;
-/// Runs that do: up to ten thousand record failures go with each.
+/// Runs and plans that do: up to ten thousand record failures go with each, or the items of the plan.
 const RUNS_AT_ONCE: u32 = 500;
 
 /// How long entries of each log are kept. Of a log without a time everything is.
@@ -32,6 +32,7 @@ pub struct Retention {
     activity: Option<Duration>,
     runs: Option<Duration>,
     lineage: Option<Duration>,
+    plans: Option<Duration>,
 }
 
 impl Retention {
@@ -64,9 +65,22 @@ impl Retention {
         self
     }
 
-    /// What is to go now, in order: lineage before the runs that it names.
+    /// Plans are kept so long after they were made, or last approved, applied or discarded. They hold values of rows, sensitive ones too.
+    #[must_use]
+    pub fn plans(mut self, kept: Duration) -> Self {
+        self.plans = Some(kept);
+        self
+    }
+
+    /// What is to go now, in order: lineage before the runs that it names, and plans before those that made them.
     fn due(&self, now: DateTime<Utc>) -> impl Iterator<Item = (Log, DateTime<Utc>)> {
-        let kept = [(Log::Lineage, self.lineage), (Log::Runs, self.runs), (Log::Events, self.events), (Log::Activity, self.activity)];
+        let kept = [
+            (Log::Lineage, self.lineage),
+            (Log::Plans, self.plans),
+            (Log::Runs, self.runs),
+            (Log::Events, self.events),
+            (Log::Activity, self.activity),
+        ];
         kept.into_iter().filter_map(move |(log, kept)| {
             // What is kept for longer than times reach back is kept for ever.
             let before = now.checked_sub_signed(TimeDelta::from_std(kept?).ok()?)?;
@@ -87,6 +101,8 @@ pub struct Pruned {
     pub runs: u64,
     /// Lines of lineage.
     pub lineage: u64,
+    /// Plans.
+    pub plans: u64,
 }
 
 impl Pruned {
@@ -96,6 +112,7 @@ impl Pruned {
             Log::Activity => &mut self.activity,
             Log::Runs => &mut self.runs,
             Log::Lineage => &mut self.lineage,
+            Log::Plans => &mut self.plans,
         }
     }
 }
@@ -103,7 +120,7 @@ impl Pruned {
 async fn prune(fleet: &dyn FleetStore, retention: Retention, now: DateTime<Utc>) -> Result<Pruned> {
     let mut pruned = Pruned::default();
     for (log, before) in retention.due(now) {
-        let at_once = if log == Log::Runs { RUNS_AT_ONCE } else { AT_ONCE };
+        let at_once = if matches!(log, Log::Runs | Log::Plans) { RUNS_AT_ONCE } else { AT_ONCE };
         loop {
             let gone = fleet.prune(log, before, at_once).await?;
             *pruned.of(log) += gone;
@@ -151,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn lineage_goes_before_the_runs_it_names_and_each_log_by_its_own_time() {
-        let retention = Retention::default().events(DAY).activity(2 * DAY).runs(3 * DAY).lineage(4 * DAY);
+    fn lineage_and_plans_go_before_the_runs_they_name_and_each_log_by_its_own_time() {
+        let retention = Retention::default().events(DAY).activity(2 * DAY).runs(3 * DAY).lineage(4 * DAY).plans(5 * DAY);
         let days = |days| now() - TimeDelta::days(days);
-        let due = [(Log::Lineage, days(4)), (Log::Runs, days(3)), (Log::Events, days(1)), (Log::Activity, days(2))];
+        let due = [(Log::Lineage, days(4)), (Log::Plans, days(5)), (Log::Runs, days(3)), (Log::Events, days(1)), (Log::Activity, days(2))];
         assert_eq!(retention.due(now()).collect::<Vec<_>>(), due);
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sync_core::{
-    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId,
+    ConnectionId, EntityType, Error, ErrorKind, HostTable, RecordFailure, Result, RunId, WorkspaceId, json_value,
     store::{
-        self, Activity, Client, ClientAccount, ClientFacts, Entity, EntityQuery, Event, LineageEntry, Onboarding, Plan, PlanItem,
-        PlanState, Run, RunFilter, Settle, StoredClient, WorkspaceStore,
+        self, Activity, Client, ClientAccount, ClientFacts, Entity, EntityQuery, ErasedEntity, Event, LineageEntry, Onboarding, Plan,
+        PlanItem, PlanState, Run, RunFilter, Settle, StoredClient, WorkspaceStore,
     },
 };
 
@@ -107,6 +108,31 @@ impl Workspace {
         let erased = self.engine.storage.fleet().erase(&self.id).await?;
         tracing::warn!(workspace = %self.id, rows = erased, "erased a workspace");
         Ok(erased)
+    }
+
+    /// Deletes everything there is of one entity, for the person behind it: the row of a managed table, its lineage, items of plans,
+    /// conflicts and reference values, what pushes know of it and have not settled, and failures, errors, events and entries of the
+    /// activity log that quote it. A row of a table of the host's own is the host's to delete: delete it first, then what is known of it at
+    /// the service goes too. May be repeated; counts of runs stay.
+    ///
+    /// What the service shows still comes again with the next pull: delete it there first. Nothing is kept here that would know it by.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) while a run of the entity type is under way; [`NotFound`](ErrorKind::NotFound) for a type that
+    /// nobody knows here.
+    pub async fn erase_entity(&self, entity: impl Into<EntityType>, key: &str) -> Result<ErasedEntity> {
+        let entity = entity.into();
+        let erased = self.store.erase_entity(&entity, key).await?;
+        // Whose it was is told nowhere.
+        tracing::warn!(workspace = %self.id, %entity, all = erased.total(), "erased an entity");
+        Ok(erased)
+    }
+
+    /// What the history of a sensitive field shows where it had this value: its hash. So it can be told whether a value was ever there, by
+    /// who knows it already.
+    pub async fn hidden(&self, value: &Value) -> Result<Value> {
+        let hidden = self.store.hidden(vec![value.to_string().into()]).await?;
+        Ok(hidden.first().map_or(Value::Null, |hidden| json_value(hidden)))
     }
 
     /// The connections, the oldest first.

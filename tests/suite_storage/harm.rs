@@ -66,6 +66,11 @@ pub(crate) enum Harm {
     /// The time it is, and up to when tokens are looked for.
     DueTimes(fn(&mut chrono::DateTime<chrono::Utc>, &mut chrono::DateTime<chrono::Utc>)),
     Prune(fn(&mut Log, &mut chrono::DateTime<chrono::Utc>, &mut u32)),
+    /// What lineage is said to have in the place of values.
+    Hidden(fn(&mut Vec<Box<str>>)),
+    Erased(fn(&mut ErasedEntity)),
+    ErasesNothing,
+    ErasesBlindly,
     /// Another error than the one it is.
     Refusal(fn(Error) -> Error),
     /// This method goes to another workspace.

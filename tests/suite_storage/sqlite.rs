@@ -37,6 +37,7 @@ impl StorageFixture for Sqlite {
             Capability::Config,
             Capability::Plans,
             Capability::Edits,
+            Capability::Privacy,
         ]
     }
 

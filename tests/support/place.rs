@@ -109,15 +109,11 @@ impl Place {
         rows.into_iter().map(|row| serde_json::from_str(&row.expect("an object")).expect("JSON")).collect()
     }
 
-    /// What the host does in its own tables.
-    pub(crate) fn host(&self, sql: &str) {
-        match self {
-            Self::File(path) => File::open(path).expect("the database opens").execute_batch(sql).expect("it runs"),
-            Self::Server(_) => self.change(sql),
+    /// Runs statements of the host's.
+    pub(crate) fn change(&self, sql: &str) {
+        if let Self::File(path) = self {
+            return File::open(path).expect("the database opens").execute_batch(sql).expect("it runs");
         }
-    }
-
-    fn change(&self, sql: &str) {
         let (url, sql) = (self.url(), sql.to_owned());
         aside(async move {
             let mut connection = PgConnection::connect(&url).await.expect("the server takes connections");

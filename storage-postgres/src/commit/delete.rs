@@ -5,15 +5,17 @@ use sqlx::{AssertSqlSafe, Row as _};
 use sync_core::{RunId, WorkspaceId, store::Change};
 
 use super::{lines, preview};
-use crate::{error::Db, table::Table, tx::Tx};
+use crate::{error::Db, hiding::Hiding, table::Table, tx::Tx};
 
 /// How rows are taken away.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deletion {
+pub(crate) struct Deletion<'a> {
     pub(crate) run: RunId,
     pub(crate) at: DateTime<Utc>,
     /// Whether lines are written.
     pub(crate) lineage: bool,
+    /// What they do not say.
+    pub(crate) hiding: &'a Hiding,
 }
 
 /// A join with the table itself might read a whole workspace for each key; rows that were found by key are met again by their place.
@@ -36,7 +38,7 @@ pub(crate) async fn managed(
     table: &Table,
     connection_no: i64,
     keys: &[&str],
-    how: Deletion,
+    how: Deletion<'_>,
     changes: Option<&mut Vec<Change>>,
 ) -> Db<Vec<Box<str>>> {
     if keys.is_empty() {
@@ -44,13 +46,16 @@ pub(crate) async fn managed(
     }
     let looked = changes.is_some();
     let lines = if how.lineage {
-        ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at, created_run, created_at) \
-         SELECT $1, $4, entity_id, $5, 'd', ('{' || changes || '}')::json, $6, created_run, CASE WHEN created_run IS NOT NULL THEN created_at END FROM d)"
+        format!(
+            ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at, created_run, created_at) \
+             SELECT $1, $4, entity_id, $5, 'd', {}, $6, created_run, CASE WHEN created_run IS NOT NULL THEN created_at END FROM d)",
+            how.hiding.line("'{' || changes || '}'", 8)
+        )
     } else {
-        ", l AS (SELECT $4::bigint, $5::bigint, $6::timestamptz)"
+        ", l AS (SELECT $4::bigint, $5::bigint, $6::timestamptz)".to_owned()
     };
     let old = if how.lineage || looked { lines::gone(table)? } else { "''".into() };
-    let sql = delete(table, &old, lines);
+    let sql = delete(table, &old, &lines);
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(workspace.as_str())
         .bind(connection_no)
@@ -58,9 +63,9 @@ pub(crate) async fn managed(
         .bind(table.id)
         .bind(how.run.0)
         .bind(how.at)
-        .bind(looked)
-        .fetch_all(&mut **tx)
-        .await?;
+        .bind(looked);
+    let rows = if how.lineage && !how.hiding.is_empty() { rows.bind(how.hiding.fields()) } else { rows };
+    let rows = rows.fetch_all(&mut **tx).await?;
     let mut gone = Vec::with_capacity(rows.len());
     let mut shown = changes;
     for row in &rows {

@@ -19,10 +19,11 @@ use sync_core::{
 pub(crate) use self::tally::{Keys, Tally};
 use crate::{
     error::{Db, Fault, internal},
+    hiding::Hiding,
     hook::Committed,
     host::Host,
     run, scans,
-    table::{self, Table, connection_no},
+    table::{self, Table, connection_no_and_hiding},
     turn::{Stored, Turn},
     tx::Tx,
 };
@@ -55,6 +56,8 @@ pub(crate) struct Work<'a> {
     pub(crate) mode: Mode,
     /// The connection's number in rows and keys.
     pub(crate) connection_no: i64,
+    /// What lines do not say; previews do, so that they can be applied.
+    pub(crate) hiding: Hiding,
     pub(crate) tally: Tally,
     /// What the run's commits found stored; for those of them that take turns.
     pub(crate) stored: Option<Arc<Stored>>,
@@ -126,7 +129,8 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     }
     let hooks = inner.hooks();
     let rows = Rows::open(tx, workspace, commit).await?;
-    let connection_no = connection_no(tx, commit.feed.connection.as_str()).await?;
+    let (connection_no, hiding) = connection_no_and_hiding(tx, commit.feed.connection.as_str(), &commit.target.entity).await?;
+    let hiding = if mode == Mode::Commit { hiding.mark(tx, workspace, &commit.target).await? } else { hiding };
     if let Some(number) = commit.scan {
         scans::begin(tx, workspace, &commit.feed, &partitions(commit), number).await?;
     }
@@ -141,6 +145,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         commit,
         mode,
         connection_no,
+        hiding,
         tally,
         stored,
         shown: scans::Shown::default(),

@@ -30,6 +30,7 @@ mod reads;
 mod refused_rows;
 mod retention;
 mod runs;
+mod sensitive;
 mod statements;
 mod streams;
 mod suite;

@@ -146,7 +146,8 @@ async fn a_schema_from_before_there_were_grants_is_walled_off_as_a_new_one() {
         &database,
         "DROP TABLE syncline.oauth_states, syncline.oauth_clients, syncline.leases, syncline.key_ring, syncline.client_accounts, \
              syncline.clients, syncline.onboarding_progress, syncline.config_versions, syncline.plan_items, syncline.plans, \
-             syncline.reference_values, syncline.mapping_conflicts, syncline.lineage_rules, syncline.sync_looks CASCADE; \
+             syncline.reference_values, syncline.mapping_conflicts, syncline.lineage_rules, syncline.sync_looks, syncline.sensitive_fields CASCADE; \
+         DROP FUNCTION syncline.hidden_line, syncline.hidden; DROP TABLE syncline.lineage_keys; \
          ALTER TABLE syncline.sync_runs DROP COLUMN lineage_rules CASCADE; DROP INDEX syncline.connections_by_end; ALTER TABLE syncline.integration_connections DROP COLUMN grant_kind, DROP COLUMN granted_scopes, \
              DROP COLUMN renewal_failing_since, DROP COLUMN renewal_not_before, DROP COLUMN renewal_underway_since, \
              DROP COLUMN renewal_refused_at, DROP COLUMN token_issued_at, DROP COLUMN renewal_failed_at, \

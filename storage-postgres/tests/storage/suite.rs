@@ -40,6 +40,7 @@ impl StorageFixture for Postgres {
             Capability::Onboarding,
             Capability::Config,
             Capability::Plans,
+            Capability::Privacy,
             Capability::Edits,
         ]
     }

@@ -11,6 +11,7 @@ use sync_core::{
 
 use crate::{
     error::Db,
+    hiding::Hiding,
     value::{Form, decode, quote, text},
 };
 
@@ -38,6 +39,8 @@ pub(crate) enum Shown {
 #[derive(Debug)]
 pub(crate) struct Journal {
     lineage: bool,
+    /// What lines do not say; previews do.
+    hiding: Hiding,
     text: String,
     lines: Vec<Line>,
     key: Range<usize>,
@@ -48,8 +51,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(lineage: bool, shown: Shown) -> Self {
-        Self { lineage, text: String::new(), lines: Vec::new(), key: 0..0, shown, gone: Vec::new(), preview_from: 0 }
+    pub(crate) fn new(lineage: bool, shown: Shown, hiding: Hiding) -> Self {
+        Self { lineage, hiding, text: String::new(), lines: Vec::new(), key: 0..0, shown, gone: Vec::new(), preview_from: 0 }
     }
 
     /// Whether changes are shown to anybody.
@@ -91,8 +94,17 @@ impl Journal {
             }),
             Shown::Compared(made) => made.add(entity, field, old, new),
         }
+        let hides = self.hiding.covers(field);
+        if hides {
+            let hidden = self.hiding.hide(&self.text[from..]);
+            self.text.truncate(from);
+            self.text.push_str(&hidden);
+        }
         self.text.push(',');
-        self.text.push_str(new.unwrap_or("null"));
+        match new {
+            Some(new) if hides => self.text.push_str(&self.hiding.hide(new)),
+            new => self.text.push_str(new.unwrap_or("null")),
+        }
         self.text.push(']');
     }
 

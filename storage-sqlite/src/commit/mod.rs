@@ -25,6 +25,7 @@ use self::{
 };
 use crate::{
     error::{Db, Fault, internal},
+    hiding::Hiding,
     hook::Committed,
     run,
     storage::{Cache, Shared},
@@ -120,6 +121,8 @@ pub(crate) fn write(
         Some(expected) => Shown::Compared(expected.nothing_yet()),
         None => Shown::Nothing,
     };
+    // What a preview shows is shown as it is, so that it can be applied; its lines are never written.
+    let hiding = if mode == Mode::Commit { Hiding::mark(tx, workspace, &commit.target)? } else { Hiding::default() };
     let mut work = Work {
         tx,
         workspace,
@@ -127,7 +130,7 @@ pub(crate) fn write(
         connection_no: connection_no(tx, workspace, &commit.feed.connection)?,
         at: &at,
         tally: Tally { keys: (!hooks.0.is_empty()).then(Keys::default), ..Tally::default() },
-        journal: Journal::new(commit.target.lineage, shown),
+        journal: Journal::new(commit.target.lineage, shown, hiding),
     };
     let rows = Rows::open(tx, cache, workspace, commit)?;
     open_scans(&work, cache)?;

@@ -1,7 +1,10 @@
 //! `plan`, `plans`, `apply` and `undo`: what a pull or a push would change, shown before it is written.
 
-use serde_json::{json, value::RawValue};
-use syncline::{Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId, mapping::Rule};
+use serde_json::json;
+use syncline::{
+    Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId, core::sensitive::is_hidden,
+    mapping::Rule,
+};
 
 use super::{View, ended};
 use crate::{
@@ -202,7 +205,7 @@ pub(crate) fn row(item: &PlanItem, style: Style) -> Vec<String> {
         ItemState::Applied => style.good("  applied"),
         ItemState::Moved => style.warn("  left alone: it has changed since"),
     };
-    let why = item.write.as_ref().map(|write| style.faint(format!("  {}", why(item, &write.rule)))).unwrap_or_default();
+    let why = item.write.as_ref().map(|write| style.faint(format!("  {}", why(item, write.rule)))).unwrap_or_default();
     let wide = item.changes.iter().map(|change| console::measure_text_width(&change.field)).max().unwrap_or(0);
     let mut lines = vec![format!("{sign} {key}{place}{why}{state}")];
     lines.extend(item.changes.iter().map(|change| field(change, item, wide, style)));
@@ -215,16 +218,16 @@ fn name(item: &PlanItem) -> &str {
 }
 
 /// Which record of the service a push writes, and for what reason.
-fn why(item: &PlanItem, rule: &str) -> String {
+fn why(item: &PlanItem, rule: Rule) -> String {
     let reason = match (item.kind, rule) {
         (ItemKind::Adopt, _) => "is there already and is not linked yet",
-        (_, "new") => "is not known there",
-        (_, "changed") => "changed since the last push",
-        (_, "resent") => "is sent although unchanged",
-        (_, "deleted") => "shall go",
-        (_, "mirrored") => "is not among the rows",
-        (_, "retried") => "failed before",
-        (_, other) => other,
+        (_, Rule::New) => "is not known there",
+        (_, Rule::Changed) => "changed since the last push",
+        (_, Rule::Resent) => "is sent although unchanged",
+        (_, Rule::Deleted) => "shall go",
+        (_, Rule::Mirrored) => "is not among the rows",
+        (_, Rule::Retried) => "failed before",
+        (_, other) => other.as_str(),
     };
     match item.records.first() {
         // A record of nobody of ours goes by its own id.
@@ -242,11 +245,12 @@ fn field(change: &PlannedChange, item: &PlanItem, wide: usize, style: Style) -> 
     let name = output::plain(&change.field);
     let gap = " ".repeat(wide.saturating_sub(console::measure_text_width(&name)));
     let unknown = item.write.is_some() && change.old.is_none();
+    let (old, new) = change.shown();
     let values = match item.kind {
-        ItemKind::Update | ItemKind::Adopt if unknown => format!("{} → {}", style.faint("unknown"), value(change.new.as_deref())),
-        ItemKind::Create => value(change.new.as_deref()),
-        ItemKind::Delete => style.faint(value(change.old.as_deref())),
-        ItemKind::Update | ItemKind::Adopt => format!("{} → {}", style.faint(value(change.old.as_deref())), value(change.new.as_deref())),
+        ItemKind::Update | ItemKind::Adopt if unknown => format!("{} → {}", style.faint("unknown"), value(new)),
+        ItemKind::Create => value(new),
+        ItemKind::Delete => style.faint(value(old)),
+        ItemKind::Update | ItemKind::Adopt => format!("{} → {}", style.faint(value(old)), value(new)),
     };
     let rule = if item.write.is_some() || PLAIN_RULES.contains(&change.rule) {
         String::new()
@@ -257,9 +261,10 @@ fn field(change: &PlannedChange, item: &PlanItem, wide: usize, style: Style) -> 
 }
 
 /// A value with all its digits.
-fn value(json: Option<&RawValue>) -> String {
-    match json.map(RawValue::get) {
+fn value(json: Option<&str>) -> String {
+    match json {
         None | Some("null") => "nothing".into(),
+        Some(text) if is_hidden(text) => "(hidden)".into(),
         Some(text) if text.starts_with('"') => match serde_json::from_str::<String>(text) {
             Ok(read) => format!("\"{}\"", output::plain(&read)),
             Err(_) => output::plain(text),
@@ -298,6 +303,10 @@ mod tests {
         let stranger =
             item(r#"{"no":1,"entity":"\u0001c9","kind":"delete","records":[["","c9"]],"write":{"rule":"mirrored","hash":0},"changes":[]}"#);
         assert_eq!(row(&stranger, Style::plain()), ["- c9  is not among the rows"]);
+        let hidden = item(
+            r#"{"no":1,"entity":"d","kind":"update","records":[],"changes":[{"field":"m","old":"a@x","new":"b@x","rule":"forced","sensitive":true}]}"#,
+        );
+        assert_eq!(row(&hidden, Style::plain()), ["~ d", "    m  (hidden) → (hidden)  (forced)"]);
         let gone = item(r#"{"no":1,"entity":"c","kind":"delete","records":[],"changes":[{"field":"n","old":[1],"rule":"deleted"}]}"#);
         assert_eq!(row(&gone, Style::plain()), ["- c", "    n  [1]"]);
     }

@@ -6,6 +6,7 @@ mod configuration;
 mod conflicts;
 mod demo;
 mod drift;
+mod erase;
 mod examples;
 mod explain;
 mod history;

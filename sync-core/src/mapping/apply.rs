@@ -7,6 +7,7 @@ use super::{
     compiled::{CompiledColumn, CompiledComputed, Input},
     expression::Read,
     schema::describe,
+    sensitive::SENSITIVE,
 };
 use crate::{Field, Operation, Record, RecordBatch, RecordFailure};
 
@@ -53,6 +54,7 @@ impl CompiledMapping {
 
 /// Which fields of a batch are read, and which columns read them. Looked up once per batch, so that a row costs one pass over its cells.
 struct Plan<'m> {
+    mapping: &'m CompiledMapping,
     slot_of: Vec<Option<usize>>,
     slots: usize,
     columns: Vec<Wired<'m>>,
@@ -102,7 +104,7 @@ impl<'m> Plan<'m> {
         };
         let computed = mapping.computed.iter().map(wire).collect();
         let slot_of = batch.names().iter().map(|name| wanted.iter().position(|field| **field == **name)).collect();
-        Self { slot_of, slots: wanted.len(), columns, computed }
+        Self { mapping, slot_of, slots: wanted.len(), columns, computed }
     }
 }
 
@@ -150,7 +152,8 @@ fn row(plan: &Plan<'_>, record: &Record, cells: &[Option<&str>], fields: &[Field
                 }
             }
             Err((transform, error)) => {
-                let text = format!("{} {error} (transform {transform})", quoted(input.as_deref()));
+                let value = if plan.mapping.hides(column, fields) { SENSITIVE.into() } else { quoted(input.as_deref()) };
+                let text = format!("{value} {error} (transform {transform})");
                 matters.add(column.on_error, column.required, describe(column, fields), text);
             }
         }

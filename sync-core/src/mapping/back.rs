@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Authority, Cell, CompiledMapping, Made, Mapped,
-    apply::{blank, gather, quoted, run},
+    apply::{blank, gather, run},
     compiled::{CompiledColumn, Input},
     transform::same,
 };
@@ -217,14 +217,14 @@ impl Wired<'_> {
         match run(column, again.as_deref()) {
             Ok(Some(again)) if same(json, &again) => Ok(fields),
             Ok(again) => {
-                let again = again.map_or_else(|| "nothing".to_owned(), |again| quoted(Some(&again)));
-                Err(format!("{} would come back as {again}", quoted(Some(json))))
+                let again = again.map_or_else(|| "nothing".to_owned(), |again| column.quoted(Some(&again)));
+                Err(format!("{} would come back as {again}", column.quoted(Some(json))))
             }
             Err((transform, error)) => {
-                let sent = quoted(again.as_deref());
+                let sent = column.quoted(again.as_deref());
                 Err(format!(
                     "{} would be sent as {sent}, which could not be read again: it {error} (transform {transform})",
-                    quoted(Some(json))
+                    column.quoted(Some(json))
                 ))
             }
         }
@@ -235,7 +235,7 @@ impl Wired<'_> {
         // A column without a type for objects hands them over as text.
         let text = whole.map(Some).map(Cell::of).and_then(Cell::text).unwrap_or_default();
         let members: BTreeMap<String, &RawValue> =
-            serde_json::from_str(&text).map_err(|_| format!("{} is not an object", quoted(Some(json))))?;
+            serde_json::from_str(&text).map_err(|_| format!("{} is not an object", self.column.quoted(Some(json))))?;
         if let Some(member) = members.keys().find(|member| !self.members.contains(member)) {
             return Err(format!("the member {member:?} belongs to no field; there are {}", self.members.join(", ")));
         }
@@ -248,7 +248,7 @@ fn undo<'j>(column: &CompiledColumn, json: &'j str) -> Result<Option<Cow<'j, str
     let mut current = Some(Cow::Borrowed(json));
     for (name, transform) in column.steps.iter().rev() {
         let made = transform.back(Cell::of(current.as_deref()));
-        match made.map_err(|error| format!("{} {error} (transform {name}, backwards)", quoted(Some(json))))? {
+        match made.map_err(|error| format!("{} {error} (transform {name}, backwards)", column.quoted(Some(json))))? {
             Made::Unchanged => {}
             Made::Absent => current = None,
             Made::Null => current = Some(Cow::Borrowed("null")),

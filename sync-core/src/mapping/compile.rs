@@ -148,6 +148,14 @@ impl Mapping {
             if self.columns[column.at].null_policy == Some(NullPolicy::Keep) {
                 problems.add(place("null_policy"), format!("key column {target:?} cannot keep what is stored: it says which row that is"));
             }
+            if column.sensitive == Some(true) {
+                let text = format!("key column {target:?} cannot be sensitive: keys name their rows in lineage, plans and failures");
+                problems.hinted(
+                    place("sensitive"),
+                    text,
+                    "take another key, or make a pseudonym of it with the transform `hash`".to_owned(),
+                );
+            }
             if matches!(column.input, Input::Object(_)) {
                 problems.add(place("object"), format!("key column {target:?} cannot be an object"));
             }
@@ -225,6 +233,7 @@ impl Mapping {
             on_error: column.on_error.unwrap_or(self.contract.values),
             nulls: column.null_policy.unwrap_or(self.null_policy),
             steps,
+            sensitive: column.sensitive,
         }
     }
 
@@ -234,7 +243,7 @@ impl Mapping {
         let mut known: Vec<&str> = written.map(|column| &*column.target).collect();
         let mut compiled = Vec::with_capacity(self.computed.len());
         for (at, computed) in self.computed.iter().enumerate() {
-            let Computed { target, expression: text, required, priority, on_error } = computed;
+            let Computed { target, expression: text, required, priority, on_error, sensitive } = computed;
             if target.trim().is_empty() {
                 problems.add(format!("computed[{at}].target"), "a computed field has no target");
             }
@@ -248,6 +257,7 @@ impl Mapping {
                     nulls: self.null_policy,
                     text: text.clone(),
                     expression,
+                    sensitive: *sensitive,
                 }),
                 Err(wrong) => {
                     for wrong in wrong {

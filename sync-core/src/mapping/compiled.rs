@@ -61,6 +61,8 @@ pub(super) struct CompiledColumn {
     pub(super) on_error: OnError,
     pub(super) nulls: NullPolicy,
     pub(super) steps: Vec<(Box<str>, Arc<dyn Transform>)>,
+    /// As the mapping says; otherwise what the stream says counts.
+    pub(super) sensitive: Option<bool>,
 }
 
 impl CompiledColumn {
@@ -83,6 +85,8 @@ pub(super) struct CompiledComputed {
     /// As it is written, for failures.
     pub(super) text: Box<str>,
     pub(super) expression: Expression,
+    /// As the mapping says; otherwise what it reads counts.
+    pub(super) sensitive: Option<bool>,
 }
 
 impl CompiledMapping {
@@ -132,6 +136,13 @@ impl CompiledMapping {
     pub fn rules(&self) -> BTreeMap<Box<str>, FieldRule> {
         let computed = self.computed.iter().map(|computed| (computed.target.clone(), computed.rule));
         self.columns.iter().map(|column| (column.target.clone(), column.rule)).chain(computed).collect()
+    }
+
+    /// Whether a field of the source holds what a sensitive field of the target does.
+    #[must_use]
+    pub fn is_sensitive_source(&self, field: &str) -> bool {
+        let mut columns = self.columns.iter().filter(|column| column.sensitive == Some(true));
+        columns.any(|column| column.input.fields().any(|source| *source == *field))
     }
 
     /// What a computed field reads: fields of the target, and fields of the source. `None` when it is not computed.

@@ -43,7 +43,7 @@ fn each_change_is_told_in_a_sentence() {
 #[test]
 fn changed_type_is_told_and_an_unknown_one_is_not() {
     const KINDS: [Option<FieldKind>; 4] = [None, Some(FieldKind::Text), Some(FieldKind::Integer), Some(FieldKind::Date)];
-    let field = |kind: Option<FieldKind>| [Field { name: "Year".into(), label: None, kind }];
+    let field = |kind: Option<FieldKind>| [Field { kind, ..Field::new("Year") }];
     for before in KINDS {
         for now in KINDS {
             let drifts = HeaderFingerprint::of(&field(before)).compare(&HeaderFingerprint::of(&field(now)));
@@ -117,7 +117,7 @@ fn header() -> impl Strategy<Value = Vec<Field>> {
     let kind = prop::sample::select(vec![None, Some(FieldKind::Text), Some(FieldKind::Number)]);
     prop::collection::vec(kind, 1..12).prop_map(|kinds| {
         let name = |n: usize| ["alpha", "gross", "title", "kino", "budget", "year", "mpaa", "zone", "whose", "fifth", "july", "quod"][n];
-        kinds.into_iter().enumerate().map(|(n, kind)| Field { name: name(n).into(), label: None, kind }).collect()
+        kinds.into_iter().enumerate().map(|(n, kind)| Field { kind, ..Field::new(name(n)) }).collect()
     })
 }
 

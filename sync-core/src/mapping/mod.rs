@@ -21,6 +21,7 @@ mod policy;
 mod problem;
 mod rule;
 mod schema;
+mod sensitive;
 mod step;
 mod transform;
 

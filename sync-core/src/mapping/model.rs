@@ -163,6 +163,10 @@ pub struct Column {
     /// What a null of the source does to a stored value; by default what the mapping says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_policy: Option<NullPolicy>,
+    /// Whether its values are nobody's business: lineage keeps a keyed hash of them, and no failure or plan that is shown quotes them; by
+    /// default what the stream says of the fields it reads. A key column cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitive: Option<bool>,
 }
 
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -260,6 +264,13 @@ impl Column {
         self.null_policy = Some(null_policy);
         self
     }
+
+    /// Says whether its values are nobody's business, whatever the stream says.
+    #[must_use]
+    pub fn sensitive(mut self, sensitive: bool) -> Self {
+        self.sensitive = Some(sensitive);
+        self
+    }
 }
 
 /// A field of the target that is computed for each row, and then written as the source's own value would be.
@@ -295,6 +306,9 @@ pub struct Computed {
     /// What becomes of a row for which it cannot be computed; by default what the contract says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnError>,
+    /// Whether its values are nobody's business; by default they are when one of the fields it reads is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitive: Option<bool>,
 }
 
 impl Computed {
@@ -321,6 +335,13 @@ impl Computed {
     #[must_use]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.on_error = Some(on_error);
+        self
+    }
+
+    /// Says whether its values are nobody's business, whatever it reads.
+    #[must_use]
+    pub fn sensitive(mut self, sensitive: bool) -> Self {
+        self.sensitive = Some(sensitive);
         self
     }
 }

@@ -1,4 +1,4 @@
-//! The rules that decide what becomes of a field: one set of words for lineage, plans and conflicts.
+//! The rules that decide what becomes of a field, or of a record at a service: one set of words for lineage, plans and conflicts.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub enum Rule {
     Undo,
     /// Somebody decided that a value counts which had lost to a source of higher priority.
     Taken,
-    /// The row went with the records that stood behind it.
+    /// The row went with the records that stood behind it; of a push: the host hands over that the record shall go.
     Deleted,
     /// It was so already.
     Unchanged,
@@ -32,6 +32,16 @@ pub enum Rule {
     Derived,
     /// The record does not have the field.
     Absent,
+    /// Of a push: no record of the service is known for the row.
+    New,
+    /// Of a push: the row is no longer as the service accepted it.
+    Changed,
+    /// Of a push: it is as the service accepted it, and is sent all the same.
+    Resent,
+    /// Of a push: the record is not among the rows of a mirror.
+    Mirrored,
+    /// Of a push: it failed before.
+    Retried,
     /// One that this version does not know.
     #[serde(other)]
     Other,
@@ -39,7 +49,7 @@ pub enum Rule {
 
 impl Rule {
     /// All that have a word of their own.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 17] = [
         Self::SourceOfTruth,
         Self::Forced,
         Self::ByHand,
@@ -52,6 +62,11 @@ impl Rule {
         Self::Reference,
         Self::Derived,
         Self::Absent,
+        Self::New,
+        Self::Changed,
+        Self::Resent,
+        Self::Mirrored,
+        Self::Retried,
     ];
 
     /// As it stands in tables and JSON.
@@ -70,6 +85,11 @@ impl Rule {
             Self::Reference => "reference",
             Self::Derived => "derived",
             Self::Absent => "absent",
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Resent => "resent",
+            Self::Mirrored => "mirrored",
+            Self::Retried => "retried",
             Self::Other => "other",
         }
     }

@@ -165,6 +165,7 @@ impl CompiledMapping {
     /// The target's fields with the types that come out, where those are known; labels are the source columns'.
     #[must_use]
     pub fn fields(&self, source: &[Field]) -> Arc<[Field]> {
+        let sensitive = self.sensitive(source);
         self.written()
             .map(|column| {
                 let mut named = column.input.fields().filter_map(|name| source.iter().find(|field| *field.name == *name));
@@ -179,9 +180,12 @@ impl CompiledMapping {
                     Input::Nothing => (None, None),
                 };
                 let kind = column.steps.iter().fold(kind, |kind, (_, transform)| transform.kind(kind));
-                Field { name: column.target.clone(), label, kind }
+                Field { name: column.target.clone(), label, kind, sensitive: sensitive.contains(&*column.target) }
             })
-            .chain(self.computed.iter().map(|field| Field { name: field.target.clone(), label: None, kind: field.expression.kind() }))
+            .chain(self.computed.iter().map(|field| {
+                let (name, kind) = (field.target.clone(), field.expression.kind());
+                Field { name, label: None, kind, sensitive: sensitive.contains(&*field.target) }
+            }))
             .collect()
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CommitReport, PageCommit, Preview, Sweep, SweepReport, Trial};
+use super::{CommitReport, ErasedEntity, PageCommit, Preview, Sweep, SweepReport, Trial};
 use crate::{ConnectionId, EntityType, HostTable, Place, Result};
 
 /// Which rows to read.
@@ -81,6 +81,19 @@ pub trait EntityStore: Debug + Send + Sync {
 
     /// How many rows of an entity type this workspace has.
     async fn count_entities(&self, entity: &EntityType) -> Result<u64>;
+
+    /// Deletes everything there is of one entity: its row where the table is managed, its lineage, items of plans, what sources said beside
+    /// it, what pushes know of it, and texts that quote its key or the ids of its records. Nothing is left behind that would keep it from
+    /// coming again. Counts of runs stay. May be repeated.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) while a run of the entity type is under way, and
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a type nobody knows here: nothing was deleted then.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that cannot.
+    async fn erase_entity(&self, entity: &EntityType, key: &str) -> Result<ErasedEntity> {
+        let _ = (entity, key);
+        Err(crate::Error::unsupported("erase_entity"))
+    }
 
     /// Rows in key order.
     ///

@@ -1,6 +1,6 @@
 //! Where values came from.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -99,13 +99,15 @@ pub struct RunRows {
     pub keys: Vec<Box<str>>,
     /// Whether lines may be missing: the run is older than lineage is kept.
     pub pruned: bool,
+    /// The fields whose values lines have as hashes alone, in small letters. Rows that are there have them as they are.
+    pub sensitive: BTreeSet<Box<str>>,
 }
 
 impl RunRows {
     /// Of a run that changed nothing.
     #[must_use]
     pub fn none(place: Place) -> Self {
-        Self { place, keys: Vec::new(), pruned: false }
+        Self { place, keys: Vec::new(), sensitive: BTreeSet::new(), pruned: false }
     }
 }
 
@@ -149,7 +151,17 @@ pub trait LineageStore: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// The history of an entity, or of one of its fields, the oldest first.
+    /// What lineage of this workspace shows of values, each JSON text, where they are those of sensitive fields: their hashes, and null of
+    /// null. So it can be told whether a value was ever there.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) from storages that hide nothing.
+    async fn hidden(&self, values: Vec<Box<str>>) -> Result<Vec<Box<str>>> {
+        let _ = values;
+        Err(crate::Error::unsupported("hidden"))
+    }
+
+    /// The history of an entity, or of one of its fields, the oldest first. Values of sensitive fields are told as their hashes.
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>>;
 }
 

@@ -12,6 +12,7 @@ mod conflict;
 mod connection;
 mod duplicates;
 mod entity;
+mod erasure;
 mod expected;
 mod history;
 mod lease;
@@ -41,6 +42,7 @@ pub use self::{
     connection::{Connection, ConnectionPatch, ConnectionStatus, ConnectionStore, DueRenewal, NewConnection, Renewal, SealedCredentials},
     duplicates::{Duplicated, twice},
     entity::{Entity, EntityQuery, EntityStore},
+    erasure::{ErasedEntity, Traces},
     expected::Expected,
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
@@ -186,6 +188,9 @@ pub enum Log {
     /// Runs that ended, with their record failures. Rows and lines of lineage name the run that wrote them, so one that changed rows stays
     /// until all lineage from before its end was pruned; one that changed none goes by itself.
     Runs,
+    /// Plans with their items, whatever became of them: those that were made, and last approved, applied or discarded, long ago. What is
+    /// older is as good as expired, since its rows have moved on.
+    Plans,
     /// Lines of lineage. From the first call on nothing is said of how rows came to be that are older than `before`: the lines that
     /// changed them may be gone. What is told of later changes stays true.
     Lineage,

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Expected, Feed, PushLink};
-use crate::{Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId, mapping::Rule};
+use crate::{
+    Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId, mapping::Rule, sensitive::HIDDEN,
+};
 
 /// Where a plan stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -164,6 +166,19 @@ pub struct PlannedChange {
     pub new: Option<Box<RawValue>>,
     /// The rule that decided.
     pub rule: Rule,
+    /// Whether its values are nobody's business. They stand here, since applying the plan writes them; [`shown`](Self::shown) hides them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
+}
+
+impl PlannedChange {
+    /// The values before and after as they may be shown, JSON text: `{"hidden":null}` in the place of those that are nobody's business.
+    #[must_use]
+    pub fn shown(&self) -> (Option<&str>, Option<&str>) {
+        let side = |json: &'_ Option<Box<RawValue>>| -> bool { self.sensitive && json.as_ref().is_some_and(|json| json.get() != "null") };
+        let (old, new) = (self.old.as_deref().map(RawValue::get), self.new.as_deref().map(RawValue::get));
+        (if side(&self.old) { Some(HIDDEN) } else { old }, if side(&self.new) { Some(HIDDEN) } else { new })
+    }
 }
 
 /// A value that is there, null too.
@@ -187,7 +202,7 @@ pub enum SeenRecord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlannedWrite {
     /// The rule that decided.
-    pub rule: Box<str>,
+    pub rule: Rule,
     /// The hash of the row's content, as links keep it.
     pub hash: u64,
     /// What was known of the row at the service.
@@ -241,12 +256,11 @@ impl PlanItem {
     }
 
     /// The documented `Change preview` body: `{entity, keyField, keyValue, type, fields, existing}`. Of a push also `rule`, and in
-    /// `existing` what is known of the record at the service.
+    /// `existing` what is known of the record at the service. Values that are nobody's business are hidden.
     #[must_use]
     pub fn to_json(&self, entity: &EntityType, key: &[Box<str>]) -> serde_json::Value {
-        let side = |of: fn(&PlannedChange) -> &Option<Box<RawValue>>| -> serde_json::Map<String, serde_json::Value> {
-            let values =
-                self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change).as_ref()?.get()))));
+        let side = |of: fn(&PlannedChange) -> Option<&str>| -> serde_json::Map<String, serde_json::Value> {
+            let values = self.changes.iter().filter_map(|change| Some((change.field.to_string(), crate::json_value(of(change)?))));
             values.collect()
         };
         let mut body = serde_json::json!({
@@ -254,13 +268,13 @@ impl PlanItem {
             "keyField": if key.is_empty() { "id".to_owned() } else { key.join("/") },
             "keyValue": self.entity,
             "type": self.kind,
-            "fields": side(|change| &change.new),
+            "fields": side(|change| change.shown().1),
         });
         if self.kind != ItemKind::Create {
-            body["existing"] = side(|change| &change.old).into();
+            body["existing"] = side(|change| change.shown().0).into();
         }
         if let Some(write) = &self.write {
-            body["rule"] = (*write.rule).into();
+            body["rule"] = write.rule.as_str().into();
         }
         body
     }
@@ -327,5 +341,26 @@ mod tests {
         assert_eq!(serde_json::to_string(&change).expect("JSON"), text, "numbers keep their digits");
         let made: PlannedChange = serde_json::from_str(r#"{"field":"a","new":1,"rule":"undo"}"#).expect("a change");
         assert!(made.old.is_none());
+    }
+
+    #[test]
+    fn a_sensitive_value_is_applied_but_not_shown() {
+        let text = r#"{"no":1,"entity":"k","kind":"update","records":[],"changes":[
+            {"field":"mail","old":"a@x","new":"b@x","rule":"r","sensitive":true},{"field":"born","old":null,"new":7,"rule":"r","sensitive":true},
+            {"field":"name","old":"A","new":"B","rule":"r"}]}"#;
+        let item: PlanItem = serde_json::from_str(text).expect("an item");
+        let told = item.to_json(&"people".into(), &[]);
+        let hidden = serde_json::json!({ "hidden": null });
+        assert_eq!(told["fields"], serde_json::json!({ "mail": hidden, "born": hidden, "name": "B" }));
+        assert_eq!(told["existing"], serde_json::json!({ "mail": hidden, "born": null, "name": "A" }));
+        let mut expected = Expected::default();
+        item.expect(&mut expected);
+        let mut made = expected.nothing_yet();
+        for (field, old, new) in [("mail", "\"a@x\"", "\"b@x\""), ("born", "null", "7"), ("name", "\"A\"", "\"B\"")] {
+            made.add("k", field, Some(old), Some(new));
+        }
+        assert!(expected.moved(&made).is_empty(), "what a commit has to find");
+        let kept: PlanItem = serde_json::from_str(&serde_json::to_string(&item).expect("JSON")).expect("an item");
+        assert_eq!(kept.to_json(&"people".into(), &[]), told, "it is hidden when it is read again");
     }
 }

@@ -1,11 +1,15 @@
 //! Undoing a run: its lineage read backwards makes a plan, which is applied like any other. What others changed since stays.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
     mapping::Rule,
+    sensitive::is_hidden,
     store::{
         APPLY, EntityQuery, Expected, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
         RowHistory, Run, RunRows, WorkspaceStore,
@@ -134,7 +138,12 @@ impl Undone {
                 part.items.push(item(row.entity, ItemKind::Delete, BTreeMap::new(), Vec::new()));
                 continue;
             }
-            let Undoing { kind, changes, kept } = backwards(self.run.id, &row);
+            let veiled = Veiled::of(&**store, &self.rows.sensitive, row.live.as_ref()).await?;
+            let Undoing { kind, changes, kept, lost } = backwards(self.run.id, &row, &veiled);
+            part.failures.extend(lost.into_iter().map(|field| {
+                let text = "its value is sensitive, so that lineage has no more than a hash of what it was; it cannot be taken back";
+                RecordFailure::warning(text).of_record(&*row.entity).in_column(field)
+            }));
             let stays = |(field, by): &(Option<Box<str>>, i64)| {
                 let warning = RecordFailure::warning(format!("changed since, by run {by}; it stays as it is")).of_record(&*row.entity);
                 match field {
@@ -249,6 +258,32 @@ struct Undoing {
     changes: Vec<PlannedChange>,
     /// Fields that others changed since, or the whole row, and the run that did (0 when it left no line).
     kept: Vec<(Option<Box<str>>, i64)>,
+    /// Fields of which nobody knows any more what they were.
+    lost: Vec<Box<str>>,
+}
+
+/// The values of sensitive fields that a row has now, as lineage tells them.
+#[derive(Debug, Default)]
+struct Veiled {
+    /// In small letters.
+    fields: BTreeSet<Box<str>>,
+    now: BTreeMap<String, Box<str>>,
+}
+
+impl Veiled {
+    async fn of(store: &dyn WorkspaceStore, fields: &BTreeSet<Box<str>>, live: Option<&LiveRow>) -> Result<Self> {
+        let mut this = Self { fields: fields.clone(), now: BTreeMap::new() };
+        let live = live.iter().flat_map(|live| &live.fields).filter(|(field, _)| this.covers(field));
+        let (names, values): (Vec<String>, Vec<Box<str>>) = live.map(|(field, json)| (field.clone(), json.as_str().into())).unzip();
+        if !names.is_empty() {
+            this.now = names.into_iter().zip(store.hidden(values).await?).collect();
+        }
+        Ok(this)
+    }
+
+    fn covers(&self, field: &str) -> bool {
+        self.fields.contains(field.to_ascii_lowercase().as_str())
+    }
 }
 
 /// What the run did to a row as a whole.
@@ -318,6 +353,7 @@ struct Later<'r> {
     run: i64,
     after: i64,
     row: &'r RowHistory,
+    veiled: &'r Veiled,
 }
 
 impl Later<'_> {
@@ -325,11 +361,19 @@ impl Later<'_> {
         self.row.live.as_ref().and_then(|live| live.fields.get(field)).map_or("null", String::as_str)
     }
 
+    /// Whether a field is now as lineage says that it was.
+    fn is_as(&self, field: &str, told: &str) -> bool {
+        match self.veiled.now.get(field) {
+            Some(hidden) if is_hidden(told) => **hidden == *told,
+            _ => alike(told, self.now(field)),
+        }
+    }
+
     /// The first other run after which a field is no longer as it was.
     fn field(&self, field: &str) -> Option<i64> {
         let lines = self.row.lines.iter().filter(|line| line.run != self.run && line.seq > self.after);
         let (first, left) = lines.filter_map(|line| Some((line.run, &line.changes.get(field)?.0))).next()?;
-        (!alike(left.get(), self.now(field))).then_some(first)
+        (!self.is_as(field, left.get())).then_some(first)
     }
 
     /// The same of any field of the row.
@@ -339,19 +383,19 @@ impl Later<'_> {
     }
 }
 
-fn backwards(run: RunId, row: &RowHistory) -> Undoing {
+fn backwards(run: RunId, row: &RowHistory, veiled: &Veiled) -> Undoing {
     let done = done(run.0, row);
-    let later = Later { run: run.0, after: done.last, row };
-    let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept };
+    let later = Later { run: run.0, after: done.last, row, veiled };
+    let nothing = |kept| Undoing { kind: None, changes: Vec::new(), kept, lost: Vec::new() };
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Option<PlannedChange> {
         let raw = |json: Option<&str>| json.map(|json| RawValue::from_string(json.to_owned())).transpose();
-        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE })
+        Some(PlannedChange { field: field.into(), old: raw(old).ok()?, new: raw(new).ok()?, rule: RULE, sensitive: veiled.covers(field) })
     };
     match (done.there, row.live.as_ref()) {
         // Somebody else has deleted what it made.
         ((false, true), None) => nothing(vec![(None, later.any().unwrap_or(0))]),
         ((false, true), Some(live)) => {
-            let differs = |(field, (_, left)): (&String, &(String, String))| !alike(later.now(field), left);
+            let differs = |(field, (_, left)): (&String, &(String, String))| !later.is_as(field, left);
             // Of a row of the host, who may have said nothing, all that it was made with is compared.
             let untold = || (live.run == 0 && done.fields.iter().any(differs)).then_some(0);
             if let Some(by) = later.any().or_else(untold) {
@@ -362,15 +406,18 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
                 kind: Some(ItemKind::Delete),
                 changes: changes.filter_map(|(field, value)| change(field, Some(value), None)).collect(),
                 kept: Vec::new(),
+                lost: Vec::new(),
             }
         }
         ((true, true), live) => {
             let mut undoing = nothing(Vec::new());
             for (field, (before, left)) in done.fields.iter().filter(|(_, (before, left))| before != left) {
                 let now = later.now(field);
-                if live.is_some() && alike(now, left) {
+                if live.is_some() && later.is_as(field, left) && is_hidden(before) {
+                    undoing.lost.push(field.as_str().into());
+                } else if live.is_some() && later.is_as(field, left) {
                     undoing.changes.extend(change(field, Some(now), Some(before)));
-                } else if live.is_none() || !alike(now, before) {
+                } else if live.is_none() || !later.is_as(field, before) {
                     undoing.kept.push((Some(field.as_str().into()), later.field(field).or_else(|| later.any()).unwrap_or(0)));
                 }
             }
@@ -380,10 +427,12 @@ fn backwards(run: RunId, row: &RowHistory) -> Undoing {
         ((true, false), Some(live)) => nothing(vec![(None, live.run)]),
         ((true, false), None) => {
             let changes = done.fields.iter().filter(|(_, (before, _))| before != "null");
+            let (lost, known): (Vec<_>, Vec<_>) = changes.partition(|(_, (before, _))| is_hidden(before));
             Undoing {
                 kind: Some(ItemKind::Create),
-                changes: changes.filter_map(|(field, (before, _))| change(field, None, Some(before))).collect(),
+                changes: known.into_iter().filter_map(|(field, (before, _))| change(field, None, Some(before))).collect(),
                 kept: Vec::new(),
+                lost: lost.into_iter().map(|(field, _)| field.as_str().into()).collect(),
             }
         }
         ((false, false), _) => nothing(Vec::new()),

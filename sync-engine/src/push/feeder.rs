@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     batch::Batcher,
     courier::{Courier, Parcel},
-    item::{Basis, Item, Rule},
+    item::{Basis, Item, rule_of},
     pages::Seen,
     rows::{Aside, Page, Row},
     select::{Choice, Rules, choose},
@@ -86,14 +86,14 @@ impl<'c> Feeder<'c> {
                 Choice::StillFailed(reason) => self.aside.fail(RecordFailure::error(reason).of_record(row.key)),
                 Choice::Skip(reason) => self.aside.skip(&row.key, reason),
                 Choice::Send => {
-                    let basis = Basis { rule: Rule::of(&row, link.as_ref(), surplus), link };
+                    let basis = Basis { rule: rule_of(&row, link.as_ref(), surplus), link };
                     let item = Item::new(row, self.rules.mode, basis, intent.cloned(), &*self.courier.cx.services);
                     if !self.add(item).await {
                         return Ok(false);
                     }
                 }
                 Choice::Retry => {
-                    let basis = Some(Basis { rule: Rule::Retried, link });
+                    let basis = Some(Basis { rule: sync_core::mapping::Rule::Retried, link });
                     let again = intent.cloned().map(|intent| Item { basis, ..Item::again(intent, Earlier::Never) });
                     if let Some(item) = again
                         && !self.add(item).await

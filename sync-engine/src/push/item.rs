@@ -3,49 +3,20 @@
 use bytes::Bytes;
 use sync_core::{
     Earlier, Marker, Operation, PushItem, PushMode, Services,
+    mapping::Rule,
     store::{Intent, IntentState, PushLink},
 };
 
 use super::rows::Row;
 
-/// Why something is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// No record of the service is known for the row.
-    New,
-    /// The row is no longer as the service accepted it.
-    Changed,
-    /// It is as the service accepted it, and is sent all the same.
-    Resent,
-    /// The host hands over that it shall go.
-    Deleted,
-    /// It is not among the rows of a mirror.
-    Mirrored,
-    /// It failed before.
-    Retried,
-}
-
-impl Rule {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Resent => "resent",
-            Self::Deleted => "deleted",
-            Self::Mirrored => "mirrored",
-            Self::Retried => "retried",
-        }
-    }
-
-    /// Why a row is sent that was not refused before.
-    pub(crate) fn of(row: &Row, link: Option<&PushLink>, surplus: bool) -> Self {
-        match (row.operation, link) {
-            (Operation::Delete, _) if surplus => Self::Mirrored,
-            (Operation::Delete, _) => Self::Deleted,
-            (Operation::Upsert, Some(link)) if link.hash == Some(row.hash) => Self::Resent,
-            (Operation::Upsert, Some(link)) if link.id.is_some() => Self::Changed,
-            (Operation::Upsert, _) => Self::New,
-        }
+/// Why a row is sent that was not refused before; `surplus` is what a mirror does not know.
+pub(crate) fn rule_of(row: &Row, link: Option<&PushLink>, surplus: bool) -> Rule {
+    match (row.operation, link) {
+        (Operation::Delete, _) if surplus => Rule::Mirrored,
+        (Operation::Delete, _) => Rule::Deleted,
+        (Operation::Upsert, Some(link)) if link.hash == Some(row.hash) => Rule::Resent,
+        (Operation::Upsert, Some(link)) if link.id.is_some() => Rule::Changed,
+        (Operation::Upsert, _) => Rule::New,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a push writes to, and whether that is still what it was.
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use sync_core::{
     Error, Field, Result, Stream, SyncContext, Target, Writes,
@@ -46,7 +46,7 @@ impl Plan {
         let then = connection.workspace.store.push_memory(feed).await?;
         let key = key_columns(push, &stream, mapping, then.shape.as_ref())?;
         if let Some(mapping) = mapping {
-            sending(mapping, &key, &stream.writes).check_back(&stream.writes)?;
+            sending(mapping, &key, &stream.writes, &[]).check_back(&stream.writes)?;
         }
         let shape = match (shape_of(&stream, &key), &then.shape) {
             (Some(now), Some(then)) if now == *then => None,
@@ -76,8 +76,9 @@ impl Plan {
 }
 
 /// The mapping as it sends. Where the service gives records keys of its own, ours need not be among the fields.
-pub(crate) fn sending<'m>(mapping: &'m CompiledMapping, key: &[Box<str>], writes: &Writes) -> Cow<'m, CompiledMapping> {
-    if key.is_empty() { Cow::Owned(mapping.without_unwritten_keys(writes)) } else { Cow::Borrowed(mapping) }
+pub(crate) fn sending(mapping: &CompiledMapping, key: &[Box<str>], writes: &Writes, fields: &[Field]) -> CompiledMapping {
+    let mapping = mapping.with_sensitive(fields);
+    if key.is_empty() { mapping.without_unwritten_keys(writes) } else { mapping }
 }
 
 fn shape_of(stream: &Stream, key: &[Box<str>]) -> Option<Shape> {

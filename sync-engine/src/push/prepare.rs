@@ -103,7 +103,7 @@ impl Job {
         let Self { connection, push, feed, mapping, cx, row: _ } = self;
         let plan = Plan::make(&connection, &cx, &push, &feed, mapping.as_deref()).await?;
         let target = mapping.as_deref().map(|mapping| target(&connection, mapping, &plan.fields));
-        let mapping = mapping.map(|mapping| Arc::new(sending(&mapping, &plan.key, &plan.writes).into_owned()));
+        let mapping = mapping.map(|mapping| Arc::new(sending(&mapping, &plan.key, &plan.writes, &plan.fields)));
         let limits = connection.provider.descriptor().push;
         let most = if limits.one_writer { 1 } else { limits.lanes.max(1) };
         let courier = Courier {

@@ -11,6 +11,7 @@ mod mapped;
 mod oauth;
 mod onboarding;
 mod plans;
+mod privacy;
 mod push;
 mod retention;
 mod rows;
@@ -42,13 +43,14 @@ pub(crate) fn host_faults() -> impl Iterator<Item = &'static Fault> {
 }
 
 /// Faults of what only some storages keep, each seen by the checks that need it.
-pub(crate) const FURTHER: [(Capability, &[Fault]); 6] = [
+pub(crate) const FURTHER: [(Capability, &[Fault]); 7] = [
     (Capability::Clients, clients::FAULTS),
     (Capability::Onboarding, onboarding::FAULTS),
     (Capability::Config, configs::FAULTS),
     (Capability::Plans, plans::FAULTS),
     (Capability::Edits, edits::FAULTS),
     (Capability::Conflicts, conflicts::FAULTS),
+    (Capability::Privacy, privacy::FAULTS),
 ];
 
 /// Faults of storages that prune, seen by the checks that need that.

@@ -8,7 +8,13 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "keeps no items",
         harm: Harm::Plan(|_, items| items.clear()),
-        fails: &["a_plan_is_kept_as_it_was_made", "items_come_in_order_and_in_pages", "a_plan_is_settled_from_where_it_stands"],
+        fails: &[
+            "old_plans_go_with_their_items",
+            "a_plan_is_kept_as_it_was_made",
+            "items_come_in_order_and_in_pages",
+            "a_plan_is_settled_from_where_it_stands",
+            "an_erased_entity_is_in_no_table",
+        ],
     },
     Fault { name: "forgets the key", harm: Harm::Plan(|plan, _| plan.key.clear()), fails: &["a_plan_is_kept_as_it_was_made"] },
     Fault {
@@ -21,7 +27,11 @@ pub(super) const FAULTS: &[Fault] = &[
         harm: Harm::Items(|items| items.reverse()),
         fails: &["a_plan_is_kept_as_it_was_made", "items_come_in_order_and_in_pages", "a_plan_is_settled_from_where_it_stands"],
     },
-    Fault { name: "lists the oldest first", harm: Harm::Plans(|plans| plans.reverse()), fails: &["plans_are_listed_newest_first"] },
+    Fault {
+        name: "lists the oldest first",
+        harm: Harm::Plans(|plans| plans.reverse()),
+        fails: &["old_plans_go_with_their_items", "plans_are_listed_newest_first"],
+    },
     Fault { name: "settles whatever stands", harm: Harm::SettlesBlindly, fails: &["a_plan_is_settled_from_where_it_stands"] },
     Fault {
         name: "forgets what became of items",

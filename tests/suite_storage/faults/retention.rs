@@ -13,6 +13,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "old_events_go",
             "old_runs_go_with_their_failures",
             "what_lineage_was_pruned_of_is_not_claimed",
+            "old_plans_go_with_their_items",
             "pruning_goes_in_batches",
         ],
     },
@@ -52,7 +53,25 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         fails: &["what_lineage_was_pruned_of_is_not_claimed"],
     },
-    Fault { name: "prunes all there is at once", harm: Harm::Prune(|_, _, limit| *limit = u32::MAX), fails: &["pruning_goes_in_batches"] },
+    Fault {
+        name: "prunes plans whatever their age",
+        harm: Harm::Prune(|log, before, _| {
+            if *log == Log::Plans {
+                *before += chrono::Duration::days(1);
+            }
+        }),
+        fails: &["old_plans_go_with_their_items"],
+    },
+    Fault {
+        name: "keeps plans that somebody has changed",
+        harm: Harm::Settling(|settle| settle.at += chrono::Duration::days(1)),
+        fails: &["old_plans_go_with_their_items"],
+    },
+    Fault {
+        name: "prunes all there is at once",
+        harm: Harm::Prune(|_, _, limit| *limit = u32::MAX),
+        fails: &["old_plans_go_with_their_items", "pruning_goes_in_batches"],
+    },
     Fault {
         name: "forgets what changed after",
         harm: Harm::Lineage(|entries| entries.retain(|entry| entry.previous_value.is_none())),

@@ -81,6 +81,18 @@ impl EntityStore for Store {
         Ok(done)
     }
 
+    async fn erase_entity(&self, entity: &EntityType, key: &str) -> Result<ErasedEntity> {
+        if let Harm::ErasesNothing = self.harm {
+            return Ok(ErasedEntity::default());
+        }
+        let mut erased = match (self.harm, self.to("erase_entity").erase_entity(entity, key).await) {
+            (Harm::ErasesBlindly, Err(error)) if error.kind() == ErrorKind::Conflict => ErasedEntity::default(),
+            (_, erased) => erased?,
+        };
+        harm!(self, Erased, &mut erased);
+        Ok(erased)
+    }
+
     async fn register_table(&self, table: Arc<HostTable>, fields: &[Box<str>]) -> Result<()> {
         if let Harm::RegistersBlindly = self.harm {
             let _ = self.own.register_table(table, fields).await;
@@ -138,6 +150,12 @@ impl LineageStore for Store {
         let mut found = self.to("run_rules").run_rules(run).await?;
         harm!(self, Rules, &mut found);
         Ok(found)
+    }
+
+    async fn hidden(&self, values: Vec<Box<str>>) -> Result<Vec<Box<str>>> {
+        let mut hidden = self.to("hidden").hidden(values).await?;
+        harm!(self, Hidden, &mut hidden);
+        Ok(hidden)
     }
 
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>> {

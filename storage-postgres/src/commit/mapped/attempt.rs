@@ -16,7 +16,7 @@ use super::{
     shape::{Item, Shape, Write},
 };
 use crate::{
-    error::{Db, Fault, code, row_fault},
+    error::{Db, Fault, code, discreet, row_fault},
     host::Host,
     tx::raw,
 };
@@ -91,6 +91,7 @@ async fn attempt<'a>(work: &mut Work<'_>, into: Destination<'_, 'a>, items: &[It
         raw(work.tx, "ROLLBACK TO SAVEPOINT syncline; RELEASE SAVEPOINT syncline").await?;
         if let Some(error) = error {
             let (reason, named) = row_fault(&error).unwrap_or_default();
+            let reason = if work.hiding.is_empty() { reason } else { discreet(reason, &error) };
             let column = match items {
                 [item] => blame(work, into.rows, into.shape, item, &error).await?.or(named.map(Into::into)),
                 _ => None,

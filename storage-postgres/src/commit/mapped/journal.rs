@@ -1,10 +1,11 @@
 //! Lines of lineage, collected and written in one go, and the changes a preview shows.
 
 use chrono::{DateTime, Utc};
+use sqlx::AssertSqlSafe;
 use sync_core::{RunId, WorkspaceId, mapping::Rule, store::Change};
 
 use super::cell::quote;
-use crate::{error::Db, tx::Tx};
+use crate::{error::Db, hiding::Hiding, tx::Tx};
 
 /// What one row changes, field by field.
 #[derive(Debug, Default)]
@@ -36,6 +37,15 @@ impl Line {
             });
         }
     }
+}
+
+/// What lines are written with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written<'a> {
+    pub(super) type_id: i64,
+    pub(super) run: RunId,
+    pub(super) at: DateTime<Utc>,
+    pub(super) hiding: &'a Hiding,
 }
 
 /// The run and time that made a row.
@@ -87,27 +97,22 @@ impl Journal {
     }
 
     /// Writes the lines.
-    pub(super) async fn write(&self, tx: &mut Tx, workspace: &WorkspaceId, type_id: i64, run: RunId, at: DateTime<Utc>) -> Db<()> {
+    pub(super) async fn write(&self, tx: &mut Tx, workspace: &WorkspaceId, written: Written<'_>) -> Db<()> {
         if self.keys.is_empty() {
             return Ok(());
         }
-        sqlx::query(
+        let Written { type_id, run, at, hiding } = written;
+        let sql = format!(
             "INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at, created_run, created_at) \
-             SELECT $1, $2, l.key, $3, l.op::\"char\", l.changes::json, $4, l.created_run, l.created_at \
+             SELECT $1, $2, l.key, $3, l.op::\"char\", {}, $4, l.created_run, l.created_at \
              FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::timestamptz[]) WITH ORDINALITY \
              AS l(key, op, changes, created_run, created_at, n) ORDER BY l.n",
-        )
-        .bind(workspace.as_str())
-        .bind(type_id)
-        .bind(run.0)
-        .bind(at)
-        .bind(&self.keys)
-        .bind(&self.ops)
-        .bind(&self.lines)
-        .bind(&self.created_run)
-        .bind(&self.created_at)
-        .execute(&mut **tx)
-        .await?;
+            hiding.line("l.changes", 10)
+        );
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(workspace.as_str()).bind(type_id).bind(run.0).bind(at);
+        let insert = insert.bind(&self.keys).bind(&self.ops).bind(&self.lines).bind(&self.created_run).bind(&self.created_at);
+        let insert = if hiding.is_empty() { insert } else { insert.bind(hiding.fields()) };
+        insert.execute(&mut **tx).await?;
         Ok(())
     }
 }

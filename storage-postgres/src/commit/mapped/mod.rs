@@ -25,7 +25,7 @@ use self::{
     attempt::{Destination, Refusal},
     beside::{Contest, Reference, Taken},
     decide::Verdict,
-    journal::Journal,
+    journal::{Journal, Written},
     link::{Links, Pair},
     order::{Touches, rounds},
     orphan::Fate,
@@ -127,7 +127,8 @@ pub(super) async fn write(work: &mut Work<'_>, rows: &Rows) -> Db<()> {
     failures.sort_by_key(|(order, _)| *order);
     work.tally.failures.extend(failures.into_iter().map(|(_, failure)| failure));
     if work.mode == Mode::Commit {
-        journal.write(work.tx, work.workspace, rows.type_id(), commit.fence.run, commit.at).await?;
+        let written = Written { type_id: rows.type_id(), run: commit.fence.run, at: commit.at, hiding: &work.hiding };
+        journal.write(work.tx, work.workspace, written).await?;
     }
     work.changes.extend(journal.changes);
     Ok(())
@@ -471,7 +472,7 @@ pub(crate) async fn unlink(
     feed: &Feed,
     rows: &Rows,
     links: &[i64],
-    how: Deletion,
+    how: Deletion<'_>,
     preview: Option<&mut Preview>,
 ) -> Db<Vec<Box<str>>> {
     let known = Links { workspace, feed, type_id: rows.type_id() };
@@ -496,7 +497,10 @@ pub(crate) async fn unlink(
             preview.changes.extend(journal.changes);
             preview.gone.extend(gone);
         }
-        None => journal.write(tx, workspace, rows.type_id(), how.run, how.at).await?,
+        None => {
+            let written = Written { type_id: rows.type_id(), run: how.run, at: how.at, hiding: how.hiding };
+            journal.write(tx, workspace, written).await?;
+        }
     }
     Ok(went)
 }

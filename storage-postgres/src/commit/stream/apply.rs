@@ -298,9 +298,11 @@ async fn update(
         }
     }
     let told = work.commit.target.lineage && work.mode == Mode::Commit;
+    let told = told.then_some(&work.hiding);
     let query = sqlx::query_scalar(AssertSqlSafe(statements.update(told)?)).bind(workspace).bind(connection).bind(&fields);
     let query = query.bind(work.commit.at);
-    let query = if told { query.bind(statements.table.id).bind(work.commit.fence.run.0) } else { query };
+    let query = if told.is_some() { query.bind(statements.table.id).bind(work.commit.fence.run.0) } else { query };
+    let query = if let Some(hiding) = told.filter(|hiding| !hiding.is_empty()) { query.bind(hiding.fields()) } else { query };
     let updated: i64 = query.fetch_one(&mut **work.tx).await?;
     if updated.cast_unsigned() == changed {
         return Ok(Some(Vec::new()));

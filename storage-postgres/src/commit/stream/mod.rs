@@ -169,7 +169,8 @@ impl Round<'_> {
 
     async fn delete(&mut self, work: &mut Work<'_>, gone: &[(Entry<'_>, i64)], outcome: &mut Outcome) -> Db<bool> {
         self.applier.before_lines(work);
-        let how = Deletion { run: work.commit.fence.run, at: work.commit.at, lineage: work.commit.target.lineage };
+        let hiding = work.hiding.clone();
+        let how = Deletion { run: work.commit.fence.run, at: work.commit.at, lineage: work.commit.target.lineage, hiding: &hiding };
         let keys: Vec<&str> = gone.iter().map(|(entry, _)| entry.key()).collect();
         let mut changes = Vec::new();
         let looked = work.shows().then_some(&mut changes);

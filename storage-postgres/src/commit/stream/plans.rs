@@ -13,6 +13,7 @@ use crate::{
     PostgresStorage,
     commit::delete,
     error::Db,
+    hiding::Hiding,
     storage::Scoped,
     table::{self, Table, connection_no},
     tx::{Door, Repeat, Tx, raw},
@@ -35,7 +36,7 @@ async fn plans(tx: &mut Tx, table: &Table) -> Db<Vec<(&'static str, String)>> {
     raw(tx, sql::make_stage(table, false)).await?;
     let statements = Statements { table, columns: table.columns.iter().enumerate().collect(), beyond: true };
     let (find, fill, insert) = (sql::find(table), statements.fill(), statements.insert());
-    let (update, plainly, rehash) = (statements.update(true)?, statements.update(false)?, statements.rehash());
+    let (update, plainly, rehash) = (statements.update(Some(&Hiding::default()))?, statements.update(None)?, statements.rehash());
     let delete = delete::delete(table, "''", ", l AS (SELECT $4::bigint, $5::bigint, $6::timestamptz)");
     let none: Option<String> = None;
     for _ in 0..20 {

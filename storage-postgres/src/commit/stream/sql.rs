@@ -8,6 +8,7 @@ use twox_hash::XxHash3_64;
 
 use crate::{
     commit::lines::{joined, pair, rendered},
+    hiding::Hiding,
     name::literal,
     table::{Column, Table},
 };
@@ -165,22 +166,24 @@ impl Statements<'_> {
     }
 
     /// Changes the rows of records that say something new, with a line of lineage for each where lines are `told`; answers how many.
-    /// `$1` workspace, `$2` connection, `$3` fields that have columns, `$4` time, and for lines `$5` type, `$6` run.
+    /// `$1` workspace, `$2` connection, `$3` fields that have columns, `$4` time, and for lines `$5` type, `$6` run, `$7` fields to hide where
+    /// there are some.
     ///
     /// Each row is found by its key, compared, and met again by its place. A row that somebody else wrote between the two is at another
     /// place by then and is not counted: so the line's old value is the one that was replaced, without a lock on rows that stay.
-    pub(super) fn update(&self, told: bool) -> Result<String> {
+    pub(super) fn update(&self, told: Option<&Hiding>) -> Result<String> {
         let table = &self.table.sql;
         let values = self.list(|at, _| format!("s.c{at}"));
         let sets = self.list(|at, column| format!("{} = k.c{at}", column.sql));
-        let changes = if told { format!("{} AS changes", self.changes()?) } else { format!("{} AS differs", self.differs()) };
-        let (only, back) = if told { ("k.changes <> ''", "k.entity_id, k.changes") } else { ("k.differs", "1") };
-        let lines = if told {
-            ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
-             SELECT $1, $5, u.entity_id, $6, 'u', ('{' || u.changes || '}')::json, $4 FROM u)"
-        } else {
-            ""
-        };
+        let changes = if told.is_some() { format!("{} AS changes", self.changes()?) } else { format!("{} AS differs", self.differs()) };
+        let (only, back) = if told.is_some() { ("k.changes <> ''", "k.entity_id, k.changes") } else { ("k.differs", "1") };
+        let lines = told.map_or_else(String::new, |hiding| {
+            format!(
+                ", l AS (INSERT INTO lineage_entries (workspace_id, type_id, entity_id, run_id, op, changes, changed_at) \
+                 SELECT $1, $5, u.entity_id, $6, 'u', {}, $4 FROM u)",
+                hiding.line("'{' || u.changes || '}'", 7)
+            )
+        });
         Ok(format!(
             "WITH u AS (UPDATE {table} t SET row_hash = k.row_hash, partition_id = k.partition_id, last_synced_at = $4, extra = k.extra{sets} \
              FROM (SELECT s.entity_id, s.row_hash, s.partition_id, s.extra{values}, m.place, {changes} FROM {} OFFSET 0) k \

@@ -2,6 +2,7 @@
 
 use sync_core::{
     Counts, Error, ErrorKind, Operation, PushMode, RecordFailure, Result,
+    mapping::Rule,
     store::{Intent, ItemKind, ItemState, PlanItem, PlannedChange, PlannedWrite, PushLink},
 };
 
@@ -10,10 +11,7 @@ use serde_json::value::RawValue;
 use super::sight::{Sight, fields_of};
 use crate::{
     plan::alike,
-    push::{
-        item::{Item, Rule},
-        rows::Aside,
-    },
+    push::{item::Item, rows::Aside},
 };
 
 /// A write that a push would send.
@@ -94,7 +92,7 @@ impl Items {
         // What was seen is compared again by what is sent.
         let needed = upsert && (handed || seen.is_some());
         let fields = if needed { Some(raw(&intent.fields)?) } else { None };
-        let write = PlannedWrite { rule: rule.as_str().into(), hash: intent.hash, link, seen, fields, left_over };
+        let write = PlannedWrite { rule, hash: intent.hash, link, seen, fields, left_over };
         self.list.push(PlanItem {
             no,
             entity: intent.key.clone(),
@@ -113,12 +111,7 @@ impl Items {
 /// What is sent, without what is there as it shall be.
 fn changes(intent: &Intent, sight: &Sight, rule: Rule) -> Result<Vec<PlannedChange>> {
     let change = |field: &str, old: Option<&str>, new: Option<&str>| -> Result<PlannedChange> {
-        Ok(PlannedChange {
-            field: field.into(),
-            old: old.map(raw).transpose()?,
-            new: new.map(raw).transpose()?,
-            rule: rule.as_str().into(),
-        })
+        Ok(PlannedChange { field: field.into(), old: old.map(raw).transpose()?, new: new.map(raw).transpose()?, rule, sensitive: false })
     };
     let known = match sight {
         Sight::Read(fields) => Some(fields),

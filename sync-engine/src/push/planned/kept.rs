@@ -162,7 +162,7 @@ pub(super) struct FormKept(Form);
 /// An item as the record it was; `None` where no row is behind it.
 fn record(item: &PlanItem) -> Option<PushRecord> {
     let write = item.write.as_deref()?;
-    if write.left_over || (item.kind == ItemKind::Delete && write.rule.as_ref() == crate::push::item::Rule::Mirrored.as_str()) {
+    if write.left_over || (item.kind == ItemKind::Delete && write.rule == sync_core::mapping::Rule::Mirrored) {
         return None;
     }
     let (operation, fields) = match item.kind {

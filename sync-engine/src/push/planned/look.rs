@@ -73,7 +73,11 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
             if plan.key.is_empty() {
                 plan.key = work.form.key.to_vec();
             }
-            decide(&courier, &work, kept.records()).await?
+            let sensitive = |field: &str| match work.mapping.as_deref() {
+                Some(mapping) => mapping.is_sensitive_source(field),
+                None => to.fields.iter().any(|known| known.sensitive && *known.name == *field),
+            };
+            decide(&courier, &work, kept.records(), sensitive).await?
         }
     };
     plan.request = kept.to_json()?;
@@ -84,7 +88,7 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
 }
 
 /// What would be sent, in the order in which it would be.
-async fn decide(courier: &Courier, work: &Work, handed: bool) -> Result<Items> {
+async fn decide(courier: &Courier, work: &Work, handed: bool, sensitive: impl Fn(&str) -> bool) -> Result<Items> {
     let (mut there, mut deletes) = (None, Page::default());
     if work.push.mode == PushMode::Mirror {
         let all = mirror::survey(courier, Keep::All).await?;
@@ -119,6 +123,9 @@ async fn decide(courier: &Courier, work: &Work, handed: bool) -> Result<Items> {
             None => id.and_then(|id| found.get(id).cloned()).unwrap_or_default(),
         };
         items.add(draft, &sight, handed, !courier.key.is_empty())?;
+    }
+    for change in items.list.iter_mut().flat_map(|item| &mut item.changes) {
+        change.sensitive = sensitive(&change.field);
     }
     Ok(items)
 }

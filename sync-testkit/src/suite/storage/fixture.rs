@@ -32,6 +32,8 @@ pub enum Capability {
     Plans,
     /// Rows are changed by hand, changes of others written down, and the histories of runs told.
     Edits,
+    /// Values of sensitive fields are hidden in lineage, and entities erased.
+    Privacy,
 }
 
 impl fmt::Display for Capability {
@@ -49,6 +51,7 @@ impl fmt::Display for Capability {
             Self::Config => "versions of the configuration",
             Self::Plans => "plans",
             Self::Edits => "edits by hand",
+            Self::Privacy => "hiding and erasing",
         })
     }
 }

@@ -68,6 +68,7 @@ mod owners;
 mod plans;
 mod positions;
 mod preview;
+mod privacy;
 mod pushed;
 mod retention;
 mod runs;
@@ -85,7 +86,7 @@ use super::{Report, Verdict, attempt};
 
 /// The catalogue: all checks there are, in the order in which [`run`] takes them.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    let all: [&'static [Check]; 31] = [
+    let all: [&'static [Check]; 32] = [
         connections::CHECKS,
         runs::CHECKS,
         health::CHECKS,
@@ -117,6 +118,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         configs::CHECKS,
         plans::CHECKS,
         edits::CHECKS,
+        privacy::CHECKS,
     ];
     all.into_iter().flatten()
 }

@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!(plans_are_of_one_workspace, "Another workspace sees no plan, no item, and settles none", needs Plans),
 ];
 
-fn plan(run: i64) -> NewPlan {
+pub(super) fn plan(run: i64) -> NewPlan {
     NewPlan {
         run: RunId(run),
         feed: feed("c1", "s"),
@@ -37,9 +37,10 @@ fn plan(run: i64) -> NewPlan {
     }
 }
 
-fn item(no: u32) -> PlanItem {
+pub(super) fn item(no: u32) -> PlanItem {
     let raw = |json: &str| RawValue::from_string(json.to_owned()).ok();
     let change = |field: &str, old: Option<&str>, new: Option<&str>| PlannedChange {
+        sensitive: false,
         field: field.into(),
         old: old.and_then(raw),
         new: new.and_then(raw),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sync_core::{
-    RecordFailure,
-    store::{Log, NewActivity, PageCommit, RunEnd, RunStatus},
+    RecordFailure, RunId,
+    store::{Log, NewActivity, PageCommit, PlanState, RunEnd, RunStatus, Settle},
 };
 
 use super::{
     Check,
     check::{Looked, refused},
+    plans::{item, plan},
     scene::{Pull, Scene, at, begin, ending, feed, gone, mapped, people, plain, up},
 };
 use crate::suite::Finding;
@@ -27,6 +28,11 @@ pub(super) const CHECKS: &[Check] = &[
         what_lineage_was_pruned_of_is_not_claimed,
         "Pruning deletes old lines; of rows from before nothing is said of how they came to be, later changes are told as ever",
         needs Retention
+    ),
+    check!(
+        old_plans_go_with_their_items,
+        "Pruning deletes plans that were made and last changed long ago, with their items, whatever became of them",
+        needs Retention, Plans
     ),
     check!(pruning_goes_in_batches, "One call deletes at most as many entries as it is asked to, and says how many", needs Retention),
     check!(pruning_leaves_rows_alone, "Whatever is pruned, rows and positions stay, and the next pull goes on as if nothing had been", needs Retention),
@@ -167,6 +173,27 @@ async fn what_lineage_was_pruned_of_is_not_claimed(scene: Scene) -> Looked {
     Ok(())
 }
 
+async fn old_plans_go_with_their_items(scene: Scene) -> Looked {
+    let (acme, fleet) = (scene.acme(), scene.storage.fleet());
+    for (run, state) in [(3, None), (4, Some(PlanState::Discarded)), (5, Some(PlanState::Approved)), (30, None)] {
+        acme.put_plan(plan(run), vec![item(1), item(2)]).await?;
+        if let Some(state) = state {
+            let at = at(if state == PlanState::Approved { 30 } else { 6 });
+            let settle = Settle { state, run: None, items: Vec::new(), by: "ada".into(), at };
+            holds!(acme.settle_plan(RunId(run), PlanState::Open, settle).await?, "plan {run} was not settled");
+        }
+    }
+    same!(fleet.prune(Log::Plans, at(20), 100).await?, 2, "plans that went");
+    let left: Vec<_> = acme.plans(None, 9).await?.into_iter().map(|plan| plan.plan.run.0).collect();
+    same!(left, [30, 5], "plans that are left");
+    for (run, items) in [(3, 0), (4, 0), (5, 2), (30, 2)] {
+        same!(acme.plan_items(RunId(run), 0, 9).await?.len(), items, "items of plan {run}");
+    }
+    same!(fleet.prune(Log::Plans, at(40), 1).await?, 1, "plans that went of the two that are left");
+    same!(fleet.prune(Log::Plans, at(40), 100).await?, 1, "plans that went at last");
+    Ok(())
+}
+
 async fn pruning_goes_in_batches(scene: Scene) -> Looked {
     for n in 0..5 {
         scene.acme().log_activity(activity(n)).await?;
@@ -197,7 +224,7 @@ async fn pruning_leaves_rows_alone(scene: Scene) -> Looked {
         run.end().await?;
         let (rows, positions) = (run.table().await?, run.store.partition_states(&feed).await?);
         let fleet = scene.storage.fleet();
-        for log in [Log::Lineage, Log::Runs, Log::Events, Log::Activity] {
+        for log in [Log::Lineage, Log::Plans, Log::Runs, Log::Events, Log::Activity] {
             while fleet.prune(log, at(100), 100).await? == 100 {}
         }
         same!(run.table().await?, rows, "the rows");

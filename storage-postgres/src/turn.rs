@@ -215,7 +215,6 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-
     use chrono::DateTime;
     use sync_core::{Counts, RunId, Source, Target, store::Feed};
 

@@ -130,8 +130,9 @@ fn changes(intent: &Intent, sight: &Sight, rule: Rule) -> Result<Vec<PlannedChan
     }
     let sent = fields_of(&intent.fields);
     let before = |field: &str| known.map(|fields| fields.get(field).map_or("null", |json| &**json));
-    let differs = |(field, json): &(&String, &Box<str>)| before(field).is_none_or(|old| !alike(old, json));
-    sent.iter().filter(differs).map(|(field, json)| change(field, before(field), Some(json))).collect()
+    let differs = |(field, json): &(&str, &str)| before(field).is_none_or(|old| !alike(old, json));
+    let sent = sent.iter().map(|(field, json)| (field.as_str(), &**json)).filter(differs);
+    sent.map(|(field, json)| change(field, before(field), Some(json))).collect()
 }
 
 fn raw(json: &str) -> Result<Box<RawValue>> {

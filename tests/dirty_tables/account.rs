@@ -77,10 +77,15 @@ impl Books {
         let Expected { counts, told, further, cells } = expected;
         match fate {
             Fate::Blank => cells.blank += width,
-            Fate::NoKey | Fate::Twice => {
+            Fate::NoKey => {
                 counts.skipped += 1;
                 cells.with_row += width;
                 told.push((number, label(0), false));
+            }
+            Fate::Twice { dropped } => {
+                counts.skipped += 1;
+                cells.with_row += width;
+                told.extend(dropped.into_iter().chain([0]).map(|column| (number, label(column), false)));
             }
             Fate::Fails(columns) => {
                 counts.failed += 1;

@@ -45,8 +45,10 @@ pub(crate) enum Fate {
     /// Nothing stands in it.
     Blank,
     NoKey,
-    /// A row above has its key.
-    Twice,
+    /// A row above has its key. What cannot be read in it, and does not fail it, is told all the same.
+    Twice {
+        dropped: Vec<usize>,
+    },
     /// These columns cannot be read, or lack what is required.
     Fails(Vec<usize>),
     Taken {
@@ -62,8 +64,13 @@ impl Rules {
         let mut seen = BTreeSet::new();
         let rows = sheet.rows.iter();
         rows.map(|row| match self.fate(row) {
-            Fate::Taken { key, .. } if !seen.insert(key.clone()) => Fate::Twice,
-            fate => fate,
+            Fate::Taken { key, dropped, .. } if seen.contains(&key) => Fate::Twice { dropped },
+            fate => {
+                if let Fate::Taken { key, .. } = &fate {
+                    seen.insert(key.clone());
+                }
+                fate
+            }
         })
         .collect()
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rusqlite::types::ValueRef;
 use sync_core::{
-    Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, Target, WriteMode,
+    Duplicates, FieldRule, Operation, Record, RecordBatch, RecordFailure, RecordId, WriteMode,
     mapping::{Authority, Decision, FieldSource, Rival, Said, Standing, Stored, contend},
     store::{Duplicated, PartitionBatch, twice},
 };
@@ -103,12 +103,9 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, rows: &'a Rows) 
                     page.present(work, cache, &record.id)?;
                 }
                 Ok(_) if duplicated.contains(number, at) => match commit.target.duplicates {
-                    Duplicates::FirstWins => {
-                        let warning = twice_in(&commit.target, record);
-                        work.tally.skipped(warning);
-                    }
+                    Duplicates::FirstWins => work.tally.skipped(twice(&commit.target, record)),
                     Duplicates::LastWins => {
-                        work.tally.counts.skipped += 1;
+                        work.tally.skipped(twice(&commit.target, record));
                         page.present(work, cache, &record.id)?;
                     }
                 },
@@ -211,8 +208,7 @@ impl<'a> Page<'a> {
         let by_hand = work.commit.target.by_hand();
         let known = if by_hand { None } else { link::find(work, type_id, partition, record, key)? };
         if work.commit.target.duplicates == Duplicates::FirstWins && link::shown_before(work, cache, type_id, key)? {
-            let warning = twice_in(&work.commit.target, record);
-            work.tally.skipped(warning);
+            work.tally.skipped(twice(&work.commit.target, record));
             return Ok(());
         }
         work.journal.open(key);
@@ -550,14 +546,5 @@ impl<'a> Page<'a> {
         }
         work.tally.counts.deleted += 1;
         Ok(())
-    }
-}
-
-/// The warning about a key that stands twice, naming the place of its first column in the source.
-fn twice_in(target: &Target, record: &Record) -> RecordFailure {
-    let place = target.place.key().first().and_then(|field| target.source.refs.get(field));
-    match place {
-        Some(place) => twice(record).in_column(&**place),
-        None => twice(record),
     }
 }

@@ -89,10 +89,10 @@ impl Tally {
         self.failures.push(failure);
     }
 
-    /// A record that is left out on purpose, with the reason.
-    pub(crate) fn skipped(&mut self, warning: RecordFailure) {
+    /// A record that is left out on purpose, with the reason where it is worth telling.
+    pub(crate) fn skipped(&mut self, warning: impl Into<Option<RecordFailure>>) {
         self.counts.skipped += 1;
-        self.failures.push(warning);
+        self.failures.extend(warning.into());
     }
 }
 

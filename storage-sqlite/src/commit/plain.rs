@@ -41,10 +41,7 @@ pub(super) fn write<'a>(work: &mut Work<'a>, cache: &mut Cache, table: &'a Table
         let mut page = Page::open(work, table, part, scan)?;
         for (at, record) in part.batch.records().iter().enumerate() {
             if duplicated.contains(number, at) {
-                match commit.target.duplicates {
-                    Duplicates::FirstWins => work.tally.skipped(twice(record)),
-                    Duplicates::LastWins => work.tally.counts.skipped += 1,
-                }
+                work.tally.skipped(twice(&commit.target, record));
             } else {
                 page.record(work, cache, record)?;
             }
@@ -171,7 +168,7 @@ impl<'a> Page<'a> {
         self.expect_new = false;
         let shown = show(work, cache, self.scan, row)?;
         if shown && work.commit.target.duplicates == Duplicates::FirstWins {
-            work.tally.skipped(twice(record));
+            work.tally.skipped(twice(&work.commit.target, record));
         } else if stored == Some(hash) {
             work.tally.counts.unchanged += 1;
         } else {

@@ -17,7 +17,7 @@ mod shape;
 use std::collections::{HashMap, HashSet};
 
 use sync_core::{
-    Duplicates, Operation, PartitionId, Record, RecordBatch, RecordFailure, Target, WorkspaceId,
+    Duplicates, Operation, PartitionId, Record, RecordBatch, RecordFailure, WorkspaceId,
     store::{Duplicated, Feed, PageCommit, PartitionBatch, Preview, twice},
 };
 
@@ -75,9 +75,9 @@ impl<'a> Course<'a> {
         self.failures.push((entry.order, told(failure, entry.record)));
     }
 
-    fn skipped(&mut self, work: &mut Work<'_>, order: usize, warning: RecordFailure) {
+    fn skipped(&mut self, work: &mut Work<'_>, order: usize, warning: impl Into<Option<RecordFailure>>) {
         work.tally.counts.skipped += 1;
-        self.failures.push((order, warning));
+        self.failures.extend(warning.into().map(|warning| (order, warning)));
     }
 
     fn there(&mut self, entry: Entry<'a>) {
@@ -166,9 +166,9 @@ fn sort_out<'a>(
                     course.there(entry);
                 }
                 Ok(_) if duplicated.contains(at, n) => match commit.target.duplicates {
-                    Duplicates::FirstWins => course.skipped(work, order, twice_in(&commit.target, record)),
+                    Duplicates::FirstWins => course.skipped(work, order, twice(&commit.target, record)),
                     Duplicates::LastWins => {
-                        work.tally.counts.skipped += 1;
+                        course.skipped(work, order, twice(&commit.target, record));
                         course.there(entry);
                     }
                 },
@@ -250,9 +250,9 @@ async fn upsert<'a>(work: &mut Work<'_>, course: &mut Course<'a>, into: Destinat
             .filter(|(_, link)| course.shown_before.contains(*link))
             .map(|(at, _)| keys[at])
             .collect();
-        let (twice, first): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| shown.contains(item.key));
-        for (entry, _) in twice {
-            course.skipped(work, entry.order, twice_in(&work.commit.target, entry.record));
+        let (again, first): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, item)| shown.contains(item.key));
+        for (entry, _) in again {
+            course.skipped(work, entry.order, twice(&work.commit.target, entry.record));
         }
         items = first;
     }
@@ -453,15 +453,6 @@ async fn show_present(work: &mut Work<'_>, links: Links<'_>, mut present: Vec<(&
         work.shown.add(present[at].0, link);
     }
     Ok(())
-}
-
-/// The warning about a key that stands twice, naming the place of its first column in the source.
-fn twice_in(target: &Target, record: &Record) -> RecordFailure {
-    let place = target.place.key().first().and_then(|field| target.source.refs.get(field));
-    match place {
-        Some(place) => twice(record).in_column(&**place),
-        None => twice(record),
-    }
 }
 
 /// Takes links away, and the entities that nothing else stands behind; answers the keys of those that went. What a preview is told of is

@@ -36,10 +36,7 @@ pub(super) async fn write(work: &mut Work<'_>, table: &Arc<Table>) -> Db<()> {
     let mut outcome = Outcome::default();
     for (batch, part) in commit.batches.iter().enumerate() {
         for (at, record) in part.batch.records().iter().enumerate().filter(|(at, _)| duplicated.contains(batch, *at)) {
-            match rule {
-                Duplicates::FirstWins => outcome.skipped((batch, at), twice(record)),
-                Duplicates::LastWins => outcome.counts.skipped += 1,
-            }
+            outcome.skipped((batch, at), twice(&commit.target, record));
         }
     }
     let before = match commit.scan {
@@ -148,7 +145,7 @@ impl Round<'_> {
                         outcome.shown.add(entry.partition, known.row);
                     }
                     if self.before.contains(known.row) {
-                        outcome.skipped(entry.place(), twice(entry.record));
+                        outcome.skipped(entry.place(), twice(&work.commit.target, entry.record));
                     } else if known.hash == Some(entry.hash) {
                         outcome.counts.unchanged += 1;
                     } else {

@@ -27,9 +27,9 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// A record that is left out on purpose, with the reason.
-    pub(super) fn skipped(&mut self, at: Place, warning: RecordFailure) {
+    pub(super) fn skipped(&mut self, at: Place, warning: Option<RecordFailure>) {
         self.counts.skipped += 1;
-        self.failures.push((at, warning));
+        self.failures.extend(warning.map(|warning| (at, warning)));
     }
 
     /// A record that cannot be taken.

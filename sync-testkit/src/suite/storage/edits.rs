@@ -186,10 +186,13 @@ fn told(rows: &[RowHistory]) -> Vec<(String, Lines, bool)> {
     rows.iter().map(|row| (row.entity.to_string(), lines(row), row.live.is_some())).collect()
 }
 
-/// The rows a run changed, and their histories.
+/// The rows a run changed, and their histories by key.
 async fn history(store: &dyn WorkspaceStore, run: RunId) -> Result<(RunRows, Vec<RowHistory>), Finding> {
     let rows = there(store.run_rows(run, 10).await?, "the rows of the run")?;
-    let histories = store.row_histories(run, &rows.keys).await?;
+    let mut histories = store.row_histories(run, &rows.keys).await?;
+    let told: Vec<&str> = histories.iter().map(|history| &*history.entity).collect();
+    same!(told, rows.keys.iter().map(|key| &**key).collect::<Vec<_>>(), "the keys of the histories, in their order");
+    histories.sort_by(|one, other| one.entity.cmp(&other.entity));
     Ok((rows, histories))
 }
 

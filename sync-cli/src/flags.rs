@@ -24,6 +24,14 @@ pub(crate) fn hint<'h>(text: &str, hint: &'h str) -> &'h str {
         "look whether they are really gone at the source; if so, run this again with --confirm-deletes"
     } else if text.contains("accept_shape") || text.contains("--accept-shape") {
         "look whether the new fields are meant; if so, run this again with --accept-shape"
+    } else if text.starts_with("there is no run ") {
+        "`syncline runs` lists those there are"
+    } else if text.starts_with("there is no plan ") {
+        "`syncline plans` lists those there are"
+    } else if text.starts_with("there is no conflict ") {
+        "`syncline conflicts` lists those there are"
+    } else if text.ends_with("make a new plan") {
+        "make a new plan: `syncline plan --help`, of a push `syncline push --help`"
     } else {
         hint
     }
@@ -49,6 +57,8 @@ mod tests {
             assert_eq!(spoken(text), expected);
         }
         assert!(hint("needs to be confirmed with --confirm-deletes", "other").contains("--confirm-deletes"));
+        assert!(hint("it was applied already, by ada; make a new plan", "other").contains("syncline plan"));
+        assert!(hint("there is no run 999 in this workspace", "other").contains("syncline runs"));
         assert_eq!(hint("something else", "other"), "other");
     }
 }

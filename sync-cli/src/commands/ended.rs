@@ -18,11 +18,16 @@ pub(crate) async fn tell(workspace: &Workspace, watched: Watched, title: &str, v
     match watched {
         Watched::Ended(ended) => match *ended {
             Ok(result) => report(workspace, &result, title, view).await,
-            Err(error) if error.kind() == ErrorKind::Conflict => Err(Failure::busy(&error)),
+            Err(error) if busy(&error) => Err(Failure::busy(&error)),
             Err(error) => Err(Failure::of(&error)),
         },
         Watched::Stopped(run) => stopped(workspace, run, view).await,
     }
+}
+
+/// Whether another run of the connection is under way: refusals of plans and of undoing name these, and no connection.
+fn busy(error: &syncline::Error) -> bool {
+    error.kind() == ErrorKind::Conflict && error.context().iter().any(|(what, _)| *what == "connection")
 }
 
 /// Says how a run ended, from what is stored of it.

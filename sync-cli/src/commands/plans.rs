@@ -70,18 +70,13 @@ pub(crate) async fn undo(config: &Config, args: &args::Undo, view: View) -> Done
     let session = Session::open(config, Need::None).await?;
     let run = session.workspace.run(RunId(args.run)).await?;
     let connection = session.workspace.connection(run.feed.connection.clone()).await?;
-    let plan = connection.plan_undo(run.id, by(config)).await?;
     if !args.now {
+        let plan = connection.plan_undo(run.id, by(config)).await?;
         return tell(&session, &plan, args.show, view).await;
     }
     let title = format!("undo of run {}", run.id);
-    let applied = connection.apply(Apply::plan(plan.plan.run));
-    let watched = progress::watch(&session.engine, applied, &title, Show::for_terminal(view.quiet)).await;
-    if !view.json {
-        for failure in plan.plan.failures.iter().take(FAILURES) {
-            output::line(format!("  {}", super::failure(failure, Style::stdout())));
-        }
-    }
+    let undone = connection.undo(run.id, by(config));
+    let watched = progress::watch(&session.engine, undone, &title, Show::for_terminal(view.quiet)).await;
     ended::tell(&session.workspace, watched, &title, view).await
 }
 

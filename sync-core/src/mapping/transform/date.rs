@@ -111,12 +111,15 @@ impl Date {
             return Err(TransformError::new("is finer than a microsecond; the option `truncate` cuts it"));
         }
         in_range(whole.year())?;
-        Ok(Made::text(&whole.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()))
+        // By hand: a pattern would be read anew for each value. The year is within four digits.
+        let (year, month, day) = (whole.year(), whole.month(), whole.day());
+        let (hour, minute, second, micros) = (whole.hour(), whole.minute(), whole.second(), whole.nanosecond() / 1000);
+        Ok(Made::text(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")))
     }
 
     fn day(date: NaiveDate) -> Result<Made, TransformError> {
         in_range(date.year())?;
-        Ok(Made::text(&date.format("%Y-%m-%d").to_string()))
+        Ok(Made::text(&format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())))
     }
 }
 

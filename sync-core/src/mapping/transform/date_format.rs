@@ -155,7 +155,10 @@ impl Format {
 }
 
 pub(super) fn iso(text: &str) -> Option<Moment> {
-    if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+    // A text with a time of day is no day; trying it would cost as much as reading it.
+    if !text.contains(':')
+        && let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+    {
         return Some(Moment::Day(day));
     }
     let text = text.replacen([' ', 't'], "T", 1);

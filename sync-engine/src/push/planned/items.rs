@@ -128,6 +128,8 @@ fn changes(intent: &Intent, sight: &Sight, rule: Rule) -> Result<Vec<PlannedChan
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::push::model::intent;
 

@@ -430,6 +430,29 @@ async fn a_mass_deletion_is_no_plan_until_it_is_confirmed(on: On) {
     assert_eq!(stage.service.truth(), ["guest=0", "p0=1", "p1=1", "p2=1", "p3=1", "p4=1", "p7=1"]);
 }
 
+/// What a mirror would delete is shown by the service's own key, without what the stream marks, and is named by that key ever after.
+async fn a_strangers_record_is_shown_by_its_own_key_without_what_is_sensitive(on: On) {
+    let stage = Stage::new(on, Way::Table).await;
+    let fields = [Field::new("name"), Field::new("v"), Field::new("note").sensitive()];
+    let stream = stage.service.state().stream.clone();
+    stage.service.state().stream = stream.with_fields(fields.to_vec());
+    clean(&stage.crm.sync_to_external(stage.push(&[("a".to_owned(), 1)].into())).await.expect("it runs"));
+    for guest in ["guest", "visitor"] {
+        stage.service.state().records.insert(guest.into(), json!({ "name": guest, "v": 0, "note": "limps" }));
+    }
+    let push = stage.push(&[("a".to_owned(), 1)].into()).mode(PushMode::Mirror).confirm_deletes();
+    let (plan, items) = stage.planned(push, "strangers").await;
+    let shown: Vec<Value> = items.iter().map(|item| item.to_json(&plan.plan.entity, &plan.plan.key)).collect();
+    assert_eq!(shown.iter().map(|item| &item["keyValue"]).collect::<Vec<_>>(), ["guest", "visitor"]);
+    assert_eq!(shown[0]["existing"], json!({ "name": "guest", "v": 0, "note": { "hidden": null } }));
+    // One has changed since, and the other goes.
+    stage.service.state().records.get_mut("guest").expect("it is there")["v"] = json!(7);
+    let result = stage.crm.apply(Apply::plan(plan.plan.run).only(["guest"])).await.expect("it begins");
+    assert_eq!(result.failures.iter().map(|failure| failure.record.as_deref()).collect::<Vec<_>>(), [Some("guest")], "{result:?}");
+    clean(&stage.crm.apply(Apply::plan(plan.plan.run).only(["visitor"])).await.expect("it begins"));
+    assert_eq!(stage.service.truth(), ["a=1", "guest=7"]);
+}
+
 /// The service accepted something else of a row since, which is as it was planned again: somebody has to look at it anew.
 async fn what_was_pushed_otherwise_since_is_left_alone(on: On) {
     let stage = Stage::new(on, Way::Table).await;
@@ -605,6 +628,11 @@ mod on_sqlite {
     }
 
     #[tokio::test]
+    async fn a_strangers_record_is_shown_by_its_own_key_without_what_is_sensitive() {
+        super::a_strangers_record_is_shown_by_its_own_key_without_what_is_sensitive(Sqlite).await;
+    }
+
+    #[tokio::test]
     async fn what_was_pushed_otherwise_since_is_left_alone() {
         super::what_was_pushed_otherwise_since_is_left_alone(Sqlite).await;
     }
@@ -662,6 +690,11 @@ mod on_postgres {
     #[tokio::test]
     async fn a_mass_deletion_is_no_plan_until_it_is_confirmed() {
         super::a_mass_deletion_is_no_plan_until_it_is_confirmed(Postgres).await;
+    }
+
+    #[tokio::test]
+    async fn a_strangers_record_is_shown_by_its_own_key_without_what_is_sensitive() {
+        super::a_strangers_record_is_shown_by_its_own_key_without_what_is_sensitive(Postgres).await;
     }
 
     #[tokio::test]

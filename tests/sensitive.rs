@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use support::{
     On, World, clean,
     dump::Dump,
-    pushable::Pushable,
+    pushable::{Fate, Pushable},
     scripted::{Scripted, last, page},
 };
 use syncline::{
     Apply, Connection, Credentials, Edit, EntityQuery, ErrorKind, HostTable, ItemKind, Pull, Push, Retention, RunFilter, RunStatus,
     SyncResult, Syncline, Workspace,
-    core::{Field, PullPage, PushLimits, Stream},
+    core::{Field, Operation, PullPage, PushLimits, PushMode, Stream},
     mapping::{Authority, Column, Computed, Mapping, OnError},
 };
 
@@ -23,6 +23,7 @@ struct Stage {
     provider: Scripted,
     syncline: Syncline,
     connection: Connection,
+    crm: Pushable,
     world: World,
 }
 
@@ -32,10 +33,11 @@ impl Stage {
         let fields = [Field::new("code"), Field::new("mail").sensitive(), Field::new("phone").sensitive(), Field::new("name")];
         let streams = ["people", "truth"].map(|name| Stream::full(name).with_fields(fields.to_vec()));
         let provider = Scripted::new("desk").streams(streams.to_vec());
+        let crm = Pushable::new(PushLimits::default());
         let builder = world.builder().storage(world.place().open().await).provider(provider.clone());
-        let syncline = builder.provider(Pushable::new(PushLimits::default())).build().await.expect("an engine");
+        let syncline = builder.provider(crm.clone()).build().await.expect("an engine");
         let connection = syncline.workspace("acme").connect("desk", Credentials::api_key("good")).await.expect("it connects");
-        Self { provider, syncline, connection, world }
+        Self { provider, syncline, connection, crm, world }
     }
 
     fn acme(&self) -> Workspace {
@@ -113,6 +115,8 @@ macro_rules! on_both {
 
 on_both!(
     sensitive_values_stand_in_rows_and_open_plans_alone,
+    what_any_mapping_marks_is_shown_by_no_plan,
+    a_first_plan_quotes_no_sensitive_value_that_the_table_refuses,
     a_history_tells_whether_a_sensitive_value_was_ever_there,
     a_run_is_undone_but_for_values_that_are_hidden,
     a_table_of_the_hosts_own_has_hashes_in_its_history_too,
@@ -170,6 +174,39 @@ async fn sensitive_values_stand_in_rows_and_open_plans_alone(on: On) {
     assert_eq!(stage.tables_with("example"), names(&[]));
 }
 
+async fn what_any_mapping_marks_is_shown_by_no_plan(on: On) {
+    let stage = Stage::new(on).await;
+    let marks = Mapping::new("people", "people").entity("person").column(Column::new("code").key());
+    stage.pull(Pull::mapped(marks.column(Column::new("name").sensitive(true))), &[person("P1", "", "", "Ada One")]).await;
+    // Another mapping writes the same field and says nothing of it.
+    let other = Mapping::new("truth", "truth").entity("person").column(Column::new("code").key()).column(Column::new("name").priority(9));
+    let shown = async |people: &[Value]| {
+        stage.shows(people);
+        let pull = Pull::mapped(other.clone()).safety_lag(Duration::ZERO).confirm_deletes();
+        let plan = stage.connection.plan(pull).await.expect("a plan");
+        let items = stage.acme().plan_items(plan.plan.run, 0, 10).await.expect("items");
+        items.iter().map(|item| item.to_json(&plan.plan.entity, &plan.plan.key)).collect::<Vec<_>>()
+    };
+    let hidden = json!({ "hidden": null });
+    let update = shown(&[person("P1", "", "", "Ada Two")]).await;
+    assert_eq!((&update[0]["fields"]["name"], &update[0]["existing"]["name"]), (&hidden, &hidden), "{update:?}");
+    stage.pull(Pull::mapped(other.clone()), &[person("P2", "", "", "Eve Two"), person("P3", "", "", "Zoe Two")]).await;
+    let gone = shown(&[person("P3", "", "", "Zoe Two")]).await;
+    assert_eq!((gone.len(), &gone[0]["type"], &gone[0]["existing"]["name"]), (1, &json!("delete"), &hidden), "{gone:?}");
+}
+
+async fn a_first_plan_quotes_no_sensitive_value_that_the_table_refuses(on: On) {
+    let stage = Stage::new(on).await;
+    stage.world.place().change("CREATE TABLE partners (code TEXT PRIMARY KEY, email INTEGER CHECK (email > 0 AND email < 9))");
+    let mapping = Mapping::new("partners", "people").table(HostTable::new("partners").key("code"));
+    let mapping = mapping.column(Column::new("code").key()).column(Column::new("mail").to("email"));
+    stage.shows(&[person("P1", "ada@first.example", "7", "Ada")]);
+    let plan = stage.connection.plan(Pull::mapped(mapping).safety_lag(Duration::ZERO)).await.expect("a plan");
+    let said: Vec<String> = plan.plan.failures.iter().map(|failure| failure.error.to_string()).collect();
+    assert!(said.len() == 1 && !said[0].contains("ada@first"), "{said:?}");
+    assert_eq!(stage.tables_with("ada@first"), names(&[]));
+}
+
 async fn a_history_tells_whether_a_sensitive_value_was_ever_there(on: On) {
     let stage = Stage::new(on).await;
     for mail in ["ada@first.example", "ada@second.example", "ada@first.example"] {
@@ -219,6 +256,13 @@ async fn a_run_is_undone_but_for_values_that_are_hidden(on: On) {
     assert!(items.iter().all(|item| !item.to_json(&plan.plan.entity, &plan.plan.key).to_string().contains("zoe@x")));
     clean(&stage.connection.apply(Apply::plan(plan.plan.run)).await.expect("undone"));
     assert_eq!(stage.acme().count("person").await.expect("a count"), 2);
+
+    // A row of which nothing is known but hashes is no row that is as it was.
+    let stage = Stage::new(on).await;
+    stage.pull(Pull::mapped(mapping()), &[person("P1", "ada@first.example", "7", "Ada")]).await;
+    let run = stage.pull(Pull::mapped(mapping()), &[person("P1", "ada@second.example", "7", "Ada")]).await.run.expect("a run");
+    let counts = stage.connection.plan_undo(run, "ada").await.expect("a plan").plan.counts;
+    assert_eq!((counts.read, counts.skipped, counts.unchanged), (1, 1, 0), "{counts:?}");
 }
 
 /// The host's own table of partners.
@@ -264,12 +308,18 @@ async fn an_erased_entity_is_nowhere_to_be_found(on: On) {
     // What a push has sent, and what was refused.
     let shop = acme.connect("crm", Credentials::api_key("good")).await.expect("it connects");
     let back = Mapping::new("shop", "people").entity("person").column(Column::new("code").key()).column(Column::new("name").to("name"));
-    shop.sync_to_external(Push::mapped(back)).await.expect("it runs");
+    shop.sync_to_external(Push::mapped(back.clone())).await.expect("it runs");
+    // A record of hers that nobody of ours made, in a plan of a mirror, and refused.
+    stage.crm.state().records.insert("ada-lovelace".into(), json!({ "name": "Ada the guest", "v": 0 }));
+    stage.crm.fates(|item, _| if item.operation == Operation::Delete { Fate::Refused } else { Fate::Well });
+    let mirror = Push::mapped(back).mode(PushMode::Mirror).confirm_deletes();
+    assert_eq!(shop.plan_push(mirror.clone()).await.expect("a plan").items, 1);
+    assert_eq!(shop.sync_to_external(mirror).await.expect("it runs").counts.failed, 1);
     assert!(stage.tables_with("ada-lovelace").is_superset(&names(&["push_links", "plan_items", "record_links", "reference_values"])));
 
     let runs = acme.runs(Default::default()).await.expect("runs");
     let erased = acme.erase_entity("person", "ada-lovelace").await.expect("erased");
-    assert!(erased.rows == 1 && erased.lineage > 3 && erased.plan_items == 1 && erased.beside > 2 && erased.links > 2, "{erased:?}");
+    assert!(erased.rows == 1 && erased.lineage > 3 && erased.plan_items == 2 && erased.beside > 2 && erased.links > 2, "{erased:?}");
     assert_eq!(acme.erase_entity("desk_people", "ada-lovelace").await.expect("erased").rows, 1);
     for text in ["ada-lovelace", "Ada the", "Ada of", "ada-phone", "ada by hand", "ada1@", "ada3@", "ada5@", "ada8@"] {
         assert_eq!(stage.tables_with(text), names(&[]), "{text}");
@@ -311,6 +361,9 @@ async fn an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row(on: On
     stage.world.place().change("DELETE FROM partners");
     let erased = acme.erase_entity("partners", "ada-lovelace").await.expect("erased");
     assert!(!erased.host_row && erased.links == 1, "{erased:?}");
+    // A table that the host has dropped has no rows.
+    stage.world.place().change("DROP TABLE partners");
+    assert_eq!(acme.erase_entity("partners", "ada-lovelace").await.expect("erased").total(), 0);
     assert_eq!(stage.tables_with("ada-lovelace"), names(&[]));
 }
 

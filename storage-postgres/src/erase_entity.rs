@@ -9,6 +9,7 @@ use sync_core::{
 use crate::{
     entity,
     error::Db,
+    host::Host,
     table::{Keyed, Table},
     tx::{Tx, raw},
 };
@@ -37,7 +38,9 @@ pub(crate) async fn erase(tx: &mut Tx, workspace: &WorkspaceId, entity: &EntityT
     if let Some(table) = &known {
         if table.keyed == Keyed::Host {
             let query = EntityQuery { key: Some(key.into()), limit: 1, ..EntityQuery::default() };
-            erased.host_row = !entity::list(this.tx, workspace, entity, &query).await?.is_empty();
+            // A table that the host has dropped has no rows.
+            let there = Host::registered(this.tx, workspace, entity, table.id).await?.is_some();
+            erased.host_row = there && !entity::list(this.tx, workspace, entity, &query).await?.is_empty();
         } else {
             let numbers = "SELECT 0 UNION ALL SELECT no FROM connection_numbers WHERE workspace_id = $1";
             let sql = format!("DELETE FROM {} WHERE workspace_id = $1 AND connection_no IN ({numbers}) AND entity_id = $2", table.sql);
@@ -108,21 +111,21 @@ impl Erasing<'_> {
         let run = "SELECT FROM sync_runs r WHERE r.workspace_id = f.workspace_id AND r.connection_id = f.connection_id \
                    AND r.stream = f.stream AND r.mapping = f.mapping";
         let of = format!(
-            "workspace_id = $1 AND entity_id = $2 AND feed_no IN (SELECT f.no FROM push_feeds f WHERE f.workspace_id = $1 \
+            "workspace_id = $1 AND entity_id = ANY($2) AND feed_no IN (SELECT f.no FROM push_feeds f WHERE f.workspace_id = $1 \
              AND (EXISTS ({run} AND r.entity_type = $3) OR NOT EXISTS ({run})))"
         );
-        for table in ["push_intents", "push_links"] {
+        // Only what stands for the row itself names more records; those of strangers go once all names are known.
+        let strangers = |traces: &Traces| traces.keys(self.key).split_off(1);
+        let passes = [(false, "push_intents"), (false, "push_links"), (true, "push_intents"), (true, "push_links")];
+        for (stranger, table) in passes {
+            let keys = if stranger { strangers(traces) } else { vec![self.key.to_owned()] };
             let sql = if table == "push_links" && erased.host_row {
                 format!("SELECT external_id FROM {table} WHERE {of}")
             } else {
                 format!("DELETE FROM {table} WHERE {of} RETURNING external_id")
             };
-            let found: Vec<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql))
-                .bind(self.workspace)
-                .bind(self.key)
-                .bind(self.entity)
-                .fetch_all(&mut **self.tx)
-                .await?;
+            let found: Vec<Option<String>> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.workspace).bind(keys).bind(self.entity).fetch_all(&mut **self.tx).await?;
             if table == "push_intents" || !erased.host_row {
                 erased.links += found.len() as u64;
             }
@@ -133,11 +136,12 @@ impl Erasing<'_> {
 
     async fn plans(&mut self, erased: &mut ErasedEntity, traces: &Traces) -> Db<()> {
         let items = "WITH i AS (DELETE FROM plan_items i USING plans p WHERE p.workspace_id = $1 AND p.entity_type = $2 \
-                     AND i.workspace_id = $1 AND i.run_id = p.run_id AND i.entity_id = $3 RETURNING i.run_id), \
+                     AND i.workspace_id = $1 AND i.run_id = p.run_id AND i.entity_id = ANY($3) RETURNING i.run_id), \
                      n AS (SELECT run_id, count(*) AS n FROM i GROUP BY run_id), \
                      u AS (UPDATE plans p SET items = p.items - n.n FROM n WHERE p.workspace_id = $1 AND p.run_id = n.run_id) \
                      SELECT coalesce(sum(n), 0)::bigint FROM n";
-        let items: i64 = sqlx::query_scalar(items).bind(self.workspace).bind(self.entity).bind(self.key).fetch_one(&mut **self.tx).await?;
+        let keys = traces.keys(self.key);
+        let items: i64 = sqlx::query_scalar(items).bind(self.workspace).bind(self.entity).bind(keys).fetch_one(&mut **self.tx).await?;
         erased.plan_items = items.cast_unsigned();
         let plans = sqlx::query("SELECT run_id, body::text FROM plans WHERE workspace_id = $1 AND entity_type = $2");
         for plan in plans.bind(self.workspace).bind(self.entity).fetch_all(&mut **self.tx).await? {

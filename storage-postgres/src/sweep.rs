@@ -123,6 +123,7 @@ pub(crate) async fn try_out(tx: &mut Tx, workspace: &WorkspaceId, sweep: &Sweep,
             let Some(rows) = open(tx, workspace, sweep).await? else { break };
             take_away(tx, workspace, sweep, &rows, missing, Some(preview)).await?;
         }
+        preview.sensitive.extend(Hiding::of(tx, workspace, &sweep.target.entity).await?.into_fields());
         report.deleted = report.missing;
     }
     preview.swept = Some(report);

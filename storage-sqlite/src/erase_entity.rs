@@ -90,18 +90,20 @@ impl Erasing<'_> {
             "workspace_id = ?1 AND entity_id = ?2 AND feed_no IN (SELECT f.no FROM syncline_push_feeds f WHERE f.workspace_id = ?1 \
              AND (EXISTS ({run} AND r.entity_type = ?3) OR NOT EXISTS ({run})))"
         );
-        let whose = (self.workspace, self.key, self.entity);
         for table in ["push_links", "push_intents"] {
             let mut known =
                 self.tx.prepare_cached(&format!("SELECT external_id FROM syncline_{table} WHERE {of} AND external_id IS NOT NULL"))?;
-            let mut records = known.query(whose)?;
+            let mut records = known.query((self.workspace, self.key, self.entity))?;
             while let Some(record) = records.next()? {
                 traces.add(record.get_ref(0)?.as_str()?);
             }
         }
-        erased.links += self.delete(&format!("DELETE FROM syncline_push_intents WHERE {of}"), whose)?;
-        if !erased.host_row {
-            erased.links += self.delete(&format!("DELETE FROM syncline_push_links WHERE {of}"), whose)?;
+        for key in &traces.keys(self.key) {
+            let whose = (self.workspace, key, self.entity);
+            erased.links += self.delete(&format!("DELETE FROM syncline_push_intents WHERE {of}"), whose)?;
+            if !erased.host_row {
+                erased.links += self.delete(&format!("DELETE FROM syncline_push_links WHERE {of}"), whose)?;
+            }
         }
         Ok(())
     }
@@ -109,10 +111,14 @@ impl Erasing<'_> {
     fn plans(&self, erased: &mut ErasedEntity, traces: &Traces) -> Db<()> {
         let mut plans = self.tx.prepare_cached("SELECT run_id, body FROM syncline_plans WHERE workspace_id = ?1 AND entity_type = ?2")?;
         let mut found = plans.query((self.workspace, self.entity))?;
+        let keys = traces.keys(self.key);
         while let Some(plan) = found.next()? {
             let run: i64 = plan.get(0)?;
             let sql = "DELETE FROM syncline_plan_items WHERE workspace_id = ?1 AND run_id = ?2 AND entity_id = ?3";
-            let items = self.delete(sql, (self.workspace, run, self.key))?;
+            let mut items = 0;
+            for key in &keys {
+                items += self.delete(sql, (self.workspace, run, key))?;
+            }
             let body = traces.cleared_plan(plan.get_ref(1)?.as_str()?);
             if items > 0 || body.is_some() {
                 let sql = "UPDATE syncline_plans SET items = items - ?3, body = coalesce(?4, body) WHERE workspace_id = ?1 AND run_id = ?2";

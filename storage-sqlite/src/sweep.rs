@@ -81,6 +81,7 @@ pub(crate) fn try_out(tx: &Transaction<'_>, workspace: &WorkspaceId, sweep: &Swe
         let (changes, gone) = journal.into_preview();
         preview.changes.extend(changes);
         preview.gone.extend(gone);
+        preview.sensitive.extend(Hiding::of(tx, workspace, &sweep.target.entity)?.fields());
         report.deleted = report.missing;
     }
     preview.swept = Some(report);

@@ -106,7 +106,7 @@ pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),
         Value::String(text) => plain(text),
-        other => other.to_string(),
+        other => hidden(other).unwrap_or_else(|| other.to_string()),
     }
 }
 
@@ -115,10 +115,7 @@ pub(crate) fn quoted(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::String(text) => format!("\"{}\"", plain(text)),
-        other => match hidden(other) {
-            Some(told) => told,
-            None => other.to_string(),
-        },
+        other => hidden(other).unwrap_or_else(|| other.to_string()),
     }
 }
 
@@ -288,6 +285,14 @@ mod tests {
     fn what_a_terminal_would_obey_is_taken_out() {
         assert_eq!(plain("a\u{1b}[31mb\r\nc\u{9b}d"), "a [31mb  c d");
         assert_eq!(cell(&Value::from("x\ny")), "x y");
+    }
+
+    #[test]
+    fn a_hidden_value_is_told_in_words() {
+        let hidden = serde_json::json!({ "hidden": "hmac-sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" });
+        assert_eq!(cell(&hidden), "(hidden hmac-sha256:01234567…)");
+        assert_eq!((cell(&serde_json::json!({ "hidden": null })), quoted(&hidden)), ("(hidden)".into(), cell(&hidden)));
+        assert_eq!(cell(&serde_json::json!({ "hidden": 7 })), r#"{"hidden":7}"#);
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(super) fn write(world: &mut World, workspace: &WorkspaceId, commit: &PageCom
     }
     let failures: Vec<RecordFailure> = commit.failures.iter().chain(&report.failures).cloned().collect();
     world.book(workspace, commit.fence.run, &report.counts, &failures, &commit.events);
-    Ok(Preview { report, changes, gone, swept: None })
+    Ok(Preview { report, changes, gone, ..Preview::default() })
 }
 
 fn about(failure: RecordFailure, record: &Record) -> RecordFailure {

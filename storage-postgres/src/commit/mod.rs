@@ -162,7 +162,7 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
     if !work.tally.counts.balanced() {
         return Err(internal("commit", format!("{handed} records were handed over, but the counts are {:?}", work.tally.counts)));
     }
-    let Work { tx, tally, shown, changes, gone, .. } = work;
+    let Work { tx, tally, shown, changes, gone, hiding, .. } = work;
     let table = match &rows {
         Rows::Stream(table) | Rows::Managed(table) => Some((commit.target.entity.clone(), Arc::clone(table))),
         Rows::Host(_) => None,
@@ -172,7 +172,11 @@ pub(crate) async fn write(tx: &mut Tx, workspace: &WorkspaceId, commit: &PageCom
         if let Some(number) = commit.scan {
             scans::flush(tx, workspace, &commit.feed, number, shown).await?;
         }
-        return Ok(Written { preview: Preview { report, changes, gone, swept: None }, table: None, mark: None });
+        return Ok(Written {
+            preview: Preview { report, changes, gone, swept: None, sensitive: hiding.into_fields() },
+            table: None,
+            mark: None,
+        });
     }
     if let Some(expected) = &commit.expects {
         let mut made = expected.nothing_yet();

@@ -149,7 +149,8 @@ pub(crate) fn write(
     if mode == Mode::Preview {
         cache.seen.flush(tx)?;
         let (changes, gone) = journal.into_preview();
-        return Ok(Preview { report, changes, gone, swept: None });
+        let sensitive = Hiding::of(tx, workspace, &commit.target.entity)?.fields();
+        return Ok(Preview { report, changes, gone, swept: None, sensitive });
     }
     if let Some(expected) = &commit.expects {
         let moved = journal.moved(expected);

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use syncline::{
-    Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId, core::sensitive::is_hidden,
+    Apply, Counts, Direction, ItemKind, ItemState, Plan, PlanItem, PlanState, PlannedChange, RunId,
+    core::{sensitive::is_hidden, store::without_stranger},
     mapping::Rule,
 };
 
@@ -209,7 +210,7 @@ pub(crate) fn row(item: &PlanItem, style: Style) -> Vec<String> {
 
 /// What people know it by. A record of nobody of ours has the service's id behind a control character.
 fn name(item: &PlanItem) -> &str {
-    item.entity.trim_start_matches(char::is_control)
+    without_stranger(&item.entity)
 }
 
 /// Which record of the service a push writes, and for what reason.

@@ -145,6 +145,12 @@ impl CompiledMapping {
         columns.any(|column| column.input.fields().any(|source| *source == *field))
     }
 
+    /// Whether a column, not only a computed field, reads a field of the source.
+    #[must_use]
+    pub fn column_reads(&self, field: &str) -> bool {
+        self.columns.iter().any(|column| column.input.fields().any(|source| *source == *field))
+    }
+
     /// What a computed field reads: fields of the target, and fields of the source. `None` when it is not computed.
     #[must_use]
     pub fn inputs(&self, target: &str) -> Option<(Vec<&str>, Vec<&str>)> {

@@ -1,6 +1,6 @@
 //! One transaction: rows, lineage, cursors, counts, failures, events, under the run's fence.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,8 @@ pub struct Preview {
     pub gone: Vec<Gone>,
     /// What the sweep would do.
     pub swept: Option<SweepReport>,
+    /// Fields of the entity type that are marked as sensitive by now, whoever marked them, in small letters.
+    pub sensitive: BTreeSet<Box<str>>,
 }
 
 impl Preview {
@@ -131,6 +133,7 @@ impl Preview {
         self.changes.extend(later.changes);
         self.gone.extend(later.gone);
         self.swept = later.swept.or(self.swept);
+        self.sensitive.extend(later.sensitive);
     }
 }
 

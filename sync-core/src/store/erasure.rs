@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::{STRANGER, without_stranger};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -59,10 +60,16 @@ impl Traces {
         self.names.iter().map(|name| &**name).filter(|name| !name.is_empty())
     }
 
-    /// Whether this is one of the names.
+    /// The keys it goes by in plans and pushes: its own, and those of records that were [nobody's](STRANGER) and have one of the names.
+    #[must_use]
+    pub fn keys(&self, own: &str) -> Vec<String> {
+        std::iter::once(own.to_owned()).chain(self.names().map(|name| format!("{STRANGER}{name}"))).collect()
+    }
+
+    /// Whether this is one of the names, or a [stranger's](STRANGER) with such a name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.names.contains(name) || self.names.contains(without_stranger(name))
     }
 
     /// Whether a text quotes one of the names: as a word of its own, plainly or as JSON escapes it. Rather one too many than one too few.
@@ -121,7 +128,8 @@ impl Traces {
 /// Whether a name stands in a text with no letter or digit before or behind it.
 fn is_word(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
+        // A stranger's key, as JSON escapes it.
+        let before = text[..at].strip_suffix("\\u0001").unwrap_or(&text[..at]).chars().next_back();
         let behind = text[at + name.len()..].chars().next();
         ![before, behind].into_iter().flatten().any(char::is_alphanumeric)
     })
@@ -145,6 +153,8 @@ mod tests {
             ("mada@x.org", false),
             ("ada@x.organisation", false),
             ("record rec7 came twice", true),
+            (r#"{"key":"\u0001rec7"}"#, true),
+            ("{:?} of \u{1}rec7", true),
             ("rec77", false),
             ("", false),
         ] {

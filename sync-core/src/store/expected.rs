@@ -71,6 +71,8 @@ mod tests {
     use super::*;
 
     type Told = (&'static str, &'static str, Option<&'static str>, Option<&'static str>);
+    /// What it is, what is expected, what is made, and who has moved.
+    type Case<'a> = (&'a str, &'a [Told], &'a [Told], &'a [&'a str]);
 
     fn told(of: &mut Expected, changes: &[Told]) {
         for (entity, field, old, new) in changes {
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn entities_have_moved_whose_changes_are_others_than_expected() {
         let (one, two, null) = (Some("1"), Some("2"), Some("null"));
-        let cases: [(&str, &[Told], &[Told], &[&str]); 10] = [
+        let cases: [Case<'_>; 10] = [
             ("the same", &[("a", "x", one, two)], &[("a", "x", one, two)], &[]),
             (
                 "in another order",

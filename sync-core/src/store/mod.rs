@@ -49,7 +49,10 @@ pub use self::{
     lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunRows, RunRules, as_of},
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, PlannedWrite, SeenRecord, Settle},
-    push::{ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, Settled, Shape},
+    push::{
+        ChangedQuery, ChangedRows, Intent, IntentFilter, IntentState, PushCommit, PushLink, PushMemory, PushStore, STRANGER, Settled,
+        Shape, without_stranger,
+    },
     run::{APPLY, Begin, EDIT, Event, Feed, LOCAL, Look, NewRun, PLAN, PartitionState, Run, RunEnd, RunFilter, RunStatus, RunStore, TAKE},
     sealed::{KnownKey, SealedField, SealedPlace, SealedValue, key_of, retired_key},
 };

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Expected, Feed, PushLink};
+use super::{Expected, Feed, PushLink, without_stranger};
 use crate::{
     Counts, Direction, EntityType, Error, PartitionId, RecordFailure, RecordId, Result, RunError, RunId, mapping::Rule, sensitive::HIDDEN,
 };
@@ -266,7 +266,7 @@ impl PlanItem {
         let mut body = serde_json::json!({
             "entity": entity,
             "keyField": if key.is_empty() { "id".to_owned() } else { key.join("/") },
-            "keyValue": self.entity,
+            "keyValue": without_stranger(&self.entity),
             "type": self.kind,
             "fields": side(|change| change.shown().1),
         });

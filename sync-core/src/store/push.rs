@@ -98,6 +98,16 @@ impl IntentState {
     }
 }
 
+/// Before the service's own id of a record that is nobody's of ours: with it, the key such a record goes by in plans and intents of pushes. No
+/// row has such a key. It is for us alone: see [`without_stranger`].
+pub const STRANGER: char = '\u{1}';
+
+/// A key as people see it: of a [stranger](STRANGER) the service's own id.
+#[must_use]
+pub fn without_stranger(key: &str) -> &str {
+    key.strip_prefix(STRANGER).unwrap_or(key)
+}
+
 /// One write on its way: from before it leaves until the service has confirmed it. Unique by feed and key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intent {

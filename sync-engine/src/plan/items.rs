@@ -77,6 +77,7 @@ pub(super) fn items(target: &Target, commits: &[PageCommit], preview: Preview) -
     for link in preview.gone {
         gone.entry(link.entity).or_default().push((link.partition, link.record));
     }
+    let sensitive = |field: &str| target.is_sensitive(field) || preview.sensitive.contains(field.to_ascii_lowercase().as_str());
     let mut items = Vec::new();
     for mut draft in drafts {
         let Some(kind) = draft.kind() else { continue };
@@ -95,17 +96,17 @@ pub(super) fn items(target: &Target, commits: &[PageCommit], preview: Preview) -
             }
         };
         let no = u32::try_from(items.len() + 1).map_err(|_| Error::config("plan", "a plan holds at most four billion rows"))?;
-        let changes = changes.into_iter().map(|change| planned(target, change)).collect::<Result<_>>()?;
+        let changes = changes.into_iter().map(|change| planned(sensitive(&change.field), change)).collect::<Result<_>>()?;
         items.push(PlanItem { no, entity: draft.entity, kind, records, position, key, changes, write: None, state: ItemState::Open });
     }
     Ok(items)
 }
 
-fn planned(target: &Target, change: Change) -> Result<PlannedChange> {
+fn planned(sensitive: bool, change: Change) -> Result<PlannedChange> {
     let raw = |json: Option<Box<str>>| json.map(|json| RawValue::from_string(json.into())).transpose();
     let broken = |e| Error::new(ErrorKind::Internal, "plan", "a planned value is not JSON").because(e);
     Ok(PlannedChange {
-        sensitive: target.is_sensitive(&change.field),
+        sensitive,
         field: change.field,
         old: raw(change.old).map_err(broken)?,
         new: raw(change.new).map_err(broken)?,

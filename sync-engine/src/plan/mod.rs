@@ -10,8 +10,9 @@ mod write;
 use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sync_core::{
-    Error, ErrorKind, Result, RunId, Target, json_value,
+    Error, ErrorKind, Result, RunId, Target,
     store::{self, PlanState},
 };
 
@@ -63,11 +64,9 @@ pub(crate) fn unfit(plan: &store::Plan, text: impl Into<Cow<'static, str>>) -> E
     Error::new(ErrorKind::Conflict, "apply", text).at("plan", plan.plan.run.to_string())
 }
 
-/// Whether two JSON texts say the same, however they are written and whatever type a column gave them.
-pub(crate) fn alike(one: &str, other: &str) -> bool {
-    one == other
-        || json_value(one) == json_value(other)
-        || sync_core::key_text(one).is_some_and(|one| Some(one) == sync_core::key_text(other))
+/// A value of a plan.
+pub(crate) fn raw(json: &str) -> Result<Box<RawValue>> {
+    RawValue::from_string(json.to_owned()).map_err(|e| Error::new(ErrorKind::Internal, "plan", "a planned value is not JSON").because(e))
 }
 
 /// The form of [`Kept`] that this version writes, and the only one it reads.

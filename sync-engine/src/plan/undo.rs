@@ -8,7 +8,7 @@ use std::{
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Direction, Duplicates, Error, ErrorKind, Place, RecordFailure, RecordId, Result, RunId, Source, SyncResult, Target, WriteMode,
-    mapping::Rule,
+    mapping::{Rule, alike},
     sensitive::is_hidden,
     store::{
         APPLY, EntityQuery, Expected, Fence, ItemKind, ItemState, LineageOp, LiveRow, NewPlan, NewRun, PLAN, Plan, PlanItem, PlannedChange,
@@ -16,7 +16,7 @@ use sync_core::{
     },
 };
 
-use super::{Kept, VERSION, alike, look::planned_by, write::Writer};
+use super::{Kept, VERSION, look::planned_by, raw, write::Writer};
 use crate::{
     Connection, SyncEvent,
     run::{self, Report, Start},
@@ -140,6 +140,7 @@ impl Undone {
             }
             let veiled = Veiled::of(&**store, &self.rows.sensitive, row.live.as_ref()).await?;
             let Undoing { kind, changes, kept, lost } = backwards(self.run.id, &row, &veiled);
+            let leaves = !kept.is_empty() || !lost.is_empty();
             part.failures.extend(lost.into_iter().map(|field| {
                 let text = "its value is sensitive, so that lineage has no more than a hash of what it was; it cannot be taken back";
                 RecordFailure::warning(text).of_record(&*row.entity).in_column(field)
@@ -154,8 +155,8 @@ impl Undone {
             part.failures.extend(kept.iter().map(stays));
             let Some(kind) = kind else {
                 part.left.read += 1;
-                part.left.skipped += u64::from(!kept.is_empty());
-                part.left.unchanged += u64::from(kept.is_empty());
+                part.left.skipped += u64::from(leaves);
+                part.left.unchanged += u64::from(!leaves);
                 continue;
             };
             let key = if kind == ItemKind::Update { key_of(&self.rows.place, row.live.as_ref())? } else { BTreeMap::new() };
@@ -244,10 +245,6 @@ fn key_of(place: &Place, live: Option<&LiveRow>) -> Result<BTreeMap<Box<str>, Bo
         }
     }
     Ok(key)
-}
-
-fn raw(json: &str) -> Result<Box<RawValue>> {
-    RawValue::from_string(json.to_owned()).map_err(|e| Error::new(ErrorKind::Internal, "undo", "a value is not JSON").because(e))
 }
 
 /// What takes one row back.

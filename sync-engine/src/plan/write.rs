@@ -36,7 +36,9 @@ impl Writer<'_> {
         before: Counts,
     ) -> Result<(Counts, Vec<(u32, ItemState)>)> {
         let mut settled: Vec<(u32, ItemState)> = Vec::new();
-        let refuse = |text: &'static str| Err(Error::new(ErrorKind::Conflict, "apply", text).at(self.of.0, self.of.1.to_string()));
+        let (operation, then) =
+            if self.of.0 == "plan" { ("apply", "the plan had found it") } else { ("undo", "it was when it was looked at") };
+        let refuse = |text: &'static str| Err(Error::new(ErrorKind::Conflict, operation, text).at(self.of.0, self.of.1.to_string()));
         for _ in 0..ROUNDS {
             let moved = settled.len() as u64;
             let mut counts = Counts { read: moved, skipped: moved, ..Counts::default() };
@@ -54,7 +56,7 @@ impl Writer<'_> {
             }
             for item in gone {
                 expects.forget(&item.entity);
-                let text = format!("{:?} is no longer as the plan had found it; it was left as it is", &*item.entity);
+                let text = format!("{:?} is no longer as {then}; it was left as it is", &*item.entity);
                 let record = item.records.first().map_or(&*item.entity, |(_, record)| record.as_str());
                 failures.push(RecordFailure::warning(text).at_row(item.position).of_record(record));
                 settled.push((item.no, ItemState::Moved));

@@ -28,7 +28,7 @@ use super::{
     journal::{Verdict, answered, held_up, stops_run, unknown},
     next::Terms,
     planned::Screen,
-    rows::Aside,
+    rows::{Aside, named},
 };
 use crate::{SyncEvent, connection::CALL_DEADLINE, run::Shield, syncline::Engine};
 
@@ -330,7 +330,7 @@ impl Courier {
             begun,
             settled: aside.settled,
             counts,
-            failures: aside.failures,
+            failures: named(aside.failures),
             events,
             memory,
             at: now,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sync_core::{
     Error, ErrorKind, Operation, RecordId, Result,
-    store::{IntentFilter, IntentState, PushLink},
+    store::{IntentFilter, IntentState, PushLink, STRANGER},
 };
 
 use super::{
@@ -98,7 +98,7 @@ async fn page_of(courier: &Courier, surplus: HashSet<RecordId>) -> Result<Page> 
         let keys = courier.store.linked_keys(&courier.feed, ids).await?;
         for (id, key) in ids.iter().zip(keys) {
             // A record of nobody of ours gets a key that no row has, so that its delete takes no row's link along.
-            let key = key.unwrap_or_else(|| format!("\u{1}{id}").into());
+            let key = key.unwrap_or_else(|| format!("{STRANGER}{id}").into());
             page.rows.push(Row { key, id: Some(id.clone()), operation: Operation::Delete, fields: "{}".into(), hash: 0 });
             page.links.get_or_insert_default().push(Some(PushLink { id: Some(id.clone()), ..PushLink::default() }));
         }

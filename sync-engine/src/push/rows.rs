@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use sync_core::{
     Counts, Operation, Record, RecordBatch, RecordFailure, RecordId, Result, Writes, join_key, key_text,
-    store::{PushLink, Settled},
+    store::{PushLink, Settled, without_stranger},
 };
 
 use super::PushRecord;
@@ -21,6 +21,16 @@ pub(crate) struct Row {
     /// A JSON object.
     pub(crate) fields: Box<str>,
     pub(crate) hash: u64,
+}
+
+/// Failures as they are written down: strangers by the service's own id.
+pub(crate) fn named(mut failures: Vec<RecordFailure>) -> Vec<RecordFailure> {
+    for key in failures.iter_mut().filter_map(|failure| failure.record.as_mut()) {
+        if without_stranger(key) != &**key {
+            *key = without_stranger(key).into();
+        }
+    }
+    failures
 }
 
 /// What is counted and written down of rows that are not sent.

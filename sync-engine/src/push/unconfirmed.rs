@@ -7,7 +7,10 @@ use sync_core::{
     store::{Feed, Intent, IntentFilter, IntentState, NewRun, PushCommit, PushLink, Settled},
 };
 
-use super::journal::{Verdict, accepted, open};
+use super::{
+    journal::{Verdict, accepted, open},
+    rows::named,
+};
 use crate::{
     Connection,
     pull::entity_of,
@@ -111,7 +114,7 @@ pub(crate) async fn resolve(connection: &Connection, write: &Unconfirmed, resolu
                 begun: Vec::new(),
                 settled: vec![verdict.settled],
                 counts: verdict.counts,
-                failures: verdict.failure.into_iter().collect(),
+                failures: named(verdict.failure.into_iter().collect()),
                 events: Vec::new(),
                 memory: None,
                 at,

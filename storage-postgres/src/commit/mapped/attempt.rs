@@ -91,7 +91,9 @@ async fn attempt<'a>(work: &mut Work<'_>, into: Destination<'_, 'a>, items: &[It
         raw(work.tx, "ROLLBACK TO SAVEPOINT syncline; RELEASE SAVEPOINT syncline").await?;
         if let Some(error) = error {
             let (reason, named) = row_fault(&error).unwrap_or_default();
-            let reason = if work.hiding.is_empty() { reason } else { discreet(reason, &error) };
+            // A preview marks nothing: what its target says is sensitive counts from the first.
+            let secret = !work.hiding.is_empty() || work.commit.target.fields.iter().any(|field| field.sensitive);
+            let reason = if secret { discreet(reason, &error) } else { reason };
             let column = match items {
                 [item] => blame(work, into.rows, into.shape, item, &error).await?.or(named.map(Into::into)),
                 _ => None,

@@ -7,11 +7,12 @@ use std::{
 
 use sync_core::{
     Counts, Error, ErrorKind, Operation, PushMode, RecordFailure, RecordId, Result, RunError, SyncResult,
-    store::{Fence, Intent, IntentFilter, IntentState, ItemKind, ItemState, Plan, PlanItem, PlanState, SeenRecord, Settle},
+    store::{
+        Fence, Intent, IntentFilter, IntentState, ItemKind, ItemState, Plan, PlanItem, PlanState, SeenRecord, Settle, without_stranger,
+    },
 };
 
 use super::{
-    STRANGER,
     kept::{FormKept, Kept},
     look::look_at,
     screen::{Fate, RECORD, Screen, done, operation},
@@ -62,7 +63,7 @@ async fn items(connection: &Connection, plan: &Plan, apply: &Apply) -> Result<(V
         let Some(last) = items.last() else { break };
         after = last.no;
         for item in items {
-            let name = item.entity.strip_prefix(STRANGER).unwrap_or(&item.entity);
+            let name = without_stranger(&item.entity);
             let wanted = apply.only.as_ref().is_none_or(|only| only.contains(name));
             if let Some(unknown) = unknown.as_mut().filter(|_| wanted) {
                 unknown.remove(name);

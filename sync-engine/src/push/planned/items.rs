@@ -1,16 +1,14 @@
 //! From writes that would be sent to the items of a plan. Pure.
 
 use sync_core::{
-    Counts, Error, ErrorKind, Operation, PushMode, RecordFailure, Result,
-    mapping::Rule,
+    Counts, Error, Operation, PushMode, RecordFailure, Result,
+    mapping::{Rule, alike},
     store::{Intent, ItemKind, ItemState, PlanItem, PlannedChange, PlannedWrite, PushLink},
 };
 
-use serde_json::value::RawValue;
-
 use super::sight::{Sight, fields_of};
 use crate::{
-    plan::alike,
+    plan::raw,
     push::{item::Item, rows::Aside},
 };
 
@@ -128,12 +126,10 @@ fn changes(intent: &Intent, sight: &Sight, rule: Rule) -> Result<Vec<PlannedChan
     sent.map(|(field, json)| change(field, before(field), Some(json))).collect()
 }
 
-fn raw(json: &str) -> Result<Box<RawValue>> {
-    RawValue::from_string(json.to_owned()).map_err(|e| Error::new(ErrorKind::Internal, "plan", "a planned value is not JSON").because(e))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::push::model::intent;
 

@@ -24,7 +24,7 @@ use crate::{
         mirror::{self, Deletes},
         pages::PAGE,
         prepare::{Job, Ready},
-        rows::{Aside, Page},
+        rows::{Aside, Page, named},
         run::Work,
         survey::Survey,
         there::{Keep, There, read},
@@ -73,16 +73,18 @@ async fn look(job: Job, fence: Fence, shield: Shield) -> Result<Plan> {
             if plan.key.is_empty() {
                 plan.key = work.form.key.to_vec();
             }
+            let marked = |field: &str| to.fields.iter().any(|known| known.sensitive && *known.name == *field);
+            // What goes is listed with all its fields; of those that the mapping does not read the stream alone speaks.
             let sensitive = |field: &str| match work.mapping.as_deref() {
-                Some(mapping) => mapping.is_sensitive_source(field),
-                None => to.fields.iter().any(|known| known.sensitive && *known.name == *field),
+                Some(mapping) if mapping.column_reads(field) => mapping.is_sensitive_source(field),
+                _ => marked(field),
             };
             decide(&courier, &work, kept.records(), sensitive).await?
         }
     };
     plan.request = kept.to_json()?;
     plan.counts = aside.counts;
-    plan.failures = aside.failures;
+    plan.failures = named(aside.failures);
     plan.failures.truncate(FAILURES_KEPT);
     store.put_plan(plan, list).await
 }

@@ -9,6 +9,3 @@ mod screen;
 mod sight;
 
 pub(crate) use self::{apply::apply, look::plan, screen::Screen};
-
-/// A record of nobody of ours goes by a key that no row has: the service's own, behind this.
-pub(super) const STRANGER: char = '\u{1}';

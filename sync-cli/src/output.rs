@@ -106,7 +106,7 @@ pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),
         Value::String(text) => plain(text),
-        other => other.to_string(),
+        other => hidden(other).unwrap_or_else(|| other.to_string()),
     }
 }
 

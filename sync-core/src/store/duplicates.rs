@@ -85,7 +85,6 @@ mod tests {
         let mut batch = RecordBatch::default();
         batch.record().finish("r1", Operation::Upsert, Some(7));
         batch.record().finish("r2", Operation::Upsert, None);
-        let refs = [("email".into(), "Guests → Column A".into())].into();
         let target = |duplicates| Target {
             entity: "guests".into(),
             place: Place::Managed { key: Arc::from(["email".into()]) },
@@ -93,7 +92,7 @@ mod tests {
             rules: Arc::default(),
             duplicates,
             lineage: true,
-            source: Arc::new(Source { refs, ..Source::default() }),
+            source: Arc::new(Source { refs: [("email".into(), "Guests → Column A".into())].into(), ..Source::default() }),
             pushes: Arc::default(),
             mode: crate::WriteMode::ByAuthority,
         };

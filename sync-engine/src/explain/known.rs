@@ -154,6 +154,10 @@ impl Workspace {
     }
 
     async fn known(&self, entity: EntityType, key: &str, connection: Option<ConnectionId>) -> Result<Known> {
+        if key.is_empty() {
+            let text = "the key is empty; say the key of a row, or the id of the record that would make it";
+            return Err(Error::new(ErrorKind::NotFound, "explain", text));
+        }
         let types = self.store.entity_types().await?;
         let there = types.contains(&entity);
         // A table that runs were to fill, and never did, is none that nobody knows.
@@ -218,9 +222,6 @@ impl Workspace {
         history: &[LineageEntry],
     ) -> Result<()> {
         let refuse = |text: String| Err(Error::new(ErrorKind::NotFound, "explain", text));
-        if key.is_empty() {
-            return refuse("the key is empty; say the key of a row, or the id of the record that would make it".into());
-        }
         if !there {
             return Ok(());
         }

@@ -487,6 +487,76 @@ async fn a_history_ends_where_it_is_asked_to(on: On) {
     }
 }
 
+/// A sensitive value is compared by its hash and told as one, whoever says it.
+async fn a_sensitive_value_is_explained_and_not_shown(on: On) {
+    let stage = Stage::new(on).await;
+    let hides = |stream: &str, priority: i32| {
+        let keyed = Mapping::new(stream, stream).entity("person").column(Column::new("mail").to("email").key());
+        let mapping = keyed.column(Column::new("name").sensitive(true).priority(priority));
+        Pull::mapped(mapping).safety_lag(Duration::ZERO).confirm_deletes()
+    };
+    stage.run(hides("high", 9), &record("ann", json!({ "name": "Secret Ann" }))).await;
+    stage.run(hides("middle", 5), &record("ann", json!({ "name": "Secret Ann" }))).await;
+    stage.run(hides("low", 1), &record("ann", json!({ "name": "Secret Anna" }))).await;
+    let name = stage.explain("ann", "name").await;
+    assert_eq!(
+        (&name.standing, name.value.clone()),
+        (&Standing::Told, Some(stage.acme().hidden(&json!("Secret Ann")).await.expect("a hash")))
+    );
+    let others: BTreeMap<_, _> = name.others.iter().map(|other| (other.origin.mapping.as_deref(), other.why == Why::Agrees)).collect();
+    assert_eq!(others, BTreeMap::from([(Some("middle"), true), (Some("low"), false)]), "{name}");
+    let history = stage.acme().history("person", "ann", None, None).await.expect("a history");
+    let told = [name.to_string(), serde_json::to_string(&name).expect("JSON"), serde_json::to_string(&history).expect("JSON")];
+    assert!(told.iter().all(|text| !text.contains("Secret")), "{told:?}");
+    assert!(told[0].starts_with("name of person ann is (hidden hmac-sha256:"), "{}", told[0]);
+}
+
+/// A row of the host that no run has had to do with, and wrong ways of asking.
+#[tokio::test]
+async fn what_nobody_wrote_down_is_not_denied() {
+    let stage = Stage::new(On::Sqlite).await;
+    stage.says("middle", &record("ann", json!({ "name": "Ann" }))).await;
+    // A managed row that came without lineage.
+    stage
+        .run(pull("middle").without_lineage(), &{
+            let mut both = record("ann", json!({ "name": "Anna" }));
+            both.extend(record("ben", json!({ "name": "Ben" })));
+            both
+        })
+        .await;
+    // Runs of other tables hide nothing.
+    for n in 0..201 {
+        stage.run(Pull::stream("bare").safety_lag(Duration::ZERO), &record("dan", json!({ "name": format!("Dan {n}") }))).await;
+    }
+    let never = stage.explain("nobody", "name").await;
+    assert!(matches!(&never.standing, Standing::NoRow { absence: Absence::NeverSeen { .. } }), "{never}");
+    assert!(matches!(stage.explain("ann", "city").await.standing, Standing::Empty { .. }), "the mapping is known still");
+
+    // Whose row it is, where that means something.
+    let other =
+        stage.acme().connect("crm", Credentials::api_key("good")).settings(json!({ "account": "second" })).await.expect("it connects");
+    for (entity, key, part) in
+        [("person", "ann", "leave the connection out"), ("crm_bare", "r-dan", "there is one of "), ("person", "", "the key is empty")]
+    {
+        let error = stage.acme().explain_of(Some(other.id().clone()), entity, key, "name").await.err();
+        let error = error.unwrap_or_else(|| panic!("{entity} {key:?} is explained"));
+        assert!(error.text().contains(part), "{error}");
+    }
+    let error = stage.acme().explain("person", "Ann", "name").await.expect_err("another key");
+    assert!(error.kind() == ErrorKind::NotFound && error.text().contains("did you mean \"ann\"?"), "{error}");
+}
+
+/// A loser is told with the run that brought it, not with the winner's.
+#[tokio::test]
+async fn what_lost_is_told_with_its_own_run() {
+    let stage = Stage::new(On::Sqlite).await;
+    let low = stage.says("low", &record("ann", json!({ "name": "Anna" }))).await;
+    let high = stage.says("high", &record("ann", json!({ "name": "Ann" }))).await;
+    let name = stage.explain("ann", "name").await;
+    let runs: Vec<_> = name.losers().map(|other| (other.run, other.own_run)).collect();
+    assert_eq!((runs, set_by(&name).map(|set| set.run)), (vec![(low, true)], Some(high)), "{name}");
+}
+
 /// Rows of two accounts with one key.
 #[tokio::test]
 async fn a_key_of_two_accounts_is_explained_when_it_is_said_whose() {
@@ -526,4 +596,5 @@ on_both!(
     what_is_not_there_is_explained_too,
     the_version_of_the_mapping_is_named,
     a_history_ends_where_it_is_asked_to,
+    a_sensitive_value_is_explained_and_not_shown,
 );

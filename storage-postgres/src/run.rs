@@ -378,12 +378,14 @@ async fn list(tx: &mut Tx, workspace: &WorkspaceId, filter: &RunFilter) -> Db<Ve
     let rows = sqlx::query(concat!(
         "SELECT ",
         columns!(),
-        " FROM sync_runs WHERE workspace_id = $1 AND ($2::text IS NULL OR connection_id = $2) AND id < $3 ORDER BY id DESC LIMIT $4"
+        " FROM sync_runs WHERE workspace_id = $1 AND ($2::text IS NULL OR connection_id = $2) AND id < $3 \
+         AND ($5::text IS NULL OR entity_type = $5) ORDER BY id DESC LIMIT $4"
     ))
     .bind(workspace.as_str())
     .bind(filter.connection.as_ref().map(AsRef::<str>::as_ref))
     .bind(filter.before.map_or(i64::MAX, |id| id.0))
     .bind(i64::from(limit))
+    .bind(filter.entity.as_ref().map(|entity| entity.as_str()))
     .fetch_all(&mut **tx)
     .await?;
     rows.iter().map(from_row).collect()

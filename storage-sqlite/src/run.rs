@@ -339,12 +339,13 @@ impl RunStore for Scoped {
             .read("runs", move |tx| {
                 let sql = format!(
                     "SELECT {COLUMNS} FROM syncline_sync_runs WHERE workspace_id = ?1 AND (?2 IS NULL OR connection_id = ?2) \
-                     AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4"
+                     AND (?3 IS NULL OR id < ?3) AND (?4 IS NULL OR entity_type = ?4) ORDER BY id DESC LIMIT ?5"
                 );
                 let mut found = tx.prepare_cached(&sql)?;
                 let limit = if filter.limit == 0 { 50 } else { filter.limit };
                 let connection = filter.connection.as_ref().map(AsRef::as_ref);
-                let mut rows = found.query((workspace.as_str(), connection, filter.before.map(|id| id.0), limit))?;
+                let entity = filter.entity.as_ref().map(EntityType::as_str);
+                let mut rows = found.query((workspace.as_str(), connection, filter.before.map(|id| id.0), entity, limit))?;
                 let mut runs = Vec::new();
                 while let Some(row) = rows.next()? {
                     runs.push(from_row(row)?);

@@ -159,6 +159,7 @@ impl RunStore for Scoped {
         let wanted = |kept: &&KeptRun| {
             kept.workspace == self.workspace
                 && filter.connection.as_ref().is_none_or(|connection| kept.run.feed.connection == *connection)
+                && filter.entity.as_ref().is_none_or(|entity| kept.run.entity == *entity)
                 && filter.before.is_none_or(|before| kept.run.id < before)
         };
         Ok(self.handle.read(|world| world.runs.values().rev().filter(wanted).take(limit).map(|kept| kept.run.clone()).collect()))

@@ -66,6 +66,7 @@ pub(crate) async fn resolve(config: &Config, args: &args::Resolve, view: View) -
         args::Decision::Accept => ResolveConflict::accept(id),
         args::Decision::Take => ResolveConflict::take(id),
     };
+    let decision = decision.by(super::plans::by(config));
     let decision = if args.all { decision.all_alike() } else { decision };
     let done = session.workspace.resolve_conflict(decision).await.map_err(|error| Failure::of(&error))?;
     let exit = done.run.as_ref().map_or(Exit::Done, |run| Exit::of_run(run.outcome, &run.errors));
@@ -125,7 +126,8 @@ fn lines(conflict: &Conflict, names: &HashMap<String, String>, style: Style) -> 
         format!("  wins   {}  {}", told(conflict.winning.get()), style.faint(format!("{winner}, priority {}", conflict.winner_priority))),
         format!("  loses  {}  {}", told(conflict.value.get()), style.faint(format!("{loser}, priority {}", conflict.priority))),
     ];
-    let decided = conflict.resolved_by.as_deref().map(|by| format!(", decided by {}", output::plain(by))).unwrap_or_default();
+    let decided =
+        conflict.resolved_by.as_deref().map(|by| format!(", decided by {}", output::plain(super::history::person(by)))).unwrap_or_default();
     lines.push(style.faint(format!("  since {}, last changed by run {}{decided}", conflict.since.format("%F %T UTC"), conflict.run)));
     if matches!(conflict.state, ConflictState::Open) {
         let id = conflict.id;

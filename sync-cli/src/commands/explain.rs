@@ -55,8 +55,12 @@ async fn explanations(session: &Session, args: &Explain, connection: Option<Conn
     };
     found.map_err(|error| {
         let hint = match error.kind() {
+            syncline::ErrorKind::Config if args.connection.is_some() => "leave --connection out".to_owned(),
             syncline::ErrorKind::Config => "say --connection CONNECTION".to_owned(),
-            _ if args.field.is_some() => format!("`syncline explain {entity} {key}` names every field; `syncline show TABLE` lists rows"),
+            _ if args.field.is_some() && !key.is_empty() => {
+                let row = output::plain(&format!("{} {}", word(entity), word(key)));
+                format!("`syncline explain {row}` names every field; `syncline show TABLE` lists rows")
+            }
             _ => "`syncline runs` lists the tables that runs fill".to_owned(),
         };
         Failure::of(&error).hint(hint)

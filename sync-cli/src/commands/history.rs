@@ -68,11 +68,18 @@ pub(crate) fn lines(history: &History, style: Style) -> Vec<String> {
         match &history.row {
             Some(row) => {
                 lines.push(style.bold(output::plain(&format!("{} {} as of {when}", history.entity, history.key))));
+                if row.is_empty() {
+                    lines.push(style.faint("  no value, as far as it was written down"));
+                }
                 let wide = row.keys().map(|name| name.chars().count()).max().unwrap_or(0);
                 lines.extend(row.iter().map(|(name, value)| {
                     let gap = " ".repeat(wide.saturating_sub(name.chars().count()));
                     format!("  {}{gap}  {}", style.faint(output::plain(name)), output::cell(value))
                 }));
+            }
+            None if !history.known => {
+                let text = "no change was written down up to then, and none after it tells";
+                lines.push(style.warn(output::plain(&format!("{} {} at {when}: not known; {text}", history.entity, history.key))));
             }
             None => lines.push(style.warn(output::plain(&format!("{} {} was not there at {when}", history.entity, history.key)))),
         }
@@ -101,12 +108,17 @@ fn went(entry: &LineageEntry) -> bool {
     entry.new_value.is_none()
 }
 
+/// Who asked for something, as it was written down.
+pub(super) fn person(by: &str) -> &str {
+    match by {
+        "" | "manual" | "app" => "somebody who gave no name",
+        by => by,
+    }
+}
+
 /// Who did it, and how.
 fn who(entry: &LineageEntry) -> String {
-    let by = match &*entry.changed_by {
-        "" | "manual" => "somebody who gave no name",
-        by => by,
-    };
+    let by = person(&entry.changed_by);
     match entry.rule {
         Some(Rule::ByHand) => format!("changed by hand by {by}"),
         Some(Rule::Recorded) => format!("changed in the application by {by}"),

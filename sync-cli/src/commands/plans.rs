@@ -81,7 +81,8 @@ pub(crate) async fn undo(config: &Config, args: &args::Undo, view: View) -> Done
     ended::tell(&session.workspace, watched, &title, view).await
 }
 
-fn by(config: &Config) -> &str {
+/// Who asks for something, for the record.
+pub(super) fn by(config: &Config) -> &str {
     config.acting.as_deref().unwrap_or("manual")
 }
 

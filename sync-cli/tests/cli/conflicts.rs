@@ -47,13 +47,13 @@ async fn what_loses_is_listed_and_decided_about() {
     );
     assert_eq!(said(house.bare(&["conflicts", "--limit", "1", "--json"])).json()["more"], true);
 
-    let taken = said(house.syncline(&["resolve", "1", "take", "--json"]));
+    let taken = said(house.syncline(&["--as", "eva", "resolve", "1", "take", "--json"]));
     assert_eq!((taken.code, &taken.json()["resolved"], &taken.json()["run"]["success"]), (0, &json!(1), &json!(true)), "{}", taken.err);
     assert!(said(house.bare(&["show", "person", "1"])).out.contains("Lady Lovelace"));
     let explained = said(house.bare(&["explain", "person", "1", "name"]));
     let parts = [
         "name of person 1 is \"Lady Lovelace\"",
-        "decided that a value counts which had lost",
+        "eva decided that a value counts which had lost",
         "before   \"Ada\"",
         "Somebody decided against it (conflict 1)",
     ];

@@ -165,18 +165,61 @@ pub trait LineageStore: Debug + Send + Sync {
     async fn lineage(&self, entity: &EntityType, key: &str, field: Option<&str>) -> Result<Vec<LineageEntry>>;
 }
 
-/// A row as it was at a time, from its history ([`LineageStore::lineage`]): its fields that were not null, `None` when there was no row.
-/// What was changed without lineage, or by others who did not say so, is not known here.
+/// What the history of a row tells of it at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Then {
+    /// It was there, with these fields that were not null, as far as they are known.
+    Row(serde_json::Map<String, serde_json::Value>),
+    /// It was not there: it had been deleted, or was made later.
+    Absent,
+    /// Nothing was written down that would tell.
+    Unknown,
+}
+
+/// A row as it was at a time, from its history ([`LineageStore::lineage`]). What a change after that time found was there before it, unless
+/// the row went in between. What was changed without lineage, or by others who did not say so, is not known here.
 #[must_use]
-pub fn as_of(history: &[LineageEntry], at: DateTime<Utc>) -> Option<serde_json::Map<String, serde_json::Value>> {
+pub fn then(history: &[LineageEntry], at: DateTime<Utc>) -> Then {
     let mut fields = serde_json::Map::new();
+    let mut met = BTreeSet::new();
+    // Of the last change up to then whether it left a row.
+    let mut there = None;
     for entry in history.iter().filter(|entry| entry.changed_at <= at) {
+        met.insert(&*entry.field_name);
+        there = Some(entry.new_value.is_some());
         match &entry.new_value {
             Some(value) if !value.is_null() => drop(fields.insert(entry.field_name.to_string(), value.clone())),
             Some(_) | None => drop(fields.remove(&*entry.field_name)),
         }
     }
-    (!fields.is_empty()).then_some(fields)
+    if there == Some(false) {
+        return Then::Absent;
+    }
+    let later: Vec<&LineageEntry> = history.iter().filter(|entry| entry.changed_at > at).collect();
+    let ends = later.iter().find(|entry| entry.new_value.is_none()).map(|entry| entry.seq);
+    for entry in later.into_iter().take_while(|entry| ends.is_none_or(|ends| entry.seq <= ends)) {
+        match &entry.previous_value {
+            // The row was made after that.
+            None if there.is_none() => return Then::Absent,
+            None => break,
+            Some(previous) => {
+                there = Some(true);
+                if met.insert(&*entry.field_name) && !previous.is_null() {
+                    fields.insert(entry.field_name.to_string(), previous.clone());
+                }
+            }
+        }
+    }
+    if there.is_some() { Then::Row(fields) } else { Then::Unknown }
+}
+
+/// The fields of a row as it was at a time; `None` when there was no row, or [nobody knows](then).
+#[must_use]
+pub fn as_of(history: &[LineageEntry], at: DateTime<Utc>) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match then(history, at) {
+        Then::Row(fields) => Some(fields),
+        Then::Absent | Then::Unknown => None,
+    }
 }
 
 #[cfg(test)]
@@ -217,5 +260,21 @@ mod tests {
         assert_eq!(told(4), Some(json!({ "a": 2 })));
         assert_eq!(told(5), None, "it was gone");
         assert_eq!(told(9), Some(json!({ "a": 9 })));
+        assert_eq!(then(&history, minute(0)), Then::Absent, "it was made later");
+        assert_eq!(then(&history, minute(6)), Then::Absent, "it was gone");
+        assert_eq!(then(&[], minute(6)), Then::Unknown, "nothing was written down");
+        // How it began is not written down, as it is of rows of the host: what the first changes found was there before.
+        let begun = |at| match then(&history[2..5], minute(at)) {
+            Then::Row(fields) => Value::from(fields),
+            other => panic!("there was a row: {other:?}"),
+        };
+        assert_eq!((begun(0), begun(2)), (json!({ "a": 1, "b": "x" }), json!({ "a": 1, "b": "x" })));
+        assert_eq!(begun(4), json!({ "a": 2 }));
+        // Of what a field was between two lives the second one tells nothing.
+        let again = [history[0].clone(), history[4].clone(), entry("b", Some(json!(1)), Some(json!(2)), 8)];
+        assert_eq!(
+            (then(&again, minute(2)), then(&again, minute(6))),
+            (Then::Row(json!({ "a": 1 }).as_object().expect("an object").clone()), Then::Absent)
+        );
     }
 }

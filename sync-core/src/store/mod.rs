@@ -46,7 +46,7 @@ pub use self::{
     expected::Expected,
     history::{LineageChange, LineageLine, LineageOp, LiveRow, history},
     lease::LeaseStore,
-    lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunRows, RunRules, as_of},
+    lineage::{LineageEntry, LineageStore, RecordChanges, RowHistory, RunRows, RunRules, Then, as_of, then},
     onboarding::{Moved, Onboarding, OnboardingMove, OnboardingStep, OnboardingStore, onboarding_moves},
     plan::{ItemKind, ItemState, NewPlan, Plan, PlanItem, PlanState, PlanStore, PlannedChange, PlannedWrite, SeenRecord, Settle},
     push::{

@@ -179,6 +179,8 @@ pub struct PartitionState {
 pub struct RunFilter {
     /// Of this connection only.
     pub connection: Option<ConnectionId>,
+    /// Whose rows are of this entity type only.
+    pub entity: Option<EntityType>,
     /// At most so many; 0 is 50.
     pub limit: u32,
     /// Older than this run.

@@ -9,9 +9,10 @@ use sync_core::{
     store::{EntityQuery, ItemKind, ItemState, LOCAL, Plan, PlanState, Run, RunFilter, RunStatus},
 };
 
+use super::words::person;
 use crate::Workspace;
 
-/// Runs that are looked at, the newest first.
+/// Runs into the table that are looked at, the newest first.
 const RUNS: u32 = 200;
 /// Failures of one run that are looked at.
 const FAILURES: u32 = 10_000;
@@ -75,7 +76,7 @@ impl fmt::Display for Absence {
             Self::Present => f.write_str("it is there"),
             Self::Failed { run, failure } => write!(f, "its record could not be taken by run {run}: {failure}"),
             Self::LeftOut { run, failure } => write!(f, "its record was left out by run {run}: {failure}"),
-            Self::Deleted { run, by, at } => write!(f, "it was deleted on {} by run {run} ({by})", at.format("%F %T UTC")),
+            Self::Deleted { run, by, at } => write!(f, "it was deleted on {} by run {run} ({})", at.format("%F %T UTC"), person(by)),
             Self::Planned { plan } => write!(f, "plan {plan} would make it, and was not applied"),
             Self::NotYetDue { last: None } => f.write_str("nothing has been pulled into this table yet"),
             Self::NotYetDue { last: Some((run, status, error)) } => {
@@ -100,6 +101,11 @@ struct Known {
     /// Its deletion, if that was the last thing that happened to it.
     deleted: Option<(RunId, Box<str>, DateTime<Utc>)>,
     planned: Option<RunId>,
+}
+
+/// Whether a run reads records into its table.
+pub(super) fn fills(run: &Run) -> bool {
+    run.direction == Direction::FromExternal && !LOCAL.contains(&&*run.job_type)
 }
 
 fn ended_well(run: &Run) -> bool {
@@ -130,8 +136,7 @@ impl Workspace {
         if types.contains(&entity) && !self.store.entities(&entity, query).await?.is_empty() {
             return Ok(Absence::Present);
         }
-        let runs = self.store.runs(RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
-        let fills = |run: &Run| run.entity == entity && !LOCAL.contains(&&*run.job_type);
+        let runs = self.store.runs(RunFilter { entity: Some(entity.clone()), limit: RUNS, ..RunFilter::default() }).await?;
         let mut known = Known { runs: runs.into_iter().filter(fills).collect(), ..Known::default() };
         if let Some(last) = known.runs.iter().find(|run| ended_well(run)) {
             let failures = self.store.failures(last.id, FAILURES).await?;
@@ -198,6 +203,13 @@ mod tests {
             started_at: DateTime::UNIX_EPOCH,
             completed_at: Some(DateTime::UNIX_EPOCH),
         }
+    }
+
+    #[test]
+    fn only_runs_that_read_into_the_table_fill_it() {
+        let of = |direction, job_type: &str| Run { direction, job_type: job_type.into(), ..run(1, RunStatus::Completed) };
+        assert!(fills(&of(Direction::FromExternal, "full")));
+        assert!(!fills(&of(Direction::ToExternal, "full")) && !fills(&of(Direction::FromExternal, "plan")));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sync_core::{
     EntityType, Error, ErrorKind, Result,
-    store::{EntityQuery, LineageEntry, as_of},
+    store::{EntityQuery, LineageEntry, Then, then},
 };
 
-use super::known::{field_unknown, table_unknown};
+use super::known::{field_unknown, hidden_fields, table_unknown};
 use crate::Workspace;
 
 /// What changed a row or one of its fields, and the row itself.
@@ -23,6 +23,9 @@ pub struct History {
     pub as_of: Option<DateTime<Utc>>,
     /// The row, or the one field of it, as it was then, as far as its lineage tells, or as it is now. `None` when there was none.
     pub row: Option<Map<String, Value>>,
+    /// Whether that is known. It is not when nothing was written down up to then and nothing later tells either: then there may have been a
+    /// row all the same.
+    pub known: bool,
     /// Every change that was written down, the oldest first.
     pub changes: Vec<LineageEntry>,
 }
@@ -47,11 +50,22 @@ impl Workspace {
         }
         let mut changes = self.store.lineage(&entity, key, None).await?;
         let query = EntityQuery { key: Some(key.into()), limit: 1, ..EntityQuery::default() };
-        let now = self.store.entities(&entity, query).await?.into_iter().next().map(|row| row.fields);
+        let mut now = self.store.entities(&entity, query).await?.into_iter().next().map(|row| row.fields);
+        if let Some(row) = &mut now {
+            let hidden = hidden_fields(&changes, &self.writers(&entity).await?, &self.engine.transforms);
+            self.veil(row, &hidden).await?;
+        }
         if now.is_none() && changes.is_empty() {
-            let text = format!("{entity} has no row with the key {key:?}, and never had one that was written down");
+            let near = self.near(&entity, key, None).await?.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            let text = format!("{entity} has no row with the key {key:?}, and never had one that was written down{near}");
             return Err(Error::new(ErrorKind::NotFound, "history", text));
         }
+        let (row, known) = match at.map(|at| then(&changes, at)) {
+            None => (now.clone(), true),
+            Some(Then::Row(row)) => (Some(row), true),
+            Some(Then::Absent) => (None, true),
+            Some(Then::Unknown) => (None, false),
+        };
         if let Some(field) = field {
             let of_row = now.iter().flat_map(|row| row.keys().map(String::as_str));
             let known: Vec<&str> = of_row.chain(changes.iter().map(|change| &*change.field_name)).collect();
@@ -61,12 +75,8 @@ impl Workspace {
             changes.retain(|change| *change.field_name == *field);
         }
         changes.retain(|change| at.is_none_or(|at| change.changed_at <= at));
-        let row = match at {
-            Some(at) => as_of(&changes, at),
-            None => now,
-        };
         let wanted = |name: &str| field.is_none_or(|field| field == name);
         let row = row.map(|row| row.into_iter().filter(|(name, _)| wanted(name)).collect());
-        Ok(History { entity, key: key.into(), as_of: at, row, changes })
+        Ok(History { entity, key: key.into(), as_of: at, row, known, changes })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sync_core::{
     RunId, json_value,
@@ -82,11 +83,18 @@ impl View<'_> {
                 let derived = self.known.writers.iter().find(|mapping| column(mapping, self.field).is_some_and(is_derived));
                 match (derived, value) {
                     (Some(mapping), _) => Standing::Derived { mapping: mapping.name.clone() },
+                    (None, Some(_)) if self.known.of_host && self.untouched() => Standing::OfHost,
                     (None, Some(_)) => Standing::Untold,
                     (None, None) => Standing::Empty { written_by: self.written_by() },
                 }
             }
         }
+    }
+
+    /// Whether no run is known to have had to do with the value: none with the row, or none of those that fill the table with the field.
+    fn untouched(&self) -> bool {
+        let row = self.known.history.is_empty() && self.known.owners.is_empty();
+        row || self.written_by().is_empty()
     }
 
     /// The mappings that would write the field.
@@ -262,7 +270,8 @@ impl View<'_> {
                 },
             };
             let (origin, priority) = (self.origin_of(&loser), Some(conflict.priority));
-            others.push(Other { origin, value: said, priority, why, run: conflict.run, at: conflict.at });
+            let (run, at, own_run) = self.heard(conflict, &loser, &said);
+            others.push(Other { origin, value: said, priority, why, run, at, own_run });
         }
         // Who had the say in these conflicts may have lost to a person since, or to force.
         for conflict in &stand {
@@ -280,7 +289,8 @@ impl View<'_> {
                     why => why,
                 };
                 let (origin, priority) = (self.origin_of(&winner), Some(conflict.winner_priority));
-                others.push(Other { origin, value: said, priority, why, run: conflict.run, at: conflict.at });
+                let (run, at, own_run) = self.heard(conflict, &winner, &said);
+                others.push(Other { origin, value: said, priority, why, run, at, own_run });
             }
         }
         met.extend(setter);
@@ -290,9 +300,34 @@ impl View<'_> {
             let (Some(said), Some(last)) = (entry.new_value.clone(), last) else { continue };
             let priority = self.priority(entry);
             let why = if same(now, &said) { Why::Agrees } else { self.why(last, priority) };
-            others.push(Other { origin: self.origin(entry), value: said, priority, why, run: entry.sync_run_id, at: entry.changed_at });
+            others.push(Other {
+                origin: self.origin(entry),
+                value: said,
+                priority,
+                why,
+                run: entry.sync_run_id,
+                at: entry.changed_at,
+                own_run: true,
+            });
         }
         others
+    }
+
+    /// The run in which a source of a conflict said so, and when; where that is not known the run that changed the conflict, which then is
+    /// not the source's own.
+    fn heard(&self, conflict: &Conflict, source: &FieldSource, said: &Value) -> (RunId, DateTime<Utc>, bool) {
+        if self.ran(conflict.run).is_some_and(|ran| speaks_for(ran, source)) {
+            return (conflict.run, conflict.at, true);
+        }
+        let says = |entry: &&&LineageEntry| {
+            entry.sync_run_id <= conflict.run
+                && entry.new_value.as_ref().is_some_and(|value| same(value, said))
+                && self.source(entry).is_some_and(|of| of == *source)
+        };
+        match self.entries.iter().rev().find(says) {
+            Some(entry) => (entry.sync_run_id, entry.changed_at, true),
+            None => (conflict.run, conflict.at, false),
+        }
     }
 
     /// What the loser of a conflict said. One who had the say before is held to have said what stood in the row, which may have been somebody's

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value, value::RawValue};
 use sync_core::{
-    ConnectionId, EntityType, Error, ErrorKind, Place, Result, RunId,
+    ConnectionId, EntityType, Error, ErrorKind, Place, Result, RunId, json_value,
     mapping::{FieldOwner, Mapping, Transforms},
-    store::{self, Conflict, ConflictFilter, Entity, EntityQuery, LOCAL, LineageEntry, ReferenceValue, Run, RunFilter, RunRules},
+    sensitive::is_hidden,
+    store::{self, Conflict, ConflictFilter, Entity, EntityQuery, LineageEntry, ReferenceValue, Run, RunFilter, RunRules},
 };
 
-use super::{Absence, Explanation, MappingVersion, judge};
+use super::{Absence, Explanation, MappingVersion, absence::fills, judge};
 use crate::Workspace;
 
 /// Runs that are looked at for the mappings that write a table, the newest first.
@@ -40,6 +42,8 @@ pub(super) struct Known {
     /// Whose row it is, in a stream's own table.
     pub(super) connection: Option<ConnectionId>,
     pub(super) row: Option<Entity>,
+    /// Whether the table is the host's own.
+    pub(super) of_host: bool,
     /// Why there is no row.
     pub(super) absence: Option<Absence>,
     /// The oldest first.
@@ -68,6 +72,19 @@ impl Known {
 
 fn targets(mapping: &Mapping) -> impl Iterator<Item = &str> {
     mapping.columns.iter().map(|column| &*column.target).chain(mapping.computed.iter().map(|computed| &*computed.target))
+}
+
+/// The fields, in small letters, whose values nobody is to see: those that lineage has hashes of, and those that mappings call sensitive.
+pub(super) fn hidden_fields(history: &[LineageEntry], writers: &[Mapping], transforms: &Transforms) -> BTreeSet<String> {
+    let hashed =
+        |entry: &&LineageEntry| [&entry.previous_value, &entry.new_value].into_iter().flatten().any(|value| is_hidden(&value.to_string()));
+    let mut hidden: BTreeSet<String> = history.iter().filter(hashed).map(|entry| entry.field_name.to_ascii_lowercase()).collect();
+    for mapping in writers {
+        if let Ok(compiled) = mapping.compile(transforms) {
+            hidden.extend(compiled.sensitive(&[]).into_iter().map(str::to_ascii_lowercase));
+        }
+    }
+    hidden
 }
 
 /// The error for a table nobody knows.
@@ -137,11 +154,20 @@ impl Workspace {
     }
 
     async fn known(&self, entity: EntityType, key: &str, connection: Option<ConnectionId>) -> Result<Known> {
+        if key.is_empty() {
+            let text = "the key is empty; say the key of a row, or the id of the record that would make it";
+            return Err(Error::new(ErrorKind::NotFound, "explain", text));
+        }
         let types = self.store.entity_types().await?;
         let there = types.contains(&entity);
         // A table that runs were to fill, and never did, is none that nobody knows.
         if !there && matches!(self.explain_absence(entity.clone(), key).await?, Absence::NotYetDue { last: None }) {
             return Err(table_unknown(&entity, &types));
+        }
+        let place = if there { self.store.place(&entity).await? } else { None };
+        if connection.is_some() && place.as_ref().is_some_and(|place| !matches!(place, Place::Stream)) {
+            let text = format!("rows of {entity} belong to no connection, since several may fill it; leave the connection out");
+            return Err(Error::config("explain", text));
         }
         let query = EntityQuery { key: Some(key.into()), connection: connection.clone(), limit: 2, ..EntityQuery::default() };
         let rows = if there { self.store.entities(&entity, query).await? } else { Vec::new() };
@@ -150,10 +176,15 @@ impl Workspace {
             let text = format!("several connections have a row of {entity} with the key {key:?}; say whose is meant: {whose}");
             return Err(Error::config("explain", text));
         }
+        let history = self.store.lineage(&entity, key, None).await?;
+        if rows.is_empty() {
+            self.refuse_wrong_key(&entity, key, connection.as_ref(), there, &history).await?;
+        }
         let mut known = Known {
             row: rows.into_iter().next(),
+            of_host: matches!(place, Some(Place::Host(_))),
             absence: None,
-            history: self.store.lineage(&entity, key, None).await?,
+            history,
             runs: BTreeMap::new(),
             connections: self.store.connections().await?.into_iter().map(|row| (row.id.clone(), row)).collect(),
             owners: or_none(self.store.field_owners(&entity, key).await)?,
@@ -177,7 +208,90 @@ impl Workspace {
             known.absence = Some(self.explain_absence(known.entity.clone(), key).await?);
         }
         self.runs_behind(&mut known).await?;
+        self.veil_all(&mut known).await?;
         Ok(known)
+    }
+
+    /// A key that nobody can have meant, and a connection that has no row with it while another has.
+    async fn refuse_wrong_key(
+        &self,
+        entity: &EntityType,
+        key: &str,
+        connection: Option<&ConnectionId>,
+        there: bool,
+        history: &[LineageEntry],
+    ) -> Result<()> {
+        let refuse = |text: String| Err(Error::new(ErrorKind::NotFound, "explain", text));
+        if !there {
+            return Ok(());
+        }
+        if let Some(connection) = connection {
+            let query = EntityQuery { key: Some(key.into()), limit: 10, ..EntityQuery::default() };
+            let rows = self.store.entities(entity, query).await?;
+            let whose = rows.iter().filter_map(|row| row.connection.as_ref()).map(ConnectionId::as_str).collect::<Vec<_>>().join(", ");
+            if !rows.is_empty() {
+                return refuse(format!("{entity} has no row {key:?} of the connection {connection}; there is one of {whose}"));
+            }
+        }
+        match self.near(entity, key, connection).await? {
+            Some(near) if history.is_empty() => refuse(format!("{entity} has no row {key:?}; did you mean {near:?}?")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The key of a row that differs from this one in nothing but capitals and blanks around it.
+    pub(super) async fn near(&self, entity: &EntityType, key: &str, connection: Option<&ConnectionId>) -> Result<Option<String>> {
+        let bare = key.trim();
+        let mut letters = bare.chars();
+        let capital = letters.next().map(|first| first.to_uppercase().chain(letters.flat_map(char::to_lowercase)).collect::<String>());
+        let written = [bare.to_owned(), bare.to_lowercase(), bare.to_uppercase(), capital.unwrap_or_default()];
+        for written in written.into_iter().filter(|written| !written.is_empty() && written != key) {
+            let query =
+                EntityQuery { key: Some(written.as_str().into()), connection: connection.cloned(), limit: 1, ..EntityQuery::default() };
+            if !self.store.entities(entity, query).await?.is_empty() {
+                return Ok(Some(written));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts the hashes that lineage has of them in the place of the values of these fields.
+    pub(super) async fn veil(&self, row: &mut Map<String, Value>, hidden: &BTreeSet<String>) -> Result<()> {
+        let covered = row.iter_mut().filter(|(field, _)| hidden.contains(&field.to_ascii_lowercase()));
+        let values: Vec<&mut Value> = covered.map(|(_, value)| value).collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        let veiled = self.store.hidden(values.iter().map(|value| value.to_string().into()).collect()).await?;
+        for (value, veiled) in values.into_iter().zip(veiled) {
+            *value = json_value(&veiled);
+        }
+        Ok(())
+    }
+
+    /// Nothing that is explained shows a sensitive value: rows, conflicts and references are told by the same hashes as the history is, and
+    /// compared by them.
+    async fn veil_all(&self, known: &mut Known) -> Result<()> {
+        let hidden = hidden_fields(&known.history, &known.writers, &known.transforms);
+        if hidden.is_empty() {
+            return Ok(());
+        }
+        if let Some(row) = &mut known.row {
+            self.veil(&mut row.fields, &hidden).await?;
+        }
+        let covers = |field: &str| hidden.contains(&field.to_ascii_lowercase());
+        let of_conflicts = known.conflicts.iter_mut().filter(|conflict| covers(&conflict.field));
+        let mut values: Vec<&mut Box<RawValue>> = of_conflicts.flat_map(|conflict| [&mut conflict.value, &mut conflict.winning]).collect();
+        values.extend(known.references.iter_mut().filter(|kept| covers(&kept.field)).map(|kept| &mut kept.value));
+        if values.is_empty() {
+            return Ok(());
+        }
+        let veiled = self.store.hidden(values.iter().map(|value| value.get().into()).collect()).await?;
+        for (value, veiled) in values.into_iter().zip(veiled) {
+            let broken = |error| Error::new(ErrorKind::Internal, "explain", "a hash is not JSON").because(error);
+            *value = RawValue::from_string(veiled.into()).map_err(broken)?;
+        }
+        Ok(())
     }
 
     /// Reads the runs behind a row, and of a stream's own table leaves out what other connections' rows went through.
@@ -208,13 +322,12 @@ impl Workspace {
     }
 
     /// The mappings that write a table, as they last ran.
-    async fn writers(&self, entity: &EntityType) -> Result<Vec<Mapping>> {
-        let runs = self.store.runs(RunFilter { limit: RUNS, ..RunFilter::default() }).await?;
+    pub(super) async fn writers(&self, entity: &EntityType) -> Result<Vec<Mapping>> {
+        let runs = self.store.runs(RunFilter { entity: Some(entity.clone()), limit: RUNS, ..RunFilter::default() }).await?;
         let mut met = BTreeSet::new();
         let mut writers = Vec::new();
         for run in runs {
-            let fills = run.entity == *entity && !LOCAL.contains(&&*run.job_type);
-            if !fills || !met.insert((run.feed.connection.clone(), run.feed.mapping.clone())) {
+            if !fills(&run) || !met.insert((run.feed.connection.clone(), run.feed.mapping.clone())) {
                 continue;
             }
             if let Some(mapping) = self.store.run_rules(run.id).await?.and_then(|rules| rules.mapping) {

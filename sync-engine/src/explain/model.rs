@@ -59,6 +59,8 @@ pub enum Standing {
     ChangedSince,
     /// There is a value, and no change was written down: it came without lineage, or its lineage was pruned.
     Untold,
+    /// There is a value in a table of the host's own, and no run is known to have had to do with it: most likely the host set it.
+    OfHost,
     /// There is no value, and none was ever written down.
     Empty {
         /// Mappings that write the field, and have brought no value for this row.
@@ -216,10 +218,12 @@ pub struct Other {
     pub priority: Option<i32>,
     /// Why its value is not the field's, if it is not.
     pub why: Why,
-    /// The run that brought it, or last changed the conflict.
+    /// The run that brought it; where that is not known, the run of another source that met it.
     pub run: RunId,
     /// When.
     pub at: DateTime<Utc>,
+    /// Whether the run is this source's.
+    pub own_run: bool,
 }
 
 /// Why another source's value is not the field's.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sync_core::mapping::{Authority, ConflictState, Rule, Step};
+use sync_core::{
+    mapping::{Authority, ConflictState, Rule, Step},
+    sensitive::is_hidden,
+};
 
 use super::{Absence, Change, Explanation, Input, MadeFrom, Making, Origin, Other, Standing, Why};
 
@@ -23,7 +26,22 @@ fn quoted(value: &Value) -> String {
     match value {
         Value::Null => "nothing".into(),
         Value::String(text) => format!("\"{text}\""),
-        other => other.to_string(),
+        other => {
+            let text = other.to_string();
+            match (is_hidden(&text), other["hidden"].as_str().and_then(|hash| hash.get(..20))) {
+                (false, _) => text,
+                (true, Some(hash)) => format!("(hidden {hash}…)"),
+                (true, None) => "(hidden)".into(),
+            }
+        }
+    }
+}
+
+/// Who asked for something, as it was written down.
+pub(super) fn person(by: &str) -> &str {
+    match by {
+        "" | "manual" | "app" => "somebody who gave no name",
+        by => by,
     }
 }
 
@@ -128,18 +146,11 @@ impl Change {
     }
 
     fn asked(&self) -> String {
-        match &*self.by {
-            "manual" => "started by somebody who did not give a name".into(),
-            "" => "started by nobody knows whom".into(),
-            by => format!("started by {by}"),
-        }
+        format!("started by {}", person(&self.by))
     }
 
     fn actor(&self) -> &str {
-        match &*self.by {
-            "" | "manual" | "app" => "somebody who did not give a name",
-            by => by,
-        }
+        person(&self.by)
     }
 
     /// Who did what.
@@ -189,8 +200,14 @@ fn in_words(rule: Rule) -> &'static str {
 }
 
 impl Other {
+    /// In which run.
+    fn said(&self) -> String {
+        let (run, at) = (self.run, time(self.at));
+        if self.own_run { format!("(run {run}, {at})") } else { format!("(before run {run} of another source, {at})") }
+    }
+
     fn words(&self) -> String {
-        let (who, value, said) = (&self.origin, quoted(&self.value), format!("(run {}, {})", self.run, time(self.at)));
+        let (who, value, said) = (&self.origin, quoted(&self.value), self.said());
         let rank = self.priority.map(|priority| format!(" with priority {priority}")).unwrap_or_default();
         match &self.why {
             Why::Agrees => format!("{who} says the same{rank} {said}"),
@@ -201,7 +218,7 @@ impl Other {
                         format!(". Nobody has decided about that yet (conflict {id}: syncline resolve {id} accept|take)")
                     }
                     (Some(id), Some(ConflictState::Accepted)) => {
-                        format!(", and {} accepted that (conflict {id})", decided_by.as_deref().unwrap_or("somebody"))
+                        format!(", and {} accepted that (conflict {id})", person(decided_by.as_deref().unwrap_or_default()))
                     }
                     (Some(id), Some(ConflictState::Taken)) => format!("; it was taken once (conflict {id}), and the field changed since"),
                     (Some(_), _) | (None, _) => String::new(),
@@ -233,6 +250,10 @@ impl Explanation {
             (Standing::Derived { mapping }, _) => say(
                 "who",
                 format!("the application computes it: the mapping \"{mapping}\" calls it a derived field, which no sync ever writes"),
+            ),
+            (Standing::OfHost, _) => say(
+                "who",
+                "most likely the application itself: the table is its own, and no run is known to have written this value".into(),
             ),
             (Standing::Untold, _) => say(
                 "who",

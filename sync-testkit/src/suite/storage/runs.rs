@@ -222,5 +222,10 @@ async fn runs_are_listed_newest_first(scene: Scene) -> Looked {
     same!(list(RunFilter::default()).await?, ids, "all");
     same!(list(RunFilter { limit: 2, before: Some(ids[1]), ..RunFilter::default() }).await?, ids[2..4], "two before one");
     same!(list(RunFilter { connection: Some("c1".into()), ..RunFilter::default() }).await?, [ids[1], ids[3], ids[5]], "of one connection");
+    let other = scene.begin(&feed("c1", "t"), &plain("x_t")).await?;
+    let of_other = other.fence.run;
+    other.end().await?;
+    same!(list(RunFilter { entity: Some("x_t".into()), ..RunFilter::default() }).await?, [of_other], "of one entity type");
+    same!(list(RunFilter { entity: Some("x_s".into()), limit: 1, ..RunFilter::default() }).await?, [ids[0]], "the newest of another");
     Ok(())
 }

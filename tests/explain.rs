@@ -573,28 +573,70 @@ async fn a_key_of_two_accounts_is_explained_when_it_is_said_whose() {
     assert_eq!((theirs.value, theirs.set_by.and_then(|change| change.value)), (Some(json!("Other")), Some(json!("Other"))));
 }
 
-macro_rules! on_both {
-    ($($test:ident),+ $(,)?) => {
-        mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::On::Sqlite).await;
-            })+
-        }
-        mod on_postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                super::$test(super::On::Postgres).await;
-            })+
-        }
-    };
+mod on_sqlite {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_cell_of_a_random_world_is_explained() {
+        super::every_cell_of_a_random_world_is_explained(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everything_that_can_be_said_of_a_cell_is_said() {
+        super::everything_that_can_be_said_of_a_cell_is_said(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_not_there_is_explained_too() {
+        super::what_is_not_there_is_explained_too(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_version_of_the_mapping_is_named() {
+        super::the_version_of_the_mapping_is_named(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_history_ends_where_it_is_asked_to() {
+        super::a_history_ends_where_it_is_asked_to(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_sensitive_value_is_explained_and_not_shown() {
+        super::a_sensitive_value_is_explained_and_not_shown(On::Sqlite).await;
+    }
 }
 
-on_both!(
-    every_cell_of_a_random_world_is_explained,
-    everything_that_can_be_said_of_a_cell_is_said,
-    what_is_not_there_is_explained_too,
-    the_version_of_the_mapping_is_named,
-    a_history_ends_where_it_is_asked_to,
-    a_sensitive_value_is_explained_and_not_shown,
-);
+mod on_postgres {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_cell_of_a_random_world_is_explained() {
+        super::every_cell_of_a_random_world_is_explained(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everything_that_can_be_said_of_a_cell_is_said() {
+        super::everything_that_can_be_said_of_a_cell_is_said(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_not_there_is_explained_too() {
+        super::what_is_not_there_is_explained_too(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_version_of_the_mapping_is_named() {
+        super::the_version_of_the_mapping_is_named(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_history_ends_where_it_is_asked_to() {
+        super::a_history_ends_where_it_is_asked_to(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_sensitive_value_is_explained_and_not_shown() {
+        super::a_sensitive_value_is_explained_and_not_shown(On::Postgres).await;
+    }
+}

@@ -100,31 +100,6 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            use super::On;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name(On::Sqlite).await; })+
-        }
-        mod on_postgres {
-            use super::On;
-            $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name(On::Postgres).await; })+
-        }
-    };
-}
-
-on_both!(
-    sensitive_values_stand_in_rows_and_open_plans_alone,
-    what_any_mapping_marks_is_shown_by_no_plan,
-    a_first_plan_quotes_no_sensitive_value_that_the_table_refuses,
-    a_history_tells_whether_a_sensitive_value_was_ever_there,
-    a_run_is_undone_but_for_values_that_are_hidden,
-    a_table_of_the_hosts_own_has_hashes_in_its_history_too,
-    an_erased_entity_is_nowhere_to_be_found,
-    an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row,
-    nothing_is_erased_under_a_run,
-);
-
 async fn sensitive_values_stand_in_rows_and_open_plans_alone(on: On) {
     let stage = Stage::new(on).await;
     let (one, two) = (person("P1", "ada@first.example", "nonsense-4417", "Ada"), person("P1", "ada@second.example", "55127781", "Ada"));
@@ -386,4 +361,102 @@ async fn nothing_is_erased_under_a_run(on: On) {
     clean(&pull.await.expect("no panic").expect("it runs"));
     assert_eq!(acme.erase_entity("person", "P1").await.expect("erased").rows, 1);
     assert!(acme.erase("acme").await.expect("erased") > 0);
+}
+
+mod on_sqlite {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sensitive_values_stand_in_rows_and_open_plans_alone() {
+        super::sensitive_values_stand_in_rows_and_open_plans_alone(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_any_mapping_marks_is_shown_by_no_plan() {
+        super::what_any_mapping_marks_is_shown_by_no_plan(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_first_plan_quotes_no_sensitive_value_that_the_table_refuses() {
+        super::a_first_plan_quotes_no_sensitive_value_that_the_table_refuses(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_history_tells_whether_a_sensitive_value_was_ever_there() {
+        super::a_history_tells_whether_a_sensitive_value_was_ever_there(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_is_undone_but_for_values_that_are_hidden() {
+        super::a_run_is_undone_but_for_values_that_are_hidden(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_table_of_the_hosts_own_has_hashes_in_its_history_too() {
+        super::a_table_of_the_hosts_own_has_hashes_in_its_history_too(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_entity_is_nowhere_to_be_found() {
+        super::an_erased_entity_is_nowhere_to_be_found(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row() {
+        super::an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row(On::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_erased_under_a_run() {
+        super::nothing_is_erased_under_a_run(On::Sqlite).await;
+    }
+}
+
+mod on_postgres {
+    use super::On;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sensitive_values_stand_in_rows_and_open_plans_alone() {
+        super::sensitive_values_stand_in_rows_and_open_plans_alone(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_any_mapping_marks_is_shown_by_no_plan() {
+        super::what_any_mapping_marks_is_shown_by_no_plan(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_first_plan_quotes_no_sensitive_value_that_the_table_refuses() {
+        super::a_first_plan_quotes_no_sensitive_value_that_the_table_refuses(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_history_tells_whether_a_sensitive_value_was_ever_there() {
+        super::a_history_tells_whether_a_sensitive_value_was_ever_there(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_run_is_undone_but_for_values_that_are_hidden() {
+        super::a_run_is_undone_but_for_values_that_are_hidden(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_table_of_the_hosts_own_has_hashes_in_its_history_too() {
+        super::a_table_of_the_hosts_own_has_hashes_in_its_history_too(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_entity_is_nowhere_to_be_found() {
+        super::an_erased_entity_is_nowhere_to_be_found(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row() {
+        super::an_erased_entity_of_the_hosts_own_table_stays_as_long_as_its_row(On::Postgres).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_erased_under_a_run() {
+        super::nothing_is_erased_under_a_run(On::Postgres).await;
+    }
 }

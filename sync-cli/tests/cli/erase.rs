@@ -19,7 +19,7 @@ async fn a_sensitive_value_is_told_by_its_hash_and_an_entity_erased_once_its_key
     let pulled = said(house.syncline(&["pull", "sheets", "Staff", "--mapping", "staff.toml"]));
     assert_eq!(pulled.code, 0, "{}{}", pulled.out, pulled.err);
     let explained = said(house.bare(&["explain", "person", "1", "name"]));
-    assert!(explained.out.contains("came as (hidden hmac-sha256:"), "{}", explained.out);
+    assert!(explained.out.contains("is (hidden hmac-sha256:") && !explained.out.contains("Ada"), "{}", explained.out);
 
     let wrong = said(house.bare(&["erase", "entity", "person", "1", "--confirm", "2"]));
     assert!(wrong.code == 2 && wrong.err.contains("nothing was deleted"), "{}", wrong.err);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join5;
 use serde_json::{Map, Value, value::RawValue};
 use sync_core::{
     ConnectionId, EntityType, Error, ErrorKind, Place, Result, RunId, json_value,
@@ -180,30 +181,38 @@ impl Workspace {
         if rows.is_empty() {
             self.refuse_wrong_key(&entity, key, connection.as_ref(), there, &history).await?;
         }
+        let filter = ConflictFilter {
+            entity_type: Some(entity.clone()),
+            key: Some(key.into()),
+            state: None,
+            limit: CONFLICTS,
+            ..ConflictFilter::default()
+        };
+        // None of these asks what another one found; one after the other they would be most of the wait.
+        let (connections, owners, references, writers, conflicts) = try_join5(
+            self.store.connections(),
+            async { or_none(self.store.field_owners(&entity, key).await) },
+            async { or_none(self.store.reference_values(&entity, key).await) },
+            self.writers(&entity),
+            async { or_none(self.store.conflicts(filter).await) },
+        )
+        .await?;
         let mut known = Known {
             row: rows.into_iter().next(),
             of_host: matches!(place, Some(Place::Host(_))),
             absence: None,
             history,
             runs: BTreeMap::new(),
-            connections: self.store.connections().await?.into_iter().map(|row| (row.id.clone(), row)).collect(),
-            owners: or_none(self.store.field_owners(&entity, key).await)?,
-            conflicts: Vec::new(),
-            references: or_none(self.store.reference_values(&entity, key).await)?,
-            writers: self.writers(&entity).await?,
+            connections: connections.into_iter().map(|row| (row.id.clone(), row)).collect(),
+            owners,
+            conflicts,
+            references,
+            writers,
             transforms: self.engine.transforms.clone(),
             connection,
             key: key.into(),
             entity,
         };
-        let filter = ConflictFilter {
-            entity_type: Some(known.entity.clone()),
-            key: Some(key.into()),
-            state: None,
-            limit: CONFLICTS,
-            ..ConflictFilter::default()
-        };
-        known.conflicts = or_none(self.store.conflicts(filter).await)?;
         if known.row.is_none() {
             known.absence = Some(self.explain_absence(known.entity.clone(), key).await?);
         }
